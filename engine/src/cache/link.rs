@@ -1,0 +1,31 @@
+//! Links: direct exits patched to the body of the fragment they lead to.
+
+use super::chain::patch;
+use super::{Cache, FragmentId, NONE};
+
+impl Cache {
+    /// Patches exit `number` to the fragment, if the exit's own fragment still lives.
+    pub fn link(&mut self, number: u32, to: FragmentId) {
+        let body = self.body(to);
+        let exit = &mut self.exits[number as usize];
+        if exit.patch == 0 || exit.linked != NONE || !self.fragments[exit.fragment as usize].alive {
+            return;
+        }
+        exit.linked = to;
+        exit.next_incoming = self.fragments[to as usize].incoming;
+        self.fragments[to as usize].incoming = number;
+        patch(exit.patch, body);
+        self.counters[3] += 1;
+    }
+
+    /// Points every exit that is linked to a fragment back at its stub.
+    pub(super) fn unlink_incoming(&mut self, id: FragmentId) {
+        let mut at = core::mem::replace(&mut self.fragments[id as usize].incoming, NONE);
+        while at != NONE {
+            let exit = &mut self.exits[at as usize];
+            at = core::mem::replace(&mut exit.next_incoming, NONE);
+            exit.linked = NONE;
+            patch(exit.patch, exit.stub);
+        }
+    }
+}

@@ -1,0 +1,449 @@
+//! The code cache: its memory, the guest-pc table, links between fragments, and the branch tables.
+//!
+//! Invariants: a fragment is reachable only when it is complete. Code that was emitted is changed only by aligned
+//! 4-byte stores to branch displacements that lie within one cache line, and by 8-byte stores to branch-table
+//! entries, so other threads may execute it meanwhile. Code memory is used again only after [`Cache::clear`],
+//! whose caller has stopped the world.
+//!
+//! Not here: deciding what to translate (`dispatch`), how (crate `translate`).
+//!
+//! # Safety
+//! `unsafe` here writes to the cache's mapping, which only this module does, under the lock around [`Cache`].
+#![allow(unsafe_code, reason = "writes to the code cache's mapping")]
+
+mod chain;
+mod link;
+mod lookup;
+
+use crate::space::{self, PAGE};
+use crate::sys;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use chain::Chains;
+use lookup::PcTable;
+use translate::layout::{Fix, MapEntry};
+use translate::{Block, Config, Prefix, StubTable, Translator};
+
+/// Bytes of one branch table: 65,536 entries of 8 bytes.
+const TABLE_BYTES: u64 = 65_536 * 8;
+/// Bytes of the table of system-call classes.
+const CLASS_BYTES: u64 = 65_536;
+/// Room for the stubs.
+const STUB_BYTES: u64 = 8192;
+/// Room that a fragment can need at most; translation is not begun with less.
+const FRAGMENT_ROOM: u64 = 32 * 1024;
+
+/// A fragment's number.
+pub type FragmentId = u32;
+
+/// A map entry in 8 bytes.
+#[derive(Clone, Copy)]
+struct PackedEntry {
+    cache: u16,
+    guest: i16,
+    fix: Fix,
+}
+
+/// A translated superblock in the cache.
+pub struct Fragment {
+    /// Guest pc.
+    pub pc: u64,
+    /// Guest end of the bytes it depends on.
+    pub end: u64,
+    /// First byte of its code.
+    pub start: u64,
+    /// Bytes of code.
+    pub size: u32,
+    /// Offset of the body.
+    body: u32,
+    /// Whether flags are live at the body.
+    flags_live: bool,
+    /// False once it was invalidated.
+    pub alive: bool,
+    /// First exit number and their count.
+    exits: (u32, u32),
+    /// Exits of other fragments that are linked to this one: head of a list through `ExitInfo::next_incoming`.
+    incoming: u32,
+    /// Prefixes, by table.
+    prefixes: [Option<PrefixAt>; 2],
+    map: Box<[PackedEntry]>,
+}
+
+/// Where a prefix lies.
+#[derive(Clone, Copy)]
+struct PrefixAt {
+    entry: u64,
+    chain: u64,
+}
+
+struct ExitInfo {
+    fragment: FragmentId,
+    /// Guest pc.
+    target: u64,
+    /// Address of the displacement to patch; 0 = never linked.
+    patch: u64,
+    /// Address of the exit's stub.
+    stub: u64,
+    /// Fragment it is linked to, or NONE.
+    linked: FragmentId,
+    next_incoming: u32,
+    special: Option<translate::Special>,
+}
+
+const NONE: u32 = u32::MAX;
+
+/// Guest code cannot be translated for lack of space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+/// What an exit number stands for.
+#[derive(Debug, Clone, Copy)]
+pub struct ExitTarget {
+    /// Guest pc to go on at.
+    pub target: u64,
+    /// The engine must act.
+    pub special: Option<translate::Special>,
+}
+
+/// Where an address in the cache belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Guest pc.
+    pub pc: u64,
+    /// What else to recover.
+    pub fix: Fix,
+}
+
+/// A prefix that was emitted apart from its fragment.
+struct Detached {
+    size: u32,
+    pc: u64,
+    map: Box<[MapEntry]>,
+}
+
+/// The cache. One for each process, behind a lock.
+pub struct Cache {
+    config: Config,
+    stubs: StubTable,
+    translator: Translator,
+    /// First byte for fragments, next free byte, end.
+    first: u64,
+    at: u64,
+    end: u64,
+    fragments: Vec<Fragment>,
+    exits: Vec<ExitInfo>,
+    table: PcTable,
+    chains: Chains,
+    /// Guest page to fragments that depend on bytes of it.
+    pages: BTreeMap<u64, Vec<FragmentId>>,
+    detached: BTreeMap<u64, Detached>,
+    /// Counters: translations, instructions, guest bytes, links.
+    pub counters: [u64; 4],
+}
+
+impl Cache {
+    /// Maps `bytes` of cache and generates the stubs. Classes: one byte for each system-call number, 0 = native.
+    pub fn new(bytes: u64, count: bool, class: impl Fn(usize) -> u8) -> Result<Cache, i64> {
+        let bytes = bytes.clamp(4 << 20, space::CACHE_END - space::CACHE_BASE) & !(PAGE - 1);
+        let base = space::CACHE_BASE;
+        let flags = sys::MAP_PRIVATE | sys::MAP_ANONYMOUS | sys::MAP_FIXED_NOREPLACE | sys::MAP_NORESERVE;
+        let protection = sys::PROT_READ | sys::PROT_WRITE | sys::PROT_EXEC;
+        // SAFETY: the zone of the code cache is ours alone.
+        unsafe { sys::mmap(base, bytes, protection, flags, -1, 0)? };
+        let (indirect, returns) = (base, base + TABLE_BYTES);
+        let classes = base + 2 * TABLE_BYTES;
+        for number in 0..CLASS_BYTES as usize {
+            let class = class(number);
+            if class != 0 {
+                // SAFETY: inside the mapping made above.
+                unsafe { ((classes as usize + number) as *mut u8).write(class) };
+            }
+        }
+        let stub_base = classes + CLASS_BYTES;
+        // SAFETY: inside the mapping made above; nobody executes it yet.
+        let room = unsafe { core::slice::from_raw_parts_mut(stub_base as *mut u8, STUB_BYTES as usize) };
+        let Some(stubs) = translate::emit_stubs(stub_base, room, classes as u32, returns as u32) else {
+            crate::fatal::fail("the stubs do not fit")
+        };
+        let first = stub_base + STUB_BYTES;
+        let config = Config {
+            indirect_table: indirect as u32,
+            return_table: returns as u32,
+            stubs: stubs.addresses,
+            count,
+        };
+        let mut cache = Cache {
+            config,
+            stubs,
+            translator: Translator::new(),
+            first,
+            at: first,
+            end: base + bytes,
+            fragments: Vec::new(),
+            exits: Vec::new(),
+            table: PcTable::new(),
+            chains: Chains::new(indirect, returns),
+            pages: BTreeMap::new(),
+            detached: BTreeMap::new(),
+            counters: [0; 4],
+        };
+        cache.reset_tables();
+        Ok(cache)
+    }
+
+    fn reset_tables(&mut self) {
+        let misses = [self.config.stubs.indirect_miss, self.config.stubs.return_miss];
+        self.chains.clear(misses);
+    }
+
+    /// The stubs.
+    pub fn stubs(&self) -> &StubTable {
+        &self.stubs
+    }
+
+    /// Bytes of code emitted since the last clearing.
+    pub fn used(&self) -> u64 {
+        self.at - self.first
+    }
+
+    /// The living fragment at a guest pc.
+    pub fn find(&self, pc: u64) -> Option<FragmentId> {
+        self.table.get(pc)
+    }
+
+    /// Cache address of a fragment's body.
+    pub fn body(&self, id: FragmentId) -> u64 {
+        let fragment = &self.fragments[id as usize];
+        fragment.start + u64::from(fragment.body)
+    }
+
+    /// What exit `number` leads to.
+    pub fn exit_target(&self, number: u32) -> ExitTarget {
+        let exit = &self.exits[number as usize];
+        ExitTarget { target: exit.target, special: exit.special }
+    }
+
+    /// Translates the block at `pc` from `bytes`.
+    pub fn translate(&mut self, pc: u64, bytes: &[u8], prefix: Option<Prefix>) -> Result<FragmentId, Full> {
+        let block = Block::decode(bytes, pc, translate::Limits::default());
+        if self.end - self.at < FRAGMENT_ROOM {
+            return Err(Full);
+        }
+        let (at, first_exit) = (self.at, self.exits.len() as u32);
+        // SAFETY: the range lies between `at` and `end`, in our mapping; nothing there is reachable yet.
+        let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, FRAGMENT_ROOM as usize) };
+        let Ok(code) = self.translator.translate(&block, &self.config, prefix, first_exit, at, room) else {
+            return Err(Full);
+        };
+        let id = self.fragments.len() as FragmentId;
+        for exit in &code.exits {
+            self.exits.push(ExitInfo {
+                fragment: id,
+                target: exit.target,
+                patch: if exit.special.is_some() { 0 } else { at + u64::from(exit.patch) },
+                stub: at + u64::from(exit.stub),
+                linked: NONE,
+                next_incoming: NONE,
+                special: exit.special,
+            });
+        }
+        let pack = |entry: &MapEntry| PackedEntry {
+            cache: entry.cache as u16,
+            // A target far away can only be an exit's: there the state is taken from the exit, not from the map.
+            guest: i16::try_from(entry.guest.wrapping_sub(pc) as i64).unwrap_or(i16::MIN),
+            fix: entry.fix,
+        };
+        self.fragments.push(Fragment {
+            pc,
+            end: code.end,
+            start: at,
+            size: code.size,
+            body: code.body,
+            flags_live: code.flags_live,
+            alive: true,
+            exits: (first_exit, code.exits.len() as u32),
+            incoming: NONE,
+            prefixes: [None; 2],
+            map: code.map.iter().map(pack).collect(),
+        });
+        self.at = (at + u64::from(code.size)).next_multiple_of(16);
+        self.counters[0] += 1;
+        self.counters[1] += u64::from(code.instructions);
+        self.counters[2] += code.end - pc;
+        for page in pc / PAGE..=(code.end - 1).max(pc) / PAGE {
+            self.pages.entry(page).or_default().push(id);
+        }
+        self.table.insert(pc, id);
+        if let (Some(kind), Some(entry)) = (prefix, code.entry) {
+            let at = PrefixAt { entry: at + u64::from(entry.at), chain: at + u64::from(entry.chain) };
+            self.publish(id, kind, at);
+        }
+        Ok(id)
+    }
+
+    /// A fragment of its own for a replaced guest function: `number` goes to the engine.
+    pub fn translate_replaced(&mut self, pc: u64, number: u32) -> Result<FragmentId, Full> {
+        if self.end - self.at < FRAGMENT_ROOM {
+            return Err(Full);
+        }
+        let at = self.at;
+        // mov dword fs:[EXIT], number; jmp heap_call
+        let mut code = [0u8; 17];
+        code[..4].copy_from_slice(&[0x64, 0xc7, 0x04, 0x25]);
+        code[4..8].copy_from_slice(&translate::layout::EXIT.to_le_bytes());
+        code[8..12].copy_from_slice(&number.to_le_bytes());
+        code[12] = 0xe9;
+        let distance = self.config.stubs.heap_call.wrapping_sub(at + 17) as u32;
+        code[13..].copy_from_slice(&distance.to_le_bytes());
+        // SAFETY: the range lies between `at` and `end`; nothing there is reachable yet.
+        unsafe { core::ptr::copy_nonoverlapping(code.as_ptr(), at as *mut u8, code.len()) };
+        self.at += 32;
+        let id = self.fragments.len() as FragmentId;
+        let entry = PackedEntry { cache: 0, guest: 0, fix: Fix::NONE };
+        self.fragments.push(Fragment {
+            pc,
+            end: pc + 1,
+            start: at,
+            size: 17,
+            body: 0,
+            flags_live: false,
+            alive: true,
+            exits: (0, 0),
+            incoming: NONE,
+            prefixes: [None; 2],
+            map: Box::new([entry]),
+        });
+        self.pages.entry(pc / PAGE).or_default().push(id);
+        self.table.insert(pc, id);
+        Ok(id)
+    }
+
+    /// Makes sure that a fragment can be reached through a branch table; the address to enter now.
+    pub fn ensure_prefix(&mut self, id: FragmentId, kind: Prefix) -> Result<(), Full> {
+        let fragment = &self.fragments[id as usize];
+        if fragment.prefixes[kind as usize].is_some() {
+            return Ok(());
+        }
+        if self.end - self.at < 256 {
+            return Err(Full);
+        }
+        let (pc, live, body, at) = (fragment.pc, fragment.flags_live, self.body(id), self.at);
+        // SAFETY: the range lies between `at` and `end`; nothing there is reachable yet.
+        let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, 256) };
+        let Ok((size, entry, map)) = translate::emit_prefix(&self.config, kind, pc, live, body, at, room) else {
+            return Err(Full);
+        };
+        self.at = (at + u64::from(size)).next_multiple_of(16);
+        self.detached.insert(at, Detached { size, pc, map: map.into_boxed_slice() });
+        self.publish(id, kind, PrefixAt { entry: at, chain: at + u64::from(entry.chain) });
+        Ok(())
+    }
+
+    fn publish(&mut self, id: FragmentId, kind: Prefix, at: PrefixAt) {
+        let fragment = &mut self.fragments[id as usize];
+        fragment.prefixes[kind as usize] = Some(at);
+        self.chains.add(kind, fragment.pc, at.entry, at.chain);
+    }
+
+    /// Which guest state an address in the cache stands for; `None` for stubs and addresses outside.
+    pub fn position(&self, address: u64) -> Option<Position> {
+        if address < self.first || address >= self.at {
+            return None;
+        }
+        if let Some((start, detached)) = self.detached.range(..=address).next_back()
+            && address < start + u64::from(detached.size)
+        {
+            let offset = (address - start) as u32;
+            let entry = detached.map.iter().rev().find(|entry| entry.cache <= offset)?;
+            return Some(Position { pc: detached.pc, fix: entry.fix });
+        }
+        let index = self.fragments.partition_point(|fragment| fragment.start <= address).checked_sub(1)?;
+        let fragment = &self.fragments[index];
+        let offset = u32::try_from(address - fragment.start).ok().filter(|offset| *offset < fragment.size)?;
+        let (first, count) = fragment.exits;
+        for exit in &self.exits[first as usize..(first + count) as usize] {
+            if address >= exit.stub && address < exit.stub + 17 {
+                return Some(Position { pc: exit.target, fix: Fix::NONE });
+            }
+        }
+        let entry = fragment.map.iter().rev().find(|entry| u32::from(entry.cache) <= offset)?;
+        if entry.guest == i16::MIN {
+            // Between a call's push or a branch's decision and its exit.
+            let exit = self.exits[first as usize..(first + count) as usize]
+                .iter()
+                .find(|exit| exit.patch == 0 || exit.patch + 4 > address)?;
+            return Some(Position { pc: exit.target, fix: entry.fix });
+        }
+        Some(Position { pc: fragment.pc.wrapping_add(entry.guest as i64 as u64), fix: entry.fix })
+    }
+
+    /// Whether an address lies in emitted code or the stubs.
+    pub fn contains(&self, address: u64) -> bool {
+        address >= space::CACHE_BASE && address < self.end
+    }
+
+    /// Removes every fragment that depends on bytes of the range. Returns how many.
+    pub fn invalidate(&mut self, start: u64, end: u64) -> usize {
+        let mut victims: Vec<FragmentId> = Vec::new();
+        for (_, ids) in self.pages.range(start / PAGE..=(end - 1) / PAGE) {
+            for &id in ids {
+                let fragment = &self.fragments[id as usize];
+                if fragment.alive && fragment.pc < end && fragment.end > start {
+                    victims.push(id);
+                }
+            }
+        }
+        victims.sort_unstable();
+        victims.dedup();
+        for &id in &victims {
+            self.remove(id);
+        }
+        for page in start / PAGE..=(end - 1) / PAGE {
+            let fragments = &self.fragments;
+            if let Some(ids) = self.pages.get_mut(&page) {
+                ids.retain(|id| fragments[*id as usize].alive);
+                if ids.is_empty() {
+                    self.pages.remove(&page);
+                }
+            }
+            if end - start > 1 << 30 {
+                break;
+            }
+        }
+        victims.len()
+    }
+
+    /// Whether any living fragment depends on a page.
+    pub fn page_has_code(&self, page: u64) -> bool {
+        self.pages
+            .get(&page)
+            .is_some_and(|ids| ids.iter().any(|id| self.fragments[*id as usize].alive))
+    }
+
+    fn remove(&mut self, id: FragmentId) {
+        self.unlink_incoming(id);
+        let fragment = &mut self.fragments[id as usize];
+        fragment.alive = false;
+        let (pc, prefixes) = (fragment.pc, fragment.prefixes);
+        if self.table.get(pc) == Some(id) {
+            self.table.remove(pc);
+        }
+        for kind in [Prefix::Indirect, Prefix::Return] {
+            if let Some(at) = prefixes[kind as usize] {
+                self.chains.remove(kind, pc, at.entry);
+            }
+        }
+    }
+
+    /// Empties the cache. Every thread must be outside of it, with its guest state in its context.
+    pub fn clear(&mut self) {
+        self.fragments.clear();
+        self.exits.clear();
+        self.table = PcTable::new();
+        self.pages.clear();
+        self.detached.clear();
+        self.at = self.first;
+        self.reset_tables();
+    }
+}

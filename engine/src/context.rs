@@ -1,0 +1,156 @@
+//! The context that generated code reaches through FS, and the rest of what belongs to one guest thread.
+//!
+//! Invariant: the offsets are those of `translate::layout` (asserted below).
+
+use crate::lock::Mutex;
+use crate::signals::{Actions, ThreadSignals};
+use crate::state::Engine;
+use crate::trace::Writer;
+use core::mem::offset_of;
+use core::sync::atomic::AtomicU32;
+use translate::layout;
+
+/// General registers in encoding order.
+#[allow(missing_docs, reason = "register names")]
+pub mod gpr {
+    pub const RAX: usize = 0;
+    pub const RCX: usize = 1;
+    pub const RDX: usize = 2;
+    pub const RBX: usize = 3;
+    pub const RSP: usize = 4;
+    pub const RBP: usize = 5;
+    pub const RSI: usize = 6;
+    pub const RDI: usize = 7;
+    pub const R8: usize = 8;
+    pub const R9: usize = 9;
+    pub const R10: usize = 10;
+    pub const R11: usize = 11;
+    pub const R12: usize = 12;
+    pub const R13: usize = 13;
+    pub const R14: usize = 14;
+    pub const R15: usize = 15;
+}
+
+/// What generated code reads and writes.
+#[repr(C, align(64))]
+pub struct Context {
+    /// Address of this structure.
+    pub this: u64,
+    /// The guest's FS base.
+    pub guest_fs: u64,
+    /// The guest's GS base.
+    pub guest_gs: u64,
+    /// Saved r11.
+    pub r11: u64,
+    /// Target of an indirect branch.
+    pub target: u64,
+    /// Saved scratch register.
+    pub spill: u64,
+    /// Number of the exit taken.
+    pub exit: u64,
+    /// Guest pc.
+    pub pc: u64,
+    /// Cache address behind a system call.
+    pub resume: u64,
+    /// `layout::STATE_*`.
+    pub state: AtomicU32,
+    pad0: u32,
+    /// Something waits for the engine.
+    pub pending: AtomicU32,
+    pad1: u32,
+    /// `layout::EXIT_*`.
+    pub reason: u64,
+    /// The engine's stack pointer.
+    pub engine_rsp: u64,
+    /// Cache address to enter.
+    pub next: u64,
+    /// Instructions counted.
+    pub instructions: u64,
+    /// The dispatcher.
+    pub dispatch: u64,
+    /// Guest flags.
+    pub flags: u64,
+    /// The heap helper.
+    pub heap_helper: u64,
+    pad2: [u64; 14],
+    /// Guest general registers.
+    pub regs: [u64; 16],
+    /// Guest xmm registers.
+    pub xmm: [[u64; 2]; 16],
+    /// The thread that this context belongs to.
+    pub thread: *mut Thread,
+    pad3: u64,
+    /// Arguments of the raise stub: pid, tid, signal, siginfo, mask.
+    pub raise: [u64; 5],
+}
+
+const _: () = {
+    assert!(offset_of!(Context, this) == layout::SELF as usize);
+    assert!(offset_of!(Context, guest_fs) == layout::GUEST_FS as usize);
+    assert!(offset_of!(Context, guest_gs) == layout::GUEST_GS as usize);
+    assert!(offset_of!(Context, r11) == layout::R11 as usize);
+    assert!(offset_of!(Context, target) == layout::TARGET as usize);
+    assert!(offset_of!(Context, spill) == layout::SPILL as usize);
+    assert!(offset_of!(Context, exit) == layout::EXIT as usize);
+    assert!(offset_of!(Context, pc) == layout::PC as usize);
+    assert!(offset_of!(Context, resume) == layout::CONTINUE as usize);
+    assert!(offset_of!(Context, state) == layout::STATE as usize);
+    assert!(offset_of!(Context, pending) == layout::PENDING as usize);
+    assert!(offset_of!(Context, reason) == layout::REASON as usize);
+    assert!(offset_of!(Context, engine_rsp) == layout::ENGINE_RSP as usize);
+    assert!(offset_of!(Context, next) == layout::NEXT as usize);
+    assert!(offset_of!(Context, instructions) == layout::INSTRUCTIONS as usize);
+    assert!(offset_of!(Context, dispatch) == layout::DISPATCH as usize);
+    assert!(offset_of!(Context, flags) == layout::FLAGS as usize);
+    assert!(offset_of!(Context, heap_helper) == layout::HEAP_HELPER as usize);
+    assert!(offset_of!(Context, regs) == layout::REGS as usize);
+    assert!(offset_of!(Context, raise) == layout::RAISE as usize);
+    assert!(offset_of!(Context, xmm) == layout::XMM as usize);
+};
+
+/// Bytes mapped for a thread: this structure and its engine stack.
+pub const THREAD_BYTES: u64 = 512 * 1024;
+/// Bytes of a thread's signal stack, in front of the rest of its memory.
+pub const SIGNAL_STACK_BYTES: u64 = 128 * 1024;
+
+/// Everything of one guest thread.
+#[repr(C)]
+pub struct Thread {
+    /// What generated code sees; first, so that a context's address is its thread's.
+    pub context: Context,
+    /// Kernel thread id.
+    pub tid: AtomicU32,
+    /// Non-zero once another thread has asked this one to stop at its next safe point.
+    pub stop_asked: AtomicU32,
+    /// Non-zero while it is stopped.
+    pub stopped: AtomicU32,
+    /// Kernel process id: a vfork child shares all memory but not this.
+    pub pid: u32,
+    /// Number of its process in the recording.
+    pub process: u32,
+    /// Actions of its own: of a child that shares the parent's memory but not its signal actions.
+    pub own_actions: Option<alloc::boxed::Box<Mutex<Actions>>>,
+    /// The thread belongs to a process that shares another one's memory (vfork).
+    pub foreign: bool,
+    /// Signal state.
+    pub signals: ThreadSignals,
+    /// Where its events go.
+    pub writer: Option<Writer>,
+    /// The guest's heap: this thread's cache of free blocks.
+    pub heap: Option<heap::ThreadCache>,
+    /// Unwinder with its rule cache, made when the first stack is taken.
+    pub unwinder: Option<alloc::boxed::Box<crate::stacks::ThreadUnwinder>>,
+    /// Bounds of the mapping that the stack pointer was last seen in.
+    pub stack_bounds: (u64, u64),
+    /// Counters, in the order of `ring::record::Stat`.
+    pub stats: [u64; ring::record::STAT_COUNT],
+    /// Address and size of the whole allocation of this thread.
+    pub memory: (u64, u64),
+}
+
+impl Thread {
+    /// The signal actions in force for this thread.
+    pub fn actions<'a>(&'a self, engine: &'a Engine) -> &'a Mutex<Actions> {
+        self.own_actions.as_deref().unwrap_or(&engine.actions)
+    }
+}

@@ -1,0 +1,246 @@
+//! The dispatcher: what a thread does between two stays in the code cache.
+//!
+//! Entered by the stubs with all guest registers in the context; returns with `next` set to where the cache is
+//! entered. Invariant: `pc` is then the guest address that `next` stands for.
+
+use crate::cache::{Cache, FragmentId, Full};
+use crate::context::{Context, Thread};
+use crate::signals::{raise, sig};
+use crate::state::{Engine, engine};
+use crate::syscalls::{self, Outcome};
+use crate::threads::stop;
+use crate::{code, heap_calls, process_end, threads};
+use core::sync::atomic::Ordering;
+use ring::record::Stat;
+use translate::layout;
+use translate::{Prefix, Special};
+
+/// Bytes of guest code looked at for one fragment.
+const WINDOW: usize = 512;
+
+/// Called by the stubs.
+pub extern "C" fn dispatch(context: *mut Context) {
+    let engine = engine();
+    let thread = threads::current();
+    debug_assert!(core::ptr::eq(context, &raw const thread.context));
+    engine.count(Stat::DispatcherEntries, 1);
+    let mut from = From::Nowhere;
+    match thread.context.reason as u32 {
+        layout::EXIT_DIRECT => {
+            let number = thread.context.exit as u32;
+            thread.context.pc = engine.cache.lock().exit_target(number).target;
+            from = From::Exit(number);
+        }
+        layout::EXIT_INDIRECT => {
+            engine.count(Stat::IndirectMisses, 1);
+            thread.context.pc = thread.context.target;
+            from = From::Table(Prefix::Indirect);
+        }
+        layout::EXIT_RETURN => {
+            engine.count(Stat::IndirectMisses, 1);
+            thread.context.pc = thread.context.target;
+            from = From::Table(Prefix::Return);
+        }
+        layout::EXIT_SPECIAL => {
+            let exit = engine.cache.lock().exit_target(thread.context.exit as u32);
+            thread.context.pc = exit.target;
+            special(engine, thread, exit.special);
+        }
+        layout::EXIT_SYSCALL => {
+            if settle(engine, thread, true) {
+                return;
+            }
+            match syscalls::handle(engine, thread) {
+                Outcome::Pass => {
+                    thread.context.next = engine.stubs.syscall_pass;
+                    return;
+                }
+                Outcome::Done(result) => {
+                    thread.context.regs[0] = result as u64;
+                    // The kernel leaves these two behind.
+                    thread.context.regs[1] = thread.context.pc;
+                    thread.context.regs[11] = thread.context.flags;
+                }
+                Outcome::Resume => (),
+            }
+        }
+        _ => (),
+    }
+    enter(engine, thread, from);
+}
+
+/// How control came to the pc that is looked for.
+#[derive(Clone, Copy)]
+enum From {
+    Nowhere,
+    Exit(u32),
+    Table(Prefix),
+}
+
+/// Sees to what is pending. True when `next` has been set. `at_syscall`: the thread is about to make the system
+/// call in front of `pc`, which has to wait for a signal's handler.
+fn settle(engine: &'static Engine, thread: &mut Thread, at_syscall: bool) -> bool {
+    if thread.context.pending.load(Ordering::Acquire) == 0 {
+        return false;
+    }
+    stop::park_if_asked(engine, thread);
+    thread.context.pending.store(0, Ordering::SeqCst);
+    if thread.stop_asked.load(Ordering::SeqCst) != 0 {
+        thread.context.pending.store(1, Ordering::SeqCst);
+        return settle(engine, thread, at_syscall);
+    }
+    if thread.signals.fatal != 0 {
+        process_end::die(engine, thread);
+    }
+    if raise::prepare(thread) {
+        if at_syscall {
+            thread.context.pc = thread.context.pc.wrapping_sub(2);
+        }
+        thread.context.next = engine.stubs.raise;
+        return true;
+    }
+    false
+}
+
+/// Finds or makes the fragment at `pc` and sets `next`.
+fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
+    loop {
+        if thread.context.pending.load(Ordering::Acquire) != 0 {
+            // The world may have been stopped and the cache emptied: exit numbers mean nothing any more.
+            from = From::Nowhere;
+            if settle(engine, thread, false) {
+                return;
+            }
+        }
+        let pc = thread.context.pc;
+        let mut cache = engine.cache.lock();
+        let found = match cache.find(pc) {
+            Some(id) => Ok(Some(id)),
+            None => {
+                drop(cache);
+                let made = make(engine, pc, from);
+                cache = engine.cache.lock();
+                made
+            }
+        };
+        match found.and_then(|id| id.map(|id| connect(&mut cache, id, from).map(|()| cache.body(id))).transpose()) {
+            Ok(Some(body)) => {
+                thread.context.next = body;
+                return;
+            }
+            Ok(None) => {
+                drop(cache);
+                unmapped(engine, thread, pc);
+            }
+            Err(Full) => {
+                drop(cache);
+                let world = stop::stop_world(engine);
+                engine.cache.lock().clear();
+                engine.count(Stat::Evictions, 1);
+                drop(world);
+                from = From::Nowhere;
+            }
+        }
+    }
+}
+
+fn connect(cache: &mut Cache, id: FragmentId, from: From) -> Result<(), Full> {
+    match from {
+        From::Nowhere => Ok(()),
+        From::Exit(number) => {
+            cache.link(number, id);
+            Ok(())
+        }
+        From::Table(kind) => cache.ensure_prefix(id, kind),
+    }
+}
+
+/// Translates the block at `pc`; `None` when nothing executable is there.
+fn make(engine: &Engine, pc: u64, from: From) -> Result<Option<FragmentId>, Full> {
+    let prefix = if let From::Table(kind) = from { Some(kind) } else { None };
+    if let Some(number) = heap_calls::replacement(engine, pc) {
+        return engine.cache.lock().translate_replaced(pc, number).map(Some);
+    }
+    let mut bytes = [0u8; WINDOW];
+    let length = code::fetch(engine, pc, &mut bytes);
+    if length == 0 {
+        return Ok(None);
+    }
+    let mut cache = engine.cache.lock();
+    if let Some(id) = cache.find(pc) {
+        return Ok(Some(id));
+    }
+    let id = cache.translate(pc, &bytes[..length], prefix)?;
+    drop(cache);
+    Ok(Some(id))
+}
+
+/// The guest has jumped to where nothing executable is.
+fn unmapped(engine: &'static Engine, thread: &mut Thread, pc: u64) {
+    if pc == process_end::RETURN_TO_ENGINE {
+        process_end::returned(engine, thread);
+        return;
+    }
+    if let Some(result) = vsyscall(thread, pc) {
+        thread.context.regs[0] = result as u64;
+        let rsp = thread.context.regs[4];
+        thread.context.pc = crate::guest_mem::read_u64(rsp).unwrap_or(0);
+        thread.context.regs[4] = rsp.wrapping_add(8);
+        return;
+    }
+    let mapped = engine.space.lock().find(pc).is_some();
+    const MAPERR: u32 = 1;
+    const ACCERR: u32 = 2;
+    fault(engine, thread, sig::SEGV, if mapped { ACCERR } else { MAPERR }, pc);
+}
+
+/// The three entry points of the legacy vsyscall page.
+#[allow(unsafe_code, reason = "system calls on guest pointers")]
+fn vsyscall(thread: &Thread, pc: u64) -> Option<i64> {
+    use crate::sys::{call, nr};
+    let a = [thread.context.regs[7], thread.context.regs[6], thread.context.regs[2]];
+    let number = match pc {
+        0xffff_ffff_ff60_0000 => nr::GETTIMEOFDAY,
+        0xffff_ffff_ff60_0400 => nr::TIME,
+        0xffff_ffff_ff60_0800 => nr::GETCPU,
+        _ => return None,
+    };
+    // SAFETY: the kernel checks the guest's pointers.
+    Some(unsafe { call(number, &a) })
+}
+
+/// Sends the thread the signal of a fault that was found without executing the instruction.
+pub fn fault(engine: &Engine, thread: &mut Thread, signal: u32, code: u32, address: u64) {
+    let _ = engine;
+    thread.signals.info = [0; 16];
+    thread.signals.info[0] = u64::from(signal);
+    thread.signals.info[1] = u64::from(code);
+    thread.signals.info[2] = address;
+    thread.signals.held = true;
+    thread.context.pending.store(1, Ordering::Release);
+    // As for every held signal: nothing else may arrive before it.
+    crate::signals::set_kernel_mask(crate::signals::kernel_mask(u64::MAX));
+}
+
+fn special(engine: &'static Engine, thread: &mut Thread, special: Option<Special>) {
+    let pc = thread.context.pc;
+    const ILLOPN: u32 = 2;
+    match special {
+        Some(Special::Truncated) => {
+            let page = (pc | (crate::space::PAGE - 1)) + 1;
+            unmapped(engine, thread, if engine.space.lock().find(pc).is_some() { page } else { pc });
+        }
+        Some(Special::Undefined) => fault(engine, thread, sig::ILL, ILLOPN, pc),
+        Some(Special::Unsupported) | None => {
+            let mut text = crate::fatal::Text::new();
+            let _ = core::fmt::Write::write_fmt(
+                &mut text,
+                format_args!("the instruction at {pc:#x} is not supported (int n, far branch or segment override)"),
+            );
+            if let Some(writer) = &mut thread.writer {
+                writer.message(1, text.as_bytes());
+            }
+            fault(engine, thread, sig::ILL, ILLOPN, pc);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Reading and writing guest memory that may not be there.
+//!
+//! A copy that faults ends early instead of ending the process: the signal handler recognises the copying
+//! instructions by their addresses and continues behind them ([`recover`]).
+//!
+//! # Safety
+//! This is the only module in which a guest address from the guest's hands becomes a pointer.
+#![allow(unsafe_code, reason = "turns guest addresses into pointers")]
+
+use crate::space::GUEST_END;
+use core::arch::global_asm;
+
+global_asm!(
+    // rdi = to, rsi = from, rdx = count; returns the number of bytes NOT copied.
+    ".globl vg_copy_guarded",
+    "vg_copy_guarded:",
+    "mov rcx, rdx",
+    ".globl vg_copy_fault_start",
+    "vg_copy_fault_start:",
+    "rep movsb",
+    ".globl vg_copy_fault_end",
+    "vg_copy_fault_end:",
+    "mov rax, rcx",
+    "ret",
+);
+
+unsafe extern "C" {
+    fn vg_copy_guarded(to: *mut u8, from: *const u8, count: usize) -> usize;
+    static vg_copy_fault_start: u8;
+    static vg_copy_fault_end: u8;
+}
+
+/// The address at which a copy interrupted by a fault at `pc` goes on; `None` when `pc` is not in the copy.
+pub fn recover(pc: u64) -> Option<u64> {
+    let start = &raw const vg_copy_fault_start as u64;
+    let end = &raw const vg_copy_fault_end as u64;
+    (start..end).contains(&pc).then_some(end)
+}
+
+/// Copies from the guest; returns the number of bytes that could be read.
+pub fn read(from: u64, to: &mut [u8]) -> usize {
+    if from >= GUEST_END && from < crate::space::ENGINE_END {
+        return 0;
+    }
+    // SAFETY: the destination is a slice; a fault on the source ends the copy.
+    to.len() - unsafe { vg_copy_guarded(to.as_mut_ptr(), from as *const u8, to.len()) }
+}
+
+/// Copies to the guest; returns the number of bytes that could be written.
+pub fn write(to: u64, from: &[u8]) -> usize {
+    if to.saturating_add(from.len() as u64) > GUEST_END {
+        return 0;
+    }
+    // SAFETY: the range lies in the guest's zone, where no object of the engine is; a fault ends the copy.
+    from.len() - unsafe { vg_copy_guarded(to as *mut u8, from.as_ptr(), from.len()) }
+}
+
+/// A 64-bit word of the guest.
+pub fn read_u64(from: u64) -> Option<u64> {
+    let mut bytes = [0; 8];
+    (read(from, &mut bytes) == 8).then(|| u64::from_le_bytes(bytes))
+}
+
+/// Stores a 64-bit word; false when the guest has no writable memory there.
+#[must_use]
+pub fn write_u64(to: u64, value: u64) -> bool {
+    write(to, &value.to_le_bytes()) == 8
+}
+
+/// Stores a 32-bit word; false when the guest has no writable memory there.
+#[must_use]
+pub fn write_u32(to: u64, value: u32) -> bool {
+    write(to, &value.to_le_bytes()) == 4
+}
+
+/// A NUL-terminated string of at most `limit` bytes, without the NUL; `None` when it is unreadable or longer.
+pub fn read_string(from: u64, limit: usize) -> Option<alloc::vec::Vec<u8>> {
+    let mut out = alloc::vec::Vec::new();
+    let mut at = from;
+    loop {
+        let mut bytes = [0u8; 256];
+        // Never across a page end in one piece: the next page may be missing.
+        let room = (4096 - (at & 4095)).min(256) as usize;
+        let count = read(at, &mut bytes[..room]);
+        if let Some(end) = bytes[..count].iter().position(|b| *b == 0) {
+            out.extend_from_slice(&bytes[..end]);
+            return Some(out);
+        }
+        if count < room || out.len() + count > limit {
+            return None;
+        }
+        out.extend_from_slice(&bytes[..count]);
+        at += count as u64;
+    }
+}

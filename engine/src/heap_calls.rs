@@ -1,0 +1,363 @@
+//! The guest's malloc family, answered by the engine: what each function does, and its events.
+//!
+//! Not here: which addresses are such functions (`symbols`), the blocks themselves (crate `heap`).
+//!
+//! # Safety
+//! `unsafe` here copies between guest blocks, which the heap has just vouched for, and maps the heap's arena.
+#![allow(unsafe_code, reason = "memory of the guest's heap")]
+
+use crate::context::{Context, Thread, gpr};
+use crate::lock::Mutex;
+use crate::state::Engine;
+use crate::symbols::Function;
+use crate::{guest_mem, space, stacks, sys, threads};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
+use heap::{Arena, FreeOutcome, Heap, Pages, Request, State, ThreadCache};
+use ring::record::{Family, Kind, Stat, header, pair};
+use ring::shared::{Control, EVENTS_ALLOC};
+
+/// Memory for the heap crate.
+pub struct EnginePages {
+    next_table: AtomicU64,
+}
+
+// SAFETY: reserve hands out fresh private mappings of the engine's zone, which are zero and never unmapped.
+unsafe impl Pages for EnginePages {
+    fn map(&self, _address: u64, _bytes: u64) -> bool {
+        // The whole arena was mapped without reserving memory for it.
+        true
+    }
+
+    fn reserve(&self, bytes: u64) -> Option<u64> {
+        let bytes = bytes.next_multiple_of(space::PAGE);
+        let at = self.next_table.fetch_add(bytes + space::PAGE, Ordering::Relaxed);
+        map_sparse(at, bytes).ok()
+    }
+
+    fn decommit(&self, address: u64, bytes: u64) -> bool {
+        const DONTNEED: u64 = 4;
+        // SAFETY: a part of the arena that holds no live block.
+        unsafe { sys::call(sys::nr::MADVISE, &[address, bytes, DONTNEED]) == 0 }
+    }
+
+    fn zero(&self, address: u64, bytes: u64) {
+        // SAFETY: a part of the arena, which is mapped.
+        unsafe { core::ptr::write_bytes(address as *mut u8, 0, bytes as usize) };
+    }
+}
+
+/// Maps memory that costs nothing before it is touched.
+///
+/// # Errors
+/// The kernel's error number.
+pub fn map_sparse(at: u64, bytes: u64) -> Result<u64, i64> {
+    let flags = sys::MAP_PRIVATE | sys::MAP_ANONYMOUS | sys::MAP_NORESERVE | sys::MAP_FIXED_NOREPLACE;
+    // SAFETY: a fresh range of the engine's zone or of the arena.
+    unsafe { sys::mmap(at, bytes, sys::PROT_READ | sys::PROT_WRITE, flags, -1, 0) }
+}
+
+/// The guest's heap and what is known about the functions that lead to it.
+pub struct GuestHeap {
+    /// `None` when allocations are not recorded.
+    heap: Option<Heap<EnginePages>>,
+    /// Replaced functions: pc to number.
+    pub targets: Mutex<Targets>,
+}
+
+/// Replaced functions.
+#[derive(Default)]
+pub struct Targets {
+    by_pc: BTreeMap<u64, u32>,
+    list: Vec<(u64, Function)>,
+}
+
+impl Targets {
+    /// No functions.
+    pub const fn new() -> Targets {
+        Targets { by_pc: BTreeMap::new(), list: Vec::new() }
+    }
+
+    /// A function was found at a pc.
+    pub fn add(&mut self, pc: u64, function: Function) {
+        let number = self.list.len() as u32;
+        if *self.by_pc.entry(pc).or_insert(number) == number {
+            self.list.push((pc, function));
+        }
+    }
+
+    /// A range was unmapped.
+    pub fn forget(&mut self, start: u64, end: u64) {
+        self.by_pc.retain(|pc, _| !(start..end).contains(pc));
+    }
+
+    /// How many functions are known.
+    pub fn len(&self) -> usize {
+        self.by_pc.len()
+    }
+
+    /// Whether none is known.
+    pub fn is_empty(&self) -> bool {
+        self.by_pc.is_empty()
+    }
+}
+
+impl GuestHeap {
+    /// Maps the arena, if allocations are to be recorded.
+    pub fn new(control: &Control) -> GuestHeap {
+        let targets = Mutex::new(Targets::new());
+        if control.events.load(Ordering::Relaxed) & EVENTS_ALLOC == 0 {
+            return GuestHeap { heap: None, targets };
+        }
+        let options = heap::Options {
+            redzone: u64::from(control.redzone_bytes.load(Ordering::Relaxed)),
+            quarantine_bytes: control.freelist_bytes.load(Ordering::Relaxed),
+            big_block: control.freelist_big_block.load(Ordering::Relaxed),
+            ..heap::Options::default()
+        };
+        let arena = Arena { base: space::HEAP_BASE, size: space::HEAP_BYTES };
+        let pages = EnginePages { next_table: AtomicU64::new(space::TABLES) };
+        let made = map_sparse(arena.base, arena.size).ok().and_then(|_| Heap::new(pages, arena, options).ok());
+        if made.is_none() {
+            crate::fatal::fail("no address space for the heap (is `ulimit -v` set?)");
+        }
+        GuestHeap { heap: made, targets }
+    }
+
+    /// The heap, when allocations are recorded.
+    pub fn get(&self) -> Option<&Heap<EnginePages>> {
+        self.heap.as_ref()
+    }
+}
+
+/// Number of the replaced function at a pc.
+pub fn replacement(engine: &Engine, pc: u64) -> Option<u32> {
+    engine.heap.heap.as_ref()?;
+    crate::symbols::analyse(engine, pc);
+    engine.heap.targets.lock().by_pc.get(&pc).copied()
+}
+
+/// In a forked child: only the calling thread's blocks in flight are known to be consistent.
+pub fn after_fork(engine: &Engine, thread: &Thread) {
+    if let (Some(heap), Some(cache)) = (engine.heap.get(), &thread.heap) {
+        heap.after_fork(cache);
+    }
+}
+
+/// Stands in for a guest function; called by the heap stub. The result goes to rax.
+pub extern "C" fn helper(context: *mut Context) -> u64 {
+    let engine = crate::state::engine();
+    let thread = threads::current();
+    debug_assert!(core::ptr::eq(context, &raw const thread.context));
+    let number = thread.context.exit as usize;
+    let Some((pc, function)) = engine.heap.targets.lock().list.get(number).copied() else { return 0 };
+    thread.context.pc = pc;
+    let regs = &thread.context.regs;
+    let a = [regs[gpr::RDI], regs[gpr::RSI], regs[gpr::RDX], regs[gpr::RCX]];
+    let mut call = HeapCall { engine, thread, pc };
+    call.run(function, a)
+}
+
+struct HeapCall<'a> {
+    engine: &'static Engine,
+    thread: &'a mut Thread,
+    pc: u64,
+}
+
+/// What malloc aligns to.
+const MALLOC_ALIGN: u64 = 16;
+
+impl HeapCall<'_> {
+    fn run(&mut self, function: Function, a: [u64; 4]) -> u64 {
+        use Function as F;
+        match function {
+            F::Malloc => self.allocate(a[0], MALLOC_ALIGN, Family::Malloc, false),
+            F::Zalloc => self.allocate(a[0], MALLOC_ALIGN, Family::Malloc, true),
+            F::Calloc => match a[0].checked_mul(a[1]) {
+                Some(size) => self.allocate(size, MALLOC_ALIGN, Family::Malloc, true),
+                None => self.no_memory(),
+            },
+            F::Realloc => self.reallocate(a[0], a[1], MALLOC_ALIGN),
+            F::ReallocArray => match a[1].checked_mul(a[2]) {
+                Some(size) => self.reallocate(a[0], size, MALLOC_ALIGN),
+                None => self.no_memory(),
+            },
+            F::ReallocAligned => self.reallocate(a[0], a[1], a[2]),
+            F::Free => self.free(a[0], Family::Malloc),
+            F::Memalign => self.aligned(a[0], a[1], Family::Malloc),
+            F::AlignedSizeFirst => self.aligned(a[1], a[0], Family::Malloc),
+            F::ZallocAligned => self.allocate(a[0], a[1].max(MALLOC_ALIGN).next_power_of_two(), Family::Malloc, true),
+            F::PosixMemalign => self.posix_memalign(a[0], a[1], a[2]),
+            F::Valloc => self.aligned(space::PAGE, a[0], Family::Malloc),
+            F::Pvalloc => self.aligned(space::PAGE, a[0].next_multiple_of(space::PAGE), Family::Malloc),
+            F::UsableSize => self.live_size(a[0]).unwrap_or(0),
+            F::New => self.new_block(a[0], MALLOC_ALIGN, Family::New),
+            F::NewArray => self.new_block(a[0], MALLOC_ALIGN, Family::NewArray),
+            F::NewAligned => self.new_block(a[0], a[1], Family::New),
+            F::NewArrayAligned => self.new_block(a[0], a[1], Family::NewArray),
+            F::NewNothrow => self.allocate(a[0], MALLOC_ALIGN, Family::New, false),
+            F::NewArrayNothrow => self.allocate(a[0], MALLOC_ALIGN, Family::NewArray, false),
+            F::NewAlignedNothrow => self.aligned(a[1], a[0], Family::New),
+            F::NewArrayAlignedNothrow => self.aligned(a[1], a[0], Family::NewArray),
+            F::Delete => self.free(a[0], Family::New),
+            F::DeleteArray => self.free(a[0], Family::NewArray),
+            F::Mallocx => self.mallocx(a[0], a[1]),
+            F::Rallocx => self.reallocate(a[0], a[1], 1 << (a[2] & 63)),
+            F::Xallocx | F::Sallocx => self.live_size(a[0]).unwrap_or(0),
+            F::Nallocx => a[0],
+            F::ReturnZero => 0,
+            F::Mallinfo => {
+                // The caller's space for the structure, 10 ints; its 64-bit version has the same number of fields.
+                guest_mem::write(a[0], &[0; 40]);
+                a[0]
+            }
+            F::Mallinfo2 => {
+                guest_mem::write(a[0], &[0; 80]);
+                a[0]
+            }
+        }
+    }
+
+    fn heap(&self) -> &'static Heap<EnginePages> {
+        match self.engine.heap.get() {
+            Some(heap) => heap,
+            None => crate::fatal::fail("a heap function without a heap"),
+        }
+    }
+
+    fn cache(&mut self) -> &mut ThreadCache {
+        if self.thread.heap.is_none() {
+            self.thread.heap = self.heap().thread_cache();
+        }
+        match &mut self.thread.heap {
+            Some(cache) => cache,
+            None => crate::fatal::fail("more than 65536 threads use the heap"),
+        }
+    }
+
+    fn stack(&mut self) -> u32 {
+        stacks::take(self.engine, self.thread, self.pc)
+    }
+
+    fn allocate(&mut self, size: u64, align: u64, family: Family, zeroed: bool) -> u64 {
+        if size > i64::MAX as u64 {
+            return self.no_memory();
+        }
+        let stack = self.stack();
+        let request = Request { size, align, family, stack, zeroed };
+        let heap = self.heap();
+        let Some(address) = heap.allocate(self.cache(), request) else { return self.no_memory() };
+        self.thread.stats[Stat::Allocations as usize] += 1;
+        let what = u64::from(family as u8) | u64::from(align.trailing_zeros()) << 8;
+        let instructions = self.thread.context.instructions;
+        if let Some(writer) = &mut self.thread.writer {
+            let stack = u64::from(stack) | what << 32;
+            writer.push(&[header(Kind::Alloc, 6), sys::tsc(), address, size, stack, instructions]);
+        }
+        address
+    }
+
+    fn aligned(&mut self, align: u64, size: u64, family: Family) -> u64 {
+        if align > 1 << 40 {
+            return self.no_memory();
+        }
+        // memalign rounds an odd alignment up; the others fail, which posix_memalign reports itself.
+        self.allocate(size, align.max(MALLOC_ALIGN).next_power_of_two(), family, false)
+    }
+
+    fn posix_memalign(&mut self, out: u64, align: u64, size: u64) -> u64 {
+        if !align.is_power_of_two() || !align.is_multiple_of(8) {
+            return sys::errno::EINVAL as u64;
+        }
+        let address = self.aligned(align, size, Family::Malloc);
+        if address == 0 {
+            return sys::errno::ENOMEM as u64;
+        }
+        let _ = guest_mem::write_u64(out, address);
+        0
+    }
+
+    fn mallocx(&mut self, size: u64, flags: u64) -> u64 {
+        const ZERO: u64 = 0x40;
+        let align = (1u64 << (flags & 63)).max(MALLOC_ALIGN);
+        self.allocate(size, align, Family::Malloc, flags & ZERO != 0)
+    }
+
+    /// A throwing operator new: running out of memory ends the process, as Valgrind does.
+    fn new_block(&mut self, size: u64, align: u64, family: Family) -> u64 {
+        let address = self.aligned(align, size, family);
+        if address == 0 {
+            crate::fatal::complain(format_args!(
+                "operator new of {size} bytes failed; throwing std::bad_alloc is not supported while recording"
+            ));
+            crate::process_end::abort(self.engine, self.thread);
+        }
+        address
+    }
+
+    fn no_memory(&mut self) -> u64 {
+        crate::symbols::set_errno(self.engine, self.thread, sys::errno::ENOMEM as u32);
+        0
+    }
+
+    /// Requested size of a live block that starts at an address.
+    fn live_size(&self, address: u64) -> Option<u64> {
+        let block = self.heap().lookup(address)?;
+        (block.state == State::Live && block.address == address).then_some(block.size)
+    }
+
+    fn free(&mut self, address: u64, family: Family) -> u64 {
+        if address == 0 {
+            return 0;
+        }
+        let stack = self.stack();
+        let heap = self.heap();
+        let tsc = sys::tsc();
+        match heap.free(self.cache(), address, family, stack) {
+            FreeOutcome::Freed(_) | FreeOutcome::Mismatched(_) => {
+                self.thread.stats[Stat::Frees as usize] += 1;
+                let instructions = self.thread.context.instructions;
+                if let Some(writer) = &mut self.thread.writer {
+                    let stack = pair(stack, u32::from(family as u8));
+                    writer.push(&[header(Kind::Free, 6), tsc, address, 0, stack, instructions]);
+                }
+            }
+            // Blocks of the dynamic linker's own start-up heap end up here, too: not an error of the program's.
+            FreeOutcome::Invalid(_) => (),
+        }
+        0
+    }
+
+    fn reallocate(&mut self, old: u64, size: u64, align: u64) -> u64 {
+        if old == 0 {
+            return self.allocate(size, align.max(MALLOC_ALIGN), Family::Malloc, false);
+        }
+        if size == 0 {
+            self.free(old, Family::Malloc);
+            return 0;
+        }
+        let Some(old_size) = self.live_size(old) else { return 0 };
+        if size > i64::MAX as u64 {
+            return self.no_memory();
+        }
+        let stack = self.stack();
+        let heap = self.heap();
+        let align = align.max(MALLOC_ALIGN);
+        let request = Request { size, align, family: Family::Malloc, stack, zeroed: false };
+        let Some(new) = heap.allocate(self.cache(), request) else { return self.no_memory() };
+        // SAFETY: both blocks are live and at least that long; they are different blocks.
+        unsafe { core::ptr::copy_nonoverlapping(old as *const u8, new as *mut u8, old_size.min(size) as usize) };
+        let tsc = sys::tsc();
+        heap.free(self.cache(), old, Family::Malloc, stack);
+        self.thread.stats[Stat::Allocations as usize] += 1;
+        self.thread.stats[Stat::Frees as usize] += 1;
+        let what = u64::from(Family::Malloc as u8) | u64::from(align.trailing_zeros()) << 8;
+        let instructions = self.thread.context.instructions;
+        if let Some(writer) = &mut self.thread.writer {
+            let stack = u64::from(stack) | what << 32;
+            writer.push(&[header(Kind::Realloc, 7), tsc, new, size, stack, instructions, old]);
+        }
+        new
+    }
+}

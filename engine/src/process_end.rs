@@ -1,0 +1,217 @@
+//! The end of a thread and of a process: last records, the leak scan, the real exit or the real signal.
+//!
+//! # Safety
+//! `unsafe` here makes the last system calls.
+#![allow(unsafe_code, reason = "last system calls")]
+
+use crate::context::{Thread, gpr};
+use crate::signals::{self, Action, bit};
+use crate::state::Engine;
+use crate::syscalls::Outcome;
+use crate::threads::stop::{WorldStopped, stop_world};
+use crate::{guest_mem, leak, space, sys};
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+use ring::record::{End, Kind, Reason, STAT_COUNT, Stat, header};
+use ring::shared::{FLAG_NO_FREERES, FLAG_NO_LEAK_SCAN, FLAG_STATS, SLOT_CLOSED, SLOT_OPEN};
+
+/// Guest functions that the engine calls return to this address, where nothing can be mapped.
+pub const RETURN_TO_ENGINE: u64 = space::CACHE_END + 0x8000;
+
+/// exit of one thread. The last thread's exit ends the process.
+pub fn exit_thread(engine: &'static Engine, thread: &mut Thread, status: u64) -> Outcome {
+    let last = !thread.foreign && engine.threads.lock().len() == 1;
+    if last || thread.foreign {
+        return exit(engine, thread, status as i32);
+    }
+    if let (Some(heap), Some(cache)) = (engine.heap.get(), &mut thread.heap) {
+        heap.retire(cache);
+    }
+    // From here on nothing may arrive: the thread leaves its memory to others.
+    signals::set_kernel_mask(u64::MAX);
+    let instructions = thread.context.instructions;
+    fold_stats(engine, thread);
+    if let Some(mut writer) = thread.writer.take() {
+        writer.push(&[header(Kind::ThreadExit, 3), sys::tsc(), instructions]);
+        writer.close();
+    }
+    thread.unwinder = None;
+    thread.heap = None;
+    let mut threads = engine.threads.lock();
+    threads.remove(thread);
+    threads.recycle_later(thread.pid, thread.tid.load(Ordering::Relaxed), thread.memory.0);
+    drop(threads);
+    loop {
+        // SAFETY: ends the thread.
+        unsafe { sys::call(sys::nr::EXIT, &[status]) };
+    }
+}
+
+fn fold_stats(engine: &Engine, thread: &mut Thread) {
+    if let Some(writer) = &thread.writer {
+        thread.stats[Stat::RingBytes as usize] += writer.bytes;
+        thread.stats[Stat::RingWaits as usize] += writer.waits;
+    }
+    for (total, own) in engine.counters.iter().zip(&mut thread.stats) {
+        total.fetch_add(core::mem::take(own), Ordering::Relaxed);
+    }
+}
+
+/// exit_group: first lets libc give back what it holds, then ends the process.
+pub fn exit(engine: &'static Engine, thread: &mut Thread, status: i32) -> Outcome {
+    if let Some(pc) = next_freeres(engine, thread) {
+        thread.signals.exit_status = status;
+        // The guest function runs on the guest's stack below the red zone and returns to the engine.
+        let sp = (thread.context.regs[gpr::RSP].wrapping_sub(256) & !15) - 8;
+        if guest_mem::write_u64(sp, RETURN_TO_ENGINE) {
+            thread.context.regs[gpr::RSP] = sp;
+            thread.context.pc = pc;
+            return Outcome::Resume;
+        }
+    }
+    if thread.foreign {
+        finish(engine, thread, End::Exit, status as u64 & 0xff);
+    } else {
+        let world = stop_world(engine);
+        last_scan(engine, thread, &world, Reason::Exit);
+        finish(engine, thread, End::Exit, status as u64 & 0xff);
+    }
+    sys::exit_group(status)
+}
+
+/// A guest function that the engine called has returned (or failed): goes on with the exit.
+pub fn returned(engine: &'static Engine, thread: &mut Thread) {
+    let status = thread.signals.exit_status;
+    exit(engine, thread, status);
+}
+
+/// The next function to call before the exit; none when only this thread's process image matters.
+fn next_freeres(engine: &Engine, thread: &mut Thread) -> Option<u64> {
+    if thread.foreign
+        || engine.options.flags & FLAG_NO_FREERES != 0
+        || engine.heap.get().is_none()
+        || thread.signals.abandon_freeres
+    {
+        return None;
+    }
+    let at = thread.signals.freeres_done;
+    let table = engine.modules.lock();
+    // libstdc++'s before libc's, which are found in any order.
+    let pc = table.freeres.iter().rev().nth(at).copied();
+    drop(table);
+    thread.signals.freeres_done += 1;
+    pc
+}
+
+fn last_scan(engine: &Engine, thread: &mut Thread, world: &WorldStopped<'_>, reason: Reason) {
+    if engine.options.flags & FLAG_NO_LEAK_SCAN == 0 {
+        leak::snapshot(engine, thread, world, reason);
+    }
+}
+
+/// The last records of the process.
+fn finish(engine: &Engine, thread: &mut Thread, how: End, value: u64) {
+    if let (Some(heap), false) = (engine.heap.get(), thread.foreign) {
+        let counters = heap.counters();
+        engine.counters[Stat::GuestHeapPeak as usize].store(counters.peak_mapped_bytes, Ordering::Relaxed);
+        if counters.allocations == 0 && engine.heap.targets.lock().is_empty() {
+            let text = b"no allocation function was found in the program: it is stripped and linked statically, or it uses an allocator of its own; heap events are missing (keep the symbol table to get them)";
+            if let Some(writer) = &mut thread.writer {
+                writer.message(1, text);
+            }
+        }
+    }
+    engine.counters[Stat::EngineHeapPeak as usize].store(crate::own_heap::mapped_bytes(), Ordering::Relaxed);
+    engine.counters[Stat::StackNodes as usize].store(engine.stacks.nodes(), Ordering::Relaxed);
+    {
+        let cache = engine.cache.lock();
+        let stats = [Stat::Translations, Stat::TranslatedInstructions, Stat::GuestBytes, Stat::Links];
+        for (stat, value) in stats.into_iter().zip(cache.counters) {
+            engine.counters[stat as usize].store(value, Ordering::Relaxed);
+        }
+        engine.counters[Stat::CacheBytes as usize].store(cache.used(), Ordering::Relaxed);
+    }
+    fold_stats(engine, thread);
+    if let Some(mut writer) = thread.writer.take() {
+        if engine.options.flags & FLAG_STATS != 0 {
+            let mut words = [0u64; STAT_COUNT + 1];
+            words[0] = header(Kind::Stats, STAT_COUNT + 1);
+            for (word, counter) in words[1..].iter_mut().zip(&engine.counters) {
+                *word = counter.load(Ordering::Relaxed);
+            }
+            writer.push(&words);
+        }
+        let instructions = thread.context.instructions;
+        writer.push(&[header(Kind::ThreadExit, 3), sys::tsc(), instructions]);
+        writer.push(&[header(Kind::ProcessEnd, 5), sys::tsc(), how as u64, value, instructions]);
+        writer.close();
+    }
+    if !thread.foreign {
+        close_rings(engine, thread);
+    }
+}
+
+/// The thread's fatal signal: ends the process as the kernel would have.
+pub fn die(engine: &'static Engine, thread: &mut Thread) -> ! {
+    let signal = thread.signals.fatal;
+    if thread.foreign {
+        finish(engine, thread, End::Signal, u64::from(signal));
+    } else {
+        let world = stop_world(engine);
+        last_scan(engine, thread, &world, Reason::Signal);
+        finish(engine, thread, End::Signal, u64::from(signal));
+    }
+    // The same siginfo, the default action.
+    let default = Action::default();
+    // SAFETY: the kernel reads the structures; the process ends here.
+    unsafe {
+        sys::call(sys::nr::RT_SIGACTION, &[u64::from(signal), &raw const default as u64, 0, 8]);
+        let info = thread.signals.info.as_ptr() as u64;
+        let (pid, tid) = (u64::from(thread.pid), u64::from(sys::gettid()));
+        sys::call(sys::nr::RT_TGSIGQUEUEINFO, &[pid, tid, u64::from(signal), info]);
+        signals::set_kernel_mask(!bit(signal));
+        sys::call(sys::nr::TGKILL, &[pid, tid, u64::from(signal)]);
+    }
+    sys::exit_group(128 + signal as i32)
+}
+
+/// Ends the process by SIGABRT.
+pub fn abort(engine: &'static Engine, thread: &mut Thread) -> ! {
+    thread.signals.info = [0; 16];
+    const ABRT: u32 = 6;
+    thread.signals.info[0] = u64::from(ABRT);
+    thread.signals.fatal = ABRT;
+    die(engine, thread)
+}
+
+/// Marks the rings of all threads of this process as finished; returns which, for [`reopen_rings`].
+pub fn close_rings(engine: &Engine, thread: &Thread) -> Vec<usize> {
+    let mut closed = Vec::new();
+    let mut close = |thread: &Thread| {
+        if let Some(writer) = &thread.writer {
+            writer.shared().ring(writer.slot()).state.store(SLOT_CLOSED, Ordering::Release);
+            writer.flush();
+            closed.push(writer.slot());
+        }
+    };
+    if thread.foreign {
+        close(thread);
+    } else {
+        engine.threads.lock().iter().for_each(close);
+    }
+    closed
+}
+
+/// After an exec that failed: the rings go on, unless the recorder has freed them meanwhile.
+pub fn reopen_rings(engine: &Engine, thread: &mut Thread, closed: Vec<usize>) {
+    let mut lost = false;
+    for slot in closed {
+        let state = &engine.shared.ring(slot).state;
+        lost |= state.compare_exchange(SLOT_CLOSED, SLOT_OPEN, Ordering::AcqRel, Ordering::Relaxed).is_err();
+    }
+    if lost {
+        let tid = thread.tid.load(Ordering::Relaxed);
+        thread.writer = crate::trace::Writer::open(engine.shared, thread.process, thread.pid, tid);
+    }
+}
+

@@ -1,0 +1,315 @@
+//! The engine's one signal handler.
+//!
+//! It does real work only for a thread that was interrupted in the code cache: such a thread holds no engine lock,
+//! so the handler may take them. Interrupted in the engine, a signal is kept for later (`raise`).
+//!
+//! # Safety
+//! `unsafe` here reads and writes the kernel's frame, which lies on the thread's own signal stack and belongs to the
+//! handler until it returns.
+#![allow(unsafe_code, reason = "the kernel's signal frame")]
+
+use super::frame::{self, ERROR, SIGINFO_BYTES, SEGMENTS, TRAP_NUMBER, Ucontext};
+use super::recover::{GuestRegs, Interrupted, recover};
+use super::{
+    Action, DEFAULT, DefaultEffect, IGNORE, SA_NODEFER, SA_RESETHAND, STOP_VALUE, UNBLOCKABLE, bit, default_effect,
+    kernel_mask, sig,
+};
+use crate::context::Thread;
+use crate::state::{Engine, engine};
+use crate::{guest_mem, threads};
+use core::arch::global_asm;
+use core::sync::atomic::Ordering;
+use ring::record::Stat;
+
+global_asm!(
+    ".globl vg_restorer",
+    "vg_restorer:",
+    "mov eax, 15",
+    "syscall",
+    ".globl vg_handler",
+    "vg_handler:",
+    "cld",
+    "jmp {handle}",
+    handle = sym handle,
+);
+
+unsafe extern "C" {
+    fn vg_restorer();
+    fn vg_handler();
+}
+
+/// Address of the handler.
+pub fn address() -> u64 {
+    vg_handler as *const () as u64
+}
+
+/// Address of the code that returns from it.
+pub fn restorer() -> u64 {
+    vg_restorer as *const () as u64
+}
+
+fn word(info: &[u8; SIGINFO_BYTES], at: usize) -> u32 {
+    u32::from_le_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]])
+}
+
+fn quad(info: &[u8; SIGINFO_BYTES], at: usize) -> u64 {
+    u64::from(word(info, at)) | u64::from(word(info, at + 4)) << 32
+}
+
+/// Whether a siginfo tells of the thread's own instruction.
+fn is_synchronous(signal: u32, info: &[u8; SIGINFO_BYTES]) -> bool {
+    let code = word(info, 8) as i32;
+    code > 0 && matches!(signal, sig::ILL | sig::TRAP | sig::BUS | sig::FPE | sig::SEGV)
+}
+
+unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context: *mut Ucontext) {
+    // SAFETY: the kernel's arguments; nobody else uses the frame while the handler runs.
+    let (info, kernel) = unsafe { (&mut *info, &mut *context) };
+    let pc = GuestRegs::of_gregs(&kernel.gregs).pc;
+    if matches!(signal, sig::SEGV | sig::BUS)
+        && let Some(behind) = guest_mem::recover(pc)
+    {
+        kernel.gregs[16] = behind;
+        return;
+    }
+    let engine = engine();
+    let thread = threads::current();
+    if signal == sig::ENGINE && quad(info, 24) == STOP_VALUE {
+        stop(engine, thread, kernel);
+        return;
+    }
+    let synchronous = is_synchronous(signal, info);
+    match recover(engine, &thread.context, &kernel.gregs) {
+        Interrupted::Engine if synchronous => engine_fault(signal, info, kernel),
+        Interrupted::Engine => hold(thread, info, kernel),
+        Interrupted::Guest(guest, from_context) => {
+            if from_context {
+                restore_xmm(thread, kernel);
+            }
+            if signal == sig::SEGV && synchronous && crate::code::unguard(engine, quad(info, 16), kernel.gregs[ERROR])
+            {
+                return;
+            }
+            if synchronous && quad(info, 16) == pc {
+                info[16..24].copy_from_slice(&guest.pc.to_le_bytes());
+            }
+            deliver(engine, thread, guest, signal, info, kernel, synchronous);
+        }
+    }
+}
+
+/// A fault in the engine's own code.
+fn engine_fault(signal: u32, info: &[u8; SIGINFO_BYTES], kernel: &Ucontext) -> ! {
+    let guest = GuestRegs::of_gregs(&kernel.gregs);
+    let context = &threads::current().context;
+    crate::fatal::complain(format_args!(
+        "engine: internal error: signal {signal} at {:#x}, address {:#x}, error {:#x}, rsp {:#x}, guest pc {:#x}, reason {}, exit {}",
+        guest.pc,
+        quad(info, 16),
+        kernel.gregs[ERROR],
+        guest.regs[4],
+        context.pc,
+        context.reason,
+        context.exit,
+    ));
+    crate::sys::exit_group(125)
+}
+
+/// Keeps a signal for the way back into the cache and blocks all others meanwhile.
+fn hold(thread: &mut Thread, info: &[u8; SIGINFO_BYTES], kernel: &mut Ucontext) {
+    for (word, bytes) in thread.signals.info.iter_mut().zip(info.chunks_exact(8)) {
+        *word = u64::from_le_bytes([
+            bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7],
+        ]);
+    }
+    thread.signals.held = true;
+    thread.context.pending.store(1, Ordering::Release);
+    kernel.mask = kernel_mask(u64::MAX);
+}
+
+/// The vector registers of a thread that was about to enter the cache are still in its context.
+fn restore_xmm(thread: &Thread, kernel: &mut Ucontext) {
+    if kernel.fpstate == 0 {
+        return;
+    }
+    // SAFETY: the fxsave area is part of the kernel's frame; its xmm registers begin at offset 160.
+    let area = unsafe { core::slice::from_raw_parts_mut((kernel.fpstate + 160) as *mut [u64; 2], 16) };
+    area.copy_from_slice(&thread.context.xmm);
+    // SAFETY: the header of the extended state follows the 512 bytes of the legacy area when the kernel says so.
+    unsafe {
+        let head = core::slice::from_raw_parts(kernel.fpstate as *const u8, 512);
+        if frame::fpstate_bytes(head) > 512 {
+            *((kernel.fpstate + 512) as *mut u64) |= 2;
+        }
+    }
+}
+
+/// Lets the thread go on in the dispatcher with `guest` as its state.
+fn resume(engine: &Engine, thread: &mut Thread, guest: GuestRegs, kernel: &mut Ucontext) {
+    thread.context.pc = guest.pc;
+    let mut at_stub = guest;
+    at_stub.pc = engine.stubs.resume;
+    at_stub.store(&mut kernel.gregs);
+}
+
+fn stop(engine: &Engine, thread: &mut Thread, kernel: &mut Ucontext) {
+    match recover(engine, &thread.context, &kernel.gregs) {
+        Interrupted::Engine => thread.context.pending.store(1, Ordering::Release),
+        Interrupted::Guest(guest, from_context) => {
+            if from_context {
+                restore_xmm(thread, kernel);
+            }
+            thread.context.pending.store(1, Ordering::Release);
+            resume(engine, thread, guest, kernel);
+        }
+    }
+}
+
+fn deliver(
+    engine: &Engine,
+    thread: &mut Thread,
+    mut guest: GuestRegs,
+    signal: u32,
+    info: &mut [u8; SIGINFO_BYTES],
+    kernel: &mut Ucontext,
+    synchronous: bool,
+) {
+    let blocked = thread.signals.mask & bit(signal) != 0;
+    if blocked && !synchronous {
+        // Only the signals that the kernel never blocks for us come here: kept until the guest unblocks them.
+        thread.signals.blocked |= bit(signal);
+        return;
+    }
+    let mut actions = thread.actions(engine).lock();
+    let action = actions.guest[signal as usize - 1];
+    let fatal = match action.handler {
+        DEFAULT => synchronous || default_effect(signal) == DefaultEffect::Terminate,
+        IGNORE => synchronous,
+        _ => blocked,
+    };
+    if synchronous && thread.signals.freeres_done > 0 {
+        // A crash while libc gives back its blocks must not cost the recording its end.
+        drop(actions);
+        thread.signals.abandon_freeres = true;
+        guest.pc = crate::process_end::RETURN_TO_ENGINE;
+        resume(engine, thread, guest, kernel);
+        return;
+    }
+    if fatal {
+        drop(actions);
+        die(engine, thread, guest, signal, info, kernel);
+        return;
+    }
+    if matches!(action.handler, DEFAULT | IGNORE) {
+        return;
+    }
+    if action.flags & SA_RESETHAND != 0 {
+        actions.guest[signal as usize - 1] = Action::default();
+        let _ = super::install(signal, &Action::default());
+    }
+    drop(actions);
+    engine.count(Stat::Signals, 1);
+    // What the kernel would restore: during sigsuspend and its relatives this is not the mask in force.
+    let saved = kernel.mask & !UNBLOCKABLE | thread.signals.mask & UNBLOCKABLE;
+    // SAFETY: the kernel's frame holds the floating-point state where the sigcontext says.
+    let fpstate = unsafe {
+        let head = core::slice::from_raw_parts(kernel.fpstate as *const u8, 512);
+        core::slice::from_raw_parts_mut(kernel.fpstate as *mut u8, frame::fpstate_bytes(head))
+    };
+    let before = guest;
+    if frame::push(&mut guest, &mut thread.signals, &action, signal, kernel, info, fpstate, saved).is_err() {
+        // No room for the frame: the kernel turns this into SIGSEGV.
+        info[..SIGINFO_BYTES].fill(0);
+        info[0] = sig::SEGV as u8;
+        info[8] = 0x80;
+        if signal == sig::SEGV {
+            die(engine, thread, before, sig::SEGV, info, kernel);
+        } else {
+            deliver(engine, thread, before, sig::SEGV, info, kernel, true);
+        }
+        return;
+    }
+    let own = if action.flags & SA_NODEFER != 0 { 0 } else { bit(signal) };
+    thread.signals.mask = (saved | action.mask | own) & !(bit(sig::KILL) | bit(sig::STOP));
+    kernel.mask = kernel_mask(thread.signals.mask);
+    // A handler starts with the initial floating-point state.
+    fpstate[0..2].copy_from_slice(&0x37fu16.to_le_bytes());
+    fpstate[24..28].copy_from_slice(&0x1f80u32.to_le_bytes());
+    if fpstate.len() >= 576 {
+        fpstate[512..520].fill(0);
+    }
+    resume(engine, thread, guest, kernel);
+}
+
+/// The process is going to end by `signal`: the dispatcher does the rest.
+fn die(
+    engine: &Engine,
+    thread: &mut Thread,
+    guest: GuestRegs,
+    signal: u32,
+    info: &[u8; SIGINFO_BYTES],
+    kernel: &mut Ucontext,
+) {
+    if engine.options.debug & 1 != 0 {
+        let regs = &guest.regs;
+        crate::fatal::complain(format_args!(
+            "signal {signal} code {} at guest {:#x} (cache {:#x}), address {:#x}, rax {:#x} rcx {:#x} rsp {:#x}",
+            word(info, 8) as i32,
+            guest.pc,
+            kernel.gregs[16],
+            quad(info, 16),
+            regs[0],
+            regs[1],
+            regs[4],
+        ));
+    }
+    hold(thread, info, kernel);
+    thread.signals.held = false;
+    thread.signals.fatal = signal;
+    resume(engine, thread, guest, kernel);
+}
+
+/// Makes the thread continue as a frame on the guest's stack says (rt_sigreturn). Returns only when the frame is
+/// unreadable.
+pub fn sigreturn(thread: &mut Thread) {
+    let Ok((mut context, mut fpstate)) = frame::pull(thread.context.regs[4]) else { return };
+    let guest = GuestRegs::of_gregs(&context.gregs);
+    thread.signals.mask = context.mask & !(bit(sig::KILL) | bit(sig::STOP));
+    let mut stack = context.stack;
+    stack.flags &= super::SS_DISABLE | super::SS_AUTODISARM;
+    if stack.flags & super::SS_DISABLE != 0 {
+        stack = super::AltStack::NONE;
+    }
+    thread.signals.alternate = stack;
+    crate::signals::raise::unblocked(thread);
+    thread.context.pc = guest.pc;
+    context.gregs[16] = engine().stubs.resume;
+    context.stack = thread.signals.own;
+    context.mask = kernel_mask(thread.signals.mask);
+    // The kernel wants its own segments; a guest cannot change them.
+    let segments = context.gregs[SEGMENTS];
+    if segments as u16 != 0x33 {
+        context.gregs[SEGMENTS] = 0x2b_0000_0000_0033;
+    }
+    context.gregs[TRAP_NUMBER] = 0;
+    let address = if fpstate.is_empty() {
+        0
+    } else {
+        // The kernel wants 64-byte alignment; the vector has room for it.
+        let size = fpstate.len();
+        fpstate.resize(size + 64, 0);
+        let at = fpstate.as_ptr() as usize;
+        let shift = at.next_multiple_of(64) - at;
+        fpstate.copy_within(0..size, shift);
+        (at + shift) as u64
+    };
+    context.fpstate = address;
+    // SAFETY: rt_sigreturn reads the frame at rsp: the ucontext follows the (popped) return address. It does not
+    // come back; the vector is given back at the thread's next entry to the dispatcher.
+    thread.signals.frame = fpstate;
+    // SAFETY: as above.
+    unsafe {
+        core::arch::asm!("mov rsp, {frame}", "mov eax, 15", "syscall", "ud2",
+            frame = in(reg) &raw const context, options(noreturn));
+    }
+}

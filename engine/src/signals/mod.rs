@@ -1,0 +1,266 @@
+//! Signals: the guest's actions and masks, the engine's handler, frames on the guest's stack, delivery.
+//!
+//! The kernel's mask of a thread mirrors the guest's, except that the five synchronous signals and the engine's own
+//! stop signal are never blocked. Interrupted in the code cache, the handler recovers the exact guest state,
+//! builds the guest's frame and lets the thread go on in the guest's handler. Interrupted in the engine, it keeps
+//! the signal; the thread sends it to itself again on its way back into the cache.
+
+mod frame;
+pub mod handler;
+pub mod raise;
+pub mod recover;
+
+use crate::sys::{self, nr};
+
+/// Signal numbers that the engine names.
+#[allow(missing_docs, reason = "the kernel's names")]
+pub mod sig {
+    pub const ILL: u32 = 4;
+    pub const TRAP: u32 = 5;
+    pub const BUS: u32 = 7;
+    pub const FPE: u32 = 8;
+    pub const KILL: u32 = 9;
+    pub const SEGV: u32 = 11;
+    pub const CHLD: u32 = 17;
+    pub const CONT: u32 = 18;
+    pub const STOP: u32 = 19;
+    pub const TSTP: u32 = 20;
+    pub const TTIN: u32 = 21;
+    pub const TTOU: u32 = 22;
+    pub const URG: u32 = 23;
+    pub const WINCH: u32 = 28;
+    pub const SYS: u32 = 31;
+    /// The engine's own, to stop other threads. Guests may use it too: ours carry [`super::STOP_VALUE`].
+    pub const ENGINE: u32 = 63;
+}
+
+/// `si_value` of the engine's stop signal.
+pub const STOP_VALUE: u64 = 0x7667_7374_6f70_2121;
+
+/// Bit of a signal in a mask.
+pub const fn bit(signal: u32) -> u64 {
+    1 << (signal - 1)
+}
+
+/// Never blocked in the kernel.
+pub const UNBLOCKABLE: u64 =
+    bit(sig::ILL) | bit(sig::TRAP) | bit(sig::BUS) | bit(sig::FPE) | bit(sig::SEGV) | bit(sig::ENGINE);
+
+pub const SA_SIGINFO: u64 = 4;
+pub const SA_ONSTACK: u64 = 0x0800_0000;
+pub const SA_RESTART: u64 = 0x1000_0000;
+pub const SA_NODEFER: u64 = 0x4000_0000;
+pub const SA_RESETHAND: u64 = 0x8000_0000;
+pub const SA_RESTORER: u64 = 0x0400_0000;
+/// SIG_DFL
+pub const DEFAULT: u64 = 0;
+/// SIG_IGN
+pub const IGNORE: u64 = 1;
+
+/// The kernel's `struct sigaction`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Action {
+    /// Handler, DEFAULT or IGNORE.
+    pub handler: u64,
+    /// SA_* bits.
+    pub flags: u64,
+    /// Where the handler returns to.
+    pub restorer: u64,
+    /// Blocked while it runs.
+    pub mask: u64,
+}
+
+/// The guest's actions by signal number minus 1.
+pub struct Actions {
+    /// What the guest set.
+    pub guest: [Action; 64],
+}
+
+impl Actions {
+    /// All default.
+    pub const fn new() -> Actions {
+        Actions { guest: [Action { handler: 0, flags: 0, restorer: 0, mask: 0 }; 64] }
+    }
+}
+
+impl Default for Actions {
+    fn default() -> Self {
+        Actions::new()
+    }
+}
+
+/// The kernel's `stack_t`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct AltStack {
+    /// Lowest address.
+    pub sp: u64,
+    /// SS_* bits.
+    pub flags: u32,
+    pad: u32,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// SS_ONSTACK
+pub const SS_ONSTACK: u32 = 1;
+/// SS_DISABLE
+pub const SS_DISABLE: u32 = 2;
+/// SS_AUTODISARM
+pub const SS_AUTODISARM: u32 = 1 << 31;
+
+impl AltStack {
+    /// No alternate stack.
+    pub const NONE: AltStack = AltStack { sp: 0, flags: SS_DISABLE, pad: 0, size: 0 };
+
+    /// A stack.
+    pub const fn at(sp: u64, size: u64) -> AltStack {
+        AltStack { sp, flags: 0, pad: 0, size }
+    }
+
+    /// Whether a stack pointer lies on it.
+    pub fn holds(&self, rsp: u64) -> bool {
+        self.flags & SS_AUTODISARM == 0 && self.size != 0 && rsp > self.sp && rsp - self.sp <= self.size
+    }
+}
+
+/// A thread's signal state.
+pub struct ThreadSignals {
+    /// What the guest believes to be blocked.
+    pub mask: u64,
+    /// The guest's alternate stack.
+    pub alternate: AltStack,
+    /// The engine's own alternate stack.
+    pub own: AltStack,
+    /// A signal that arrived while the engine ran: its siginfo. Valid while `held` is set.
+    pub info: [u64; 16],
+    /// Whether `info` holds a signal; all signals are blocked in the kernel then.
+    pub held: bool,
+    /// Signal that is going to end the process, 0 = none; its siginfo is in `info`.
+    pub fatal: u32,
+    /// Signals of the five that the kernel never blocks which arrived while the guest had them blocked.
+    pub blocked: u64,
+    /// Status of the exit under way while libc gives back its blocks.
+    pub exit_status: i32,
+    /// How many of the functions that do so were called.
+    pub freeres_done: usize,
+    /// One of them failed.
+    pub abandon_freeres: bool,
+    /// Where the raise stub reads the mask from.
+    pub kernel_mask: u64,
+    /// Floating-point state of the last rt_sigreturn, which the kernel reads while nobody owns it.
+    pub frame: alloc::vec::Vec<u8>,
+}
+
+impl ThreadSignals {
+    /// State of a new thread.
+    pub const fn new(mask: u64, own: AltStack) -> ThreadSignals {
+        ThreadSignals {
+            mask,
+            alternate: AltStack::NONE,
+            own,
+            info: [0; 16],
+            held: false,
+            fatal: 0,
+            blocked: 0,
+            exit_status: 0,
+            freeres_done: 0,
+            abandon_freeres: false,
+            kernel_mask: 0,
+            frame: alloc::vec::Vec::new(),
+        }
+    }
+}
+
+/// The mask that the kernel gets for a guest mask.
+pub fn kernel_mask(guest: u64) -> u64 {
+    guest & !UNBLOCKABLE
+}
+
+/// Sets the kernel's mask of the calling thread.
+#[allow(unsafe_code, reason = "rt_sigprocmask with an engine buffer")]
+pub fn set_kernel_mask(mask: u64) {
+    // SAFETY: the kernel reads eight bytes.
+    unsafe { sys::call(nr::RT_SIGPROCMASK, &[2, &raw const mask as u64, 0, 8]) };
+}
+
+/// The kernel's mask of the calling thread.
+#[allow(unsafe_code, reason = "rt_sigprocmask with an engine buffer")]
+pub fn get_kernel_mask() -> u64 {
+    let mut mask = 0u64;
+    // SAFETY: the kernel writes eight bytes.
+    unsafe { sys::call(nr::RT_SIGPROCMASK, &[2, 0, &raw mut mask as u64, 8]) };
+    mask
+}
+
+/// Nothing may arrive before the engine is set up; the mask itself is the guest's and was inherited.
+pub fn set_kernel_mask_at_start() {
+    INHERITED.store(get_kernel_mask(), core::sync::atomic::Ordering::Relaxed);
+    set_kernel_mask(u64::MAX);
+}
+
+/// The mask that the image was started with.
+pub static INHERITED: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(0);
+
+/// What a signal does when its action is the default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DefaultEffect {
+    /// Ends the process.
+    Terminate,
+    /// Nothing.
+    Ignore,
+    /// Stops the process.
+    Stop,
+}
+
+/// signal(7)'s table.
+pub fn default_effect(signal: u32) -> DefaultEffect {
+    match signal {
+        sig::CHLD | sig::CONT | sig::URG | sig::WINCH => DefaultEffect::Ignore,
+        sig::STOP | sig::TSTP | sig::TTIN | sig::TTOU => DefaultEffect::Stop,
+        _ => DefaultEffect::Terminate,
+    }
+}
+
+/// Tells the kernel what a guest action means for it.
+///
+/// # Errors
+/// The kernel's error number (a signal that cannot be caught).
+#[allow(unsafe_code, reason = "rt_sigaction with engine buffers")]
+pub fn install(signal: u32, guest: &Action) -> Result<(), i64> {
+    let ours = || Action {
+        handler: handler::address(),
+        flags: SA_SIGINFO | SA_ONSTACK | SA_RESTORER | guest.flags & (SA_RESTART | 1 | 2),
+        restorer: handler::restorer(),
+        // While the handler runs nothing else arrives, except what the handler itself may cause.
+        mask: !(bit(sig::SEGV) | bit(sig::BUS)),
+    };
+    let effect = default_effect(signal);
+    let kernel = match guest.handler {
+        _ if UNBLOCKABLE & bit(signal) != 0 => ours(),
+        IGNORE => Action { flags: guest.flags & 3, ..Action { handler: IGNORE, ..Action::default() } },
+        DEFAULT if effect != DefaultEffect::Terminate => Action { flags: guest.flags & 3, ..Action::default() },
+        _ => ours(),
+    };
+    // SAFETY: the kernel reads the structure.
+    let raw = unsafe { sys::call(nr::RT_SIGACTION, &[u64::from(signal), &raw const kernel as u64, 0, 8]) };
+    sys::result(raw).map(|_| ())
+}
+
+/// At the start of a process image: takes over what was inherited and installs the engine's handler.
+#[allow(unsafe_code, reason = "rt_sigaction with engine buffers")]
+pub fn start(actions: &mut Actions) {
+    for signal in 1..=64u32 {
+        if signal == sig::KILL || signal == sig::STOP {
+            continue;
+        }
+        let mut inherited = Action::default();
+        // SAFETY: the kernel writes the structure.
+        unsafe { sys::call(nr::RT_SIGACTION, &[u64::from(signal), 0, &raw mut inherited as u64, 8]) };
+        if inherited.handler == IGNORE {
+            actions.guest[signal as usize - 1].handler = IGNORE;
+        }
+        let _ = install(signal, &actions.guest[signal as usize - 1]);
+    }
+}

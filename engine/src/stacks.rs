@@ -1,0 +1,183 @@
+//! Stacks of the guest: taken by the unwinder, interned in a tree, new nodes told to the recorder.
+//!
+//! # Safety
+//! `unsafe` here reads the guest's stack within the bounds of its mapping, and views unwind tables in mapped modules.
+#![allow(unsafe_code, reason = "reads the guest's stack and unwind tables")]
+
+use crate::context::{Thread, gpr};
+use crate::heap_calls::map_sparse;
+use crate::lock::Mutex;
+use crate::modules::{GENERATION, Module};
+use crate::state::Engine;
+use crate::{guest_mem, space};
+use alloc::boxed::Box;
+use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering};
+use ring::record::{Kind, header, pair};
+use unwind::{Memory, Modules, Regs, Section, StackTree, Unwinder, WORDS_PER_NODE};
+
+/// Nodes that fit; sparse memory.
+const NODES: usize = 1 << 26;
+
+/// What all threads share.
+pub struct Stacks {
+    tree: StackTree<'static>,
+    modules: Mutex<Modules>,
+}
+
+/// A thread's unwinder with its copy of the module table.
+pub struct ThreadUnwinder {
+    unwinder: Unwinder,
+    modules: Modules,
+    generation: u64,
+}
+
+impl Stacks {
+    /// Reserves memory for the tree.
+    pub fn new() -> Stacks {
+        let bytes = (NODES * WORDS_PER_NODE * 8) as u64;
+        let Ok(at) = map_sparse(space::reserve_engine(bytes), bytes) else {
+            crate::fatal::fail("no address space for stacks (is `ulimit -v` set?)")
+        };
+        // SAFETY: a fresh mapping of that many words, zero, never unmapped.
+        let words = unsafe { core::slice::from_raw_parts(at as *const AtomicU64, NODES * WORDS_PER_NODE) };
+        Stacks { tree: StackTree::new(words), modules: Mutex::new(Modules::new()) }
+    }
+
+    /// Locks for fork.
+    pub fn acquire(&self) {
+        self.modules.acquire();
+    }
+
+    /// Unlocks after fork.
+    pub fn release(&self) {
+        self.modules.release();
+    }
+
+    /// Makes a module known to the unwinder; its tables must be mapped.
+    pub fn add_module(&self, module: &Module) {
+        let section = |range: (u64, u64)| {
+            let length = range.1.saturating_sub(range.0) as usize;
+            // SAFETY: a loaded segment of a mapped module; it is removed here before it is unmapped, and code that
+            // is on a stack keeps its module mapped.
+            let bytes = unsafe { core::slice::from_raw_parts(range.0 as *const u8, length) };
+            Section { avma: range.0, bytes }
+        };
+        let (start, size) = module.eh_frame_hdr;
+        let described = if size != 0 && module.eh_segment.1 > module.eh_segment.0 {
+            unwind::Module::with_segment(
+                module.id,
+                module.start..module.end,
+                module.bias,
+                section((start, start + size)),
+                section(module.eh_segment),
+            )
+        } else {
+            unwind::Module {
+                id: module.id,
+                avma: module.start..module.end,
+                bias: module.bias,
+                eh_frame_hdr: None,
+                eh_frame: None,
+            }
+        };
+        // An overlap means that the old module was unmapped piece by piece: the new one wins.
+        let mut modules = self.modules.lock();
+        let mut result = modules.add(described.clone());
+        while let Err(unwind::AddError::Overlap(other)) = result {
+            modules.remove(other);
+            result = modules.add(described.clone());
+        }
+        drop(modules);
+        GENERATION.fetch_add(1, Ordering::Release);
+    }
+
+    /// Forgets a module.
+    pub fn remove_module(&self, id: u32) {
+        self.modules.lock().remove(id);
+        GENERATION.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl Default for Stacks {
+    fn default() -> Self {
+        Stacks::new()
+    }
+}
+
+struct GuestMemory<'a> {
+    engine: &'a Engine,
+    bounds: (u64, u64),
+}
+
+impl Memory for GuestMemory<'_> {
+    fn stack(&self, sp: u64) -> Option<Range<u64>> {
+        if sp >= self.bounds.0 + 128 && sp < self.bounds.1 {
+            return Some(self.bounds.0..self.bounds.1);
+        }
+        bounds(self.engine, sp).map(|(start, end)| start..end)
+    }
+
+    #[inline]
+    fn word(&self, address: u64) -> Option<u64> {
+        // SAFETY: the unwinder asks only for words within the bounds that `stack` gave: readable guest memory.
+        Some(unsafe { (address as *const u64).read_unaligned() })
+    }
+
+    fn code(&self, address: u64, bytes: &mut [u8]) -> bool {
+        let space = self.engine.space.lock();
+        let executable = |at| space.find(at).is_some_and(|(_, mapping)| mapping.protection & 4 != 0);
+        let sound = executable(address) && executable(address + bytes.len() as u64 - 1);
+        drop(space);
+        sound && guest_mem::read(address, bytes) == bytes.len()
+    }
+}
+
+/// Bounds of the readable mapping that holds a stack pointer.
+fn bounds(engine: &Engine, sp: u64) -> Option<(u64, u64)> {
+    if let Some(heap) = engine.heap.get()
+        && heap.contains(sp)
+    {
+        let block = heap.lookup(sp)?;
+        return Some((block.address, block.address + block.size));
+    }
+    let space = engine.space.lock();
+    let (start, mapping) = space.find(sp)?;
+    (mapping.protection & 1 != 0).then_some((start, mapping.end))
+}
+
+/// The stack of a thread that is about to execute the instruction at `pc`; 0 when there is none to be had.
+pub fn take(engine: &Engine, thread: &mut Thread, pc: u64) -> u32 {
+    let regs = Regs::from_encoding_order(pc, &thread.context.regs);
+    let sp = thread.context.regs[gpr::RSP];
+    if sp < thread.stack_bounds.0 + 128 || sp >= thread.stack_bounds.1 {
+        match bounds(engine, sp) {
+            Some(bounds) => thread.stack_bounds = bounds,
+            None => return 0,
+        }
+    }
+    let generation = GENERATION.load(Ordering::Acquire);
+    let state = thread.unwinder.get_or_insert_with(|| {
+        Box::new(ThreadUnwinder { unwinder: Unwinder::new(13), modules: Modules::new(), generation: 0 })
+    });
+    if state.generation != generation {
+        state.modules = engine.stacks.modules.lock().clone();
+        state.generation = generation;
+    }
+    let memory = GuestMemory { engine, bounds: thread.stack_bounds };
+    let writer = &mut thread.writer;
+    let depth = engine.options.depth as usize;
+    state.unwinder.stack(&state.modules, &regs, &memory, &engine.stacks.tree, depth, |node| {
+        if let Some(writer) = writer {
+            let ids = pair(node.id, node.parent);
+            writer.push(&[header(Kind::Node, 4), ids, u64::from(node.module), node.address]);
+        }
+    })
+}
+
+impl Stacks {
+    /// Nodes in the tree.
+    pub fn nodes(&self) -> u64 {
+        u64::from(self.tree.len())
+    }
+}

@@ -1,0 +1,123 @@
+//! The engine of one process: everything that its threads share.
+
+use crate::cache::Cache;
+use crate::fatal;
+use crate::lock::Mutex;
+use crate::loader::Image;
+use crate::modules::ModuleTable;
+use crate::signals::Actions;
+use crate::space::Space;
+use crate::threads::Registry;
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use ring::Shared;
+
+/// What the recorder asked for, fixed for the life of a process image.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// `ring::shared::EVENTS_*`.
+    pub events: u32,
+    /// `ring::shared::FLAG_*`.
+    pub flags: u32,
+    /// Frames of a stack.
+    pub depth: u32,
+    /// Bytes of code cache.
+    pub cache_bytes: u64,
+    /// Developer switches.
+    pub debug: u32,
+}
+
+/// One for each process.
+pub struct Engine {
+    /// The shared memory with the recorder.
+    pub shared: Shared,
+    /// Its descriptor, kept at a high number and hidden from the guest.
+    pub shared_fd: i64,
+    /// Options.
+    pub options: Options,
+    /// The engine's own program, open at the number below `shared_fd`, for the guest's execve.
+    pub image_fd: i64,
+    /// The guest's mappings.
+    pub space: Mutex<Space>,
+    /// The code cache.
+    pub cache: Mutex<Cache>,
+    /// A copy of the stubs' addresses, readable without the lock.
+    pub stubs: translate::StubTable,
+    /// What signals do.
+    pub actions: Mutex<Actions>,
+    /// The threads.
+    pub threads: Mutex<Registry>,
+    /// Modules, for unwinding, redirection and the trace.
+    pub modules: Mutex<ModuleTable>,
+    /// The guest's heap.
+    pub heap: crate::heap_calls::GuestHeap,
+    /// Stacks.
+    pub stacks: crate::stacks::Stacks,
+    /// The program.
+    pub program: Image,
+    /// The program's arguments, separated by NUL.
+    pub command: alloc::vec::Vec<u8>,
+    /// Personality that the guest believes to have.
+    pub personality: AtomicU32,
+    /// Thread that stops the world, 0 = none.
+    pub stopper: AtomicU32,
+    /// Children that share this memory but are processes of their own (vfork).
+    pub foreign: AtomicU32,
+    /// Process-wide counters.
+    pub counters: [AtomicU64; ring::record::STAT_COUNT],
+}
+
+static ENGINE: AtomicPtr<Engine> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Makes the engine known; once, before the first thread runs.
+pub fn install(engine: &'static mut Engine) {
+    ENGINE.store(engine, Ordering::Release);
+}
+
+/// The engine of this process.
+#[allow(unsafe_code, reason = "the engine is installed once and never freed")]
+pub fn engine() -> &'static Engine {
+    let pointer = ENGINE.load(Ordering::Acquire);
+    if pointer.is_null() {
+        fatal::fail("used before it was set up");
+    }
+    // SAFETY: install stored a reference that lives for ever; all fields that change are atomics or locks.
+    unsafe { &*pointer }
+}
+
+/// Whether [`engine`] may be called.
+pub fn is_installed() -> bool {
+    !ENGINE.load(Ordering::Acquire).is_null()
+}
+
+impl Engine {
+    /// Adds to a process-wide counter.
+    pub fn count(&self, stat: ring::record::Stat, by: u64) {
+        self.counters[stat as usize].fetch_add(by, Ordering::Relaxed);
+    }
+}
+
+impl Engine {
+    /// Takes every lock, in one order, so that a forked child finds them free and what they guard whole.
+    pub fn acquire_all(&self) {
+        self.threads.acquire();
+        self.actions.acquire();
+        self.modules.acquire();
+        self.heap.targets.acquire();
+        self.stacks.acquire();
+        self.space.acquire();
+        self.cache.acquire();
+        crate::own_heap::acquire();
+    }
+
+    /// Gives every lock back, in the parent and in the child.
+    pub fn release_all(&self) {
+        crate::own_heap::release();
+        self.cache.release();
+        self.space.release();
+        self.stacks.release();
+        self.heap.targets.release();
+        self.modules.release();
+        self.actions.release();
+        self.threads.release();
+    }
+}

@@ -1,0 +1,380 @@
+//! Which guest functions are replaced: the names of allocation functions, and the search for them in modules.
+//!
+//! A module is looked at once, when the first code of it is about to be translated: its dynamic symbols in memory,
+//! its full symbol table from the file.
+
+use crate::context::Thread;
+use crate::modules::Module;
+use crate::state::Engine;
+use crate::{guest_mem, loader};
+use alloc::vec::Vec;
+
+/// A replaced function.
+#[allow(missing_docs, reason = "the functions' own names")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Function {
+    Malloc,
+    Zalloc,
+    Calloc,
+    Realloc,
+    ReallocArray,
+    /// (pointer, size, alignment)
+    ReallocAligned,
+    Free,
+    /// (alignment, size)
+    Memalign,
+    /// (size, alignment)
+    AlignedSizeFirst,
+    ZallocAligned,
+    PosixMemalign,
+    Valloc,
+    Pvalloc,
+    UsableSize,
+    New,
+    NewArray,
+    NewAligned,
+    NewArrayAligned,
+    NewNothrow,
+    NewArrayNothrow,
+    NewAlignedNothrow,
+    NewArrayAlignedNothrow,
+    Delete,
+    DeleteArray,
+    /// jemalloc's extended interface: (size, flags)
+    Mallocx,
+    Rallocx,
+    Xallocx,
+    Sallocx,
+    Nallocx,
+    Mallinfo,
+    Mallinfo2,
+    ReturnZero,
+}
+
+/// Names without prefix.
+const PLAIN: &[(&[u8], Function)] = &[
+    (b"malloc", Function::Malloc),
+    (b"calloc", Function::Calloc),
+    (b"realloc", Function::Realloc),
+    (b"reallocarray", Function::ReallocArray),
+    (b"free", Function::Free),
+    (b"cfree", Function::Free),
+    (b"free_sized", Function::Free),
+    (b"free_aligned_sized", Function::Free),
+    (b"memalign", Function::Memalign),
+    (b"aligned_alloc", Function::Memalign),
+    (b"posix_memalign", Function::PosixMemalign),
+    (b"valloc", Function::Valloc),
+    (b"pvalloc", Function::Pvalloc),
+    (b"malloc_usable_size", Function::UsableSize),
+    (b"malloc_size", Function::UsableSize),
+    (b"malloc_trim", Function::ReturnZero),
+    (b"malloc_stats", Function::ReturnZero),
+    (b"mallinfo", Function::Mallinfo),
+    (b"mallinfo2", Function::Mallinfo2),
+    (b"__libc_malloc", Function::Malloc),
+    (b"__libc_calloc", Function::Calloc),
+    (b"__libc_realloc", Function::Realloc),
+    (b"__libc_free", Function::Free),
+    (b"__libc_memalign", Function::Memalign),
+    (b"__libc_valloc", Function::Valloc),
+    (b"__libc_pvalloc", Function::Pvalloc),
+    (b"__posix_memalign", Function::PosixMemalign),
+    // musl: what its own code calls.
+    (b"__libc_malloc_impl", Function::Malloc),
+    (b"__simple_malloc", Function::Malloc),
+    (b"__malloc_donate", Function::ReturnZero),
+    (b"_Znwm", Function::New),
+    (b"_Znam", Function::NewArray),
+    (b"_ZnwmSt11align_val_t", Function::NewAligned),
+    (b"_ZnamSt11align_val_t", Function::NewArrayAligned),
+    (b"_ZnwmRKSt9nothrow_t", Function::NewNothrow),
+    (b"_ZnamRKSt9nothrow_t", Function::NewArrayNothrow),
+    (b"_ZnwmSt11align_val_tRKSt9nothrow_t", Function::NewAlignedNothrow),
+    (b"_ZnamSt11align_val_tRKSt9nothrow_t", Function::NewArrayAlignedNothrow),
+    (b"_ZdlPv", Function::Delete),
+    (b"_ZdlPvm", Function::Delete),
+    (b"_ZdlPvSt11align_val_t", Function::Delete),
+    (b"_ZdlPvmSt11align_val_t", Function::Delete),
+    (b"_ZdlPvRKSt9nothrow_t", Function::Delete),
+    (b"_ZdlPvSt11align_val_tRKSt9nothrow_t", Function::Delete),
+    (b"_ZdaPv", Function::DeleteArray),
+    (b"_ZdaPvm", Function::DeleteArray),
+    (b"_ZdaPvSt11align_val_t", Function::DeleteArray),
+    (b"_ZdaPvmSt11align_val_t", Function::DeleteArray),
+    (b"_ZdaPvRKSt9nothrow_t", Function::DeleteArray),
+    (b"_ZdaPvSt11align_val_tRKSt9nothrow_t", Function::DeleteArray),
+    (b"__builtin_new", Function::New),
+    (b"__builtin_delete", Function::Delete),
+    (b"__builtin_vec_new", Function::NewArray),
+    (b"__builtin_vec_delete", Function::DeleteArray),
+];
+
+/// Prefixes of allocators that are linked in under names of their own.
+const PREFIXES: &[&[u8]] = &[b"_rjem_", b"je_", b"mi_", b"tc_", b"scalable_"];
+
+/// Names behind a prefix, beside those of [`PLAIN`].
+const PREFIXED: &[(&[u8], Function)] = &[
+    (b"mallocx", Function::Mallocx),
+    (b"rallocx", Function::Rallocx),
+    (b"xallocx", Function::Xallocx),
+    (b"sallocx", Function::Sallocx),
+    (b"dallocx", Function::Free),
+    (b"sdallocx", Function::Free),
+    (b"nallocx", Function::Nallocx),
+    (b"zalloc", Function::Zalloc),
+    (b"mallocn", Function::Calloc),
+    (b"malloc_small", Function::Malloc),
+    (b"zalloc_small", Function::Zalloc),
+    (b"malloc_aligned", Function::AlignedSizeFirst),
+    (b"zalloc_aligned", Function::ZallocAligned),
+    (b"realloc_aligned", Function::ReallocAligned),
+    (b"free_size", Function::Free),
+    (b"free_size_aligned", Function::Free),
+    (b"free_aligned", Function::Free),
+    (b"usable_size", Function::UsableSize),
+    (b"new", Function::New),
+    (b"newarray", Function::NewArray),
+    (b"new_nothrow", Function::NewNothrow),
+    (b"newarray_nothrow", Function::NewArrayNothrow),
+    (b"delete", Function::Delete),
+    (b"deletearray", Function::DeleteArray),
+    (b"delete_sized", Function::Delete),
+    (b"deletearray_sized", Function::DeleteArray),
+];
+
+/// The function behind a symbol's name.
+pub fn function(name: &[u8]) -> Option<Function> {
+    let find = |table: &[(&[u8], Function)], name: &[u8]| {
+        table.iter().find(|(known, _)| *known == name).map(|(_, function)| *function)
+    };
+    find(PLAIN, name).or_else(|| {
+        let rest = PREFIXES.iter().find_map(|prefix| name.strip_prefix(*prefix))?;
+        let plain = |name: &[u8]| !name.starts_with(b"_") && !name.starts_with(b"mallinfo");
+        find(PREFIXED, rest).or_else(|| if plain(rest) { find(PLAIN, rest) } else { None })
+    })
+}
+
+/// Whether a name can be one of ours, by a look at its first bytes: symbol tables are long.
+fn may_match(name: &[u8]) -> bool {
+    match name {
+        [b'_', b'Z', b'n' | b'd', ..] | [b'_', b'_' | b'r' | b'p', ..] => true,
+        [b'm' | b'c' | b'r' | b'f' | b'a' | b'p' | b'v' | b'j' | b't' | b's', ..] => true,
+        _ => false,
+    }
+}
+
+struct Symbol {
+    name: u32,
+    info: u8,
+    section: u16,
+    value: u64,
+}
+
+fn symbol(bytes: &[u8]) -> Symbol {
+    let quad = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap_or([0; 8]));
+    Symbol {
+        name: quad(0) as u32,
+        info: bytes[4],
+        section: u16::from_le_bytes([bytes[6], bytes[7]]),
+        value: quad(8),
+    }
+}
+
+/// What was found in a module.
+#[derive(Default)]
+struct Found {
+    functions: Vec<(u64, Function)>,
+    errno_location: Option<u64>,
+    freeres: Vec<u64>,
+}
+
+impl Found {
+    fn consider(&mut self, symbol: &Symbol, name: &[u8], bias: u64) {
+        const FUNC: u8 = 2;
+        const GNU_IFUNC: u8 = 10;
+        let kind = symbol.info & 15;
+        if symbol.section == 0 || (kind != FUNC && kind != GNU_IFUNC) {
+            return;
+        }
+        let pc = symbol.value.wrapping_add(bias);
+        match name {
+            b"__errno_location" => self.errno_location = Some(pc),
+            b"__libc_freeres" | b"_ZN9__gnu_cxx9__freeresEv" => self.freeres.push(pc),
+            _ if kind == FUNC && may_match(name) => {
+                if let Some(function) = function(name) {
+                    self.functions.push((pc, function));
+                }
+            }
+            _ => (),
+        }
+    }
+}
+
+fn name_at(strings: &[u8], at: u32) -> &[u8] {
+    let rest = strings.get(at as usize..).unwrap_or(&[]);
+    &rest[..rest.iter().position(|b| *b == 0).unwrap_or(0)]
+}
+
+/// Looks at the module that holds `pc`, unless it was looked at before.
+pub fn analyse(engine: &Engine, pc: u64) {
+    let module = {
+        let mut table = engine.modules.lock();
+        match table.unanalysed(pc) {
+            Some(module) => module.clone(),
+            None => return,
+        }
+    };
+    engine.stacks.add_module(&module);
+    if engine.heap.get().is_none() || is_dynamic_linker(&module) {
+        return;
+    }
+    let mut found = Found::default();
+    if !from_file(&module, &mut found) {
+        from_memory(&module, &mut found);
+    }
+    let mut targets = engine.heap.targets.lock();
+    for (pc, function) in found.functions {
+        targets.add(pc, function);
+    }
+    drop(targets);
+    let mut table = engine.modules.lock();
+    if table.errno_location == 0 {
+        table.errno_location = found.errno_location.unwrap_or(0);
+    }
+    for pc in found.freeres {
+        if !table.freeres.contains(&pc) {
+            table.freeres.push(pc);
+        }
+    }
+}
+
+/// glibc's dynamic linker has a small heap of its own until libc's takes over; nothing of it is ever freed.
+fn is_dynamic_linker(module: &Module) -> bool {
+    let name = module.path.rsplit(|b| *b == b'/').next().unwrap_or(&[]);
+    name.starts_with(b"ld-linux") || (name.starts_with(b"ld-2") && name.ends_with(b".so"))
+}
+
+/// All symbol tables of the file.
+fn from_file(module: &Module, found: &mut Found) -> bool {
+    let Ok(fd) = loader::open(&module.path) else { return false };
+    let done = loader::identity(fd) == module.file && sections(fd, module.bias, found).is_some();
+    loader::close(fd);
+    done
+}
+
+fn sections(fd: i64, bias: u64, found: &mut Found) -> Option<()> {
+    let mut head = [0u8; 64];
+    (loader::pread(fd, &mut head, 0) == 64 && head.starts_with(b"\x7fELF")).then_some(())?;
+    let quad = |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap_or([0; 8]));
+    let offset = quad(&head, 40);
+    let count = usize::from(u16::from_le_bytes([head[60], head[61]]));
+    (offset != 0 && count > 0).then_some(())?;
+    let mut table = alloc::vec![0u8; count * 64];
+    (loader::pread(fd, &mut table, offset) == table.len()).then_some(())?;
+    let mut any = false;
+    for section in table.chunks_exact(64) {
+        const SYMTAB: u32 = 2;
+        const DYNSYM: u32 = 11;
+        let kind = quad(section, 0) >> 32;
+        if kind != u64::from(SYMTAB) && kind != u64::from(DYNSYM) {
+            continue;
+        }
+        let link = quad(section, 40) as u32 as usize;
+        let strings = table.chunks_exact(64).nth(link)?;
+        let read = |section: &[u8]| {
+            let size = usize::try_from(quad(section, 32)).ok().filter(|size| *size <= 1 << 30)?;
+            let mut bytes = alloc::vec![0u8; size];
+            (loader::pread(fd, &mut bytes, quad(section, 24)) == size).then_some(bytes)
+        };
+        let (symbols, strings) = (read(section)?, read(strings)?);
+        for bytes in symbols.chunks_exact(24) {
+            let symbol = symbol(bytes);
+            found.consider(&symbol, name_at(&strings, symbol.name), bias);
+        }
+        any = true;
+    }
+    any.then_some(())
+}
+
+/// The dynamic symbols in memory, for a module without a readable file.
+fn from_memory(module: &Module, found: &mut Found) {
+    const HASH_GNU: u64 = 0x6fff_fef5;
+    let (mut symbols, mut strings, mut size, mut gnu_hash) = (0, 0, 0, 0);
+    let absolute = |value: u64| if value < module.start { value.wrapping_add(module.bias) } else { value };
+    for i in 0..module.dynamic.1 / 16 {
+        let at = module.dynamic.0 + 16 * i;
+        let (Some(tag), Some(value)) = (guest_mem::read_u64(at), guest_mem::read_u64(at + 8)) else { return };
+        match tag {
+            0 => break,
+            5 => strings = absolute(value),
+            6 => symbols = absolute(value),
+            10 => size = value,
+            HASH_GNU => gnu_hash = absolute(value),
+            _ => (),
+        }
+    }
+    if symbols == 0 || strings == 0 || gnu_hash == 0 || size > 1 << 28 {
+        return;
+    }
+    let mut names = alloc::vec![0u8; size as usize];
+    guest_mem::read(strings, &mut names);
+    for i in 1..1 << 16 {
+        let mut bytes = [0u8; 24];
+        if guest_mem::read(symbols + 24 * i, &mut bytes) != 24 {
+            break;
+        }
+        let symbol = symbol(&bytes);
+        if symbol.name as usize >= names.len() {
+            break;
+        }
+        found.consider(&symbol, name_at(&names, symbol.name), module.bias);
+    }
+}
+
+/// Sets the guest's errno: the place that its `__errno_location` computes, which is `fs:0` plus a constant that the
+/// function loads from the module's global offset table.
+pub fn set_errno(engine: &Engine, thread: &Thread, value: u32) {
+    let pc = engine.modules.lock().errno_location;
+    if pc == 0 {
+        return;
+    }
+    let mut code = [0u8; 32];
+    guest_mem::read(pc, &mut code);
+    let body = code.strip_prefix(&[0xf3, 0x0f, 0x1e, 0xfa]).unwrap_or(&code);
+    let skipped = (code.len() - body.len()) as u64;
+    // mov rax, [rip + d]; add rax, fs:[0]; ret
+    let dynamic = body.starts_with(&[0x48, 0x8b, 0x05]) && body[7..].starts_with(&[0x64, 0x48, 0x03, 0x04, 0x25]);
+    // mov rax, imm; add rax, fs:[0]; ret
+    let fixed = body.starts_with(&[0x48, 0xc7, 0xc0]) && body[7..].starts_with(&[0x64, 0x48, 0x03, 0x04, 0x25]);
+    let constant = i32::from_le_bytes([body[3], body[4], body[5], body[6]]) as i64 as u64;
+    let offset = if dynamic {
+        guest_mem::read_u64((pc + skipped + 7).wrapping_add(constant))
+    } else if fixed {
+        Some(constant)
+    } else {
+        None
+    };
+    if let Some(offset) = offset {
+        let _ = guest_mem::write_u32(thread.context.guest_fs.wrapping_add(offset), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_prefixes() {
+        assert_eq!(function(b"malloc"), Some(Function::Malloc));
+        assert_eq!(function(b"_rjem_sdallocx"), Some(Function::Free));
+        assert_eq!(function(b"mi_malloc_aligned"), Some(Function::AlignedSizeFirst));
+        assert_eq!(function(b"mi_calloc"), Some(Function::Calloc));
+        assert_eq!(function(b"mi_option_get"), None);
+        assert_eq!(function(b"mallocate"), None);
+        assert_eq!(function(b"je__Znwm"), None);
+        for (name, _) in PLAIN {
+            assert!(may_match(name), "{}", core::str::from_utf8(name).unwrap_or("?"));
+        }
+    }
+}

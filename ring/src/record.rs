@@ -1,0 +1,316 @@
+//! The records that the engine writes: arrays of 64-bit words, little endian, no padding, no pointers.
+//!
+//! Word 0 is the header: kind in bits 0..16, length in words (with the header) in bits 32..64. Each kind's words
+//! are listed at its variant; `lo|hi` packs two 32-bit values into one word. Times are raw TSC values. A stack id
+//! is a node of the process's stack tree; ids are given in rising order from 1, 0 is "no stack", and a forked
+//! child continues with its parent's tree.
+
+/// Longest record in 64-bit words. Longer tables are cut into several records.
+pub const MAX_RECORD_WORDS: usize = 8192;
+
+/// What a record tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u16)]
+pub enum Kind {
+    /// Fills the end of the ring; never shown to a reader.
+    Pad = 0,
+    /// `tsc, process|parent, pid|ppid, how` then four byte strings (see [`Record::strings`]): absolute path of the
+    /// executable, command line (each argument ends with NUL), working directory, environment excerpt (empty).
+    /// `how`: see [`Start`]. The first record of a process, and again after each execve (same process number).
+    ProcessStart = 1,
+    /// `tsc, tid|parent tid`. The first record of each ring (after ProcessStart in a process's first ring).
+    ThreadStart = 2,
+    /// one byte string: the thread's name (PR_SET_NAME).
+    ThreadName = 3,
+    /// `tsc, instructions`. The last record of a ring whose thread ended in order.
+    ThreadExit = 4,
+    /// `tsc, module id, start address, size, load bias, flags` then one byte string: path ("[vdso]" for the vdso).
+    /// Module ids are given in rising order from 1 for each process image. `size` spans all segments.
+    Module = 5,
+    /// `tsc, module id`: unmapped.
+    ModuleGone = 6,
+    /// `id|parent, module id, address`. A stack tree node: `address` is a return address (or, for the innermost
+    /// frame, the exact pc) less the module's load bias; an absolute address when the module id is 0 (no module).
+    /// Bit 63 of word 2 is set when the address is an exact pc and not a return address; bit 62 when the frame
+    /// was guessed (no unwind information).
+    Node = 7,
+    /// `tsc, address, size, stack|kind(8 bits)+log2 of the alignment(8 bits, at bit 8), instructions`.
+    Alloc = 8,
+    /// `tsc, address, 0, stack|kind, instructions`. `kind` is the family that freed it.
+    Free = 9,
+    /// `tsc, new address, size, stack|kind, instructions, old address`: a realloc that kept or moved a live block.
+    Realloc = 10,
+    /// `severity(0 note, 1 warning, 2 engine error)|code` then one byte string: a remark for the user.
+    Message = 11,
+    /// `tsc, snapshot number|reason`: the heap is going to be described. `reason`: see [`Reason`].
+    SnapshotBegin = 12,
+    /// Live blocks in rising address order, three words each: `address, size, stack|kind`. The n-th block of the
+    /// snapshot over all these records has index n (from 0).
+    SnapshotBlocks = 13,
+    /// Root words that point at blocks, three words each: `where, block index|flags, tid|interior offset`.
+    /// `where` is the address of the word, or the register number (0 = rax .. 15 = r15, in encoding order).
+    /// `flags`: see [`edge`].
+    SnapshotRoots = 14,
+    /// Words in blocks that point at blocks, in rising order of the source address, two words each:
+    /// `source index|destination index, offset of the word in the source (bits 0..40) + flags (bits 40..64)`.
+    SnapshotEdges = 15,
+    /// `blocks, roots, edges, bytes scanned`: the snapshot is complete.
+    SnapshotEnd = 16,
+    /// Counters of the engine: `count` values in the order of [`Stat`].
+    Stats = 17,
+    /// `tsc, how, value, instructions`: the process ends. `how`: see [`End`].
+    ProcessEnd = 18,
+    /// `tsc, pid` then one byte string: a child that is not followed, and why.
+    NotFollowed = 19,
+}
+
+impl Kind {
+    /// The kind with this number.
+    pub fn from_number(number: u16) -> Option<Kind> {
+        use Kind::*;
+        const ALL: [Kind; 20] = [
+            Pad, ProcessStart, ThreadStart, ThreadName, ThreadExit, Module, ModuleGone, Node, Alloc, Free,
+            Realloc, Message, SnapshotBegin, SnapshotBlocks, SnapshotRoots, SnapshotEdges, SnapshotEnd, Stats,
+            ProcessEnd, NotFollowed,
+        ];
+        ALL.get(number as usize).copied()
+    }
+}
+
+/// `how` of [`Kind::ProcessStart`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Start {
+    /// The first process of the recording.
+    Root = 0,
+    /// fork or clone without CLONE_VM.
+    Fork = 1,
+    /// vfork or clone with CLONE_VM and CLONE_VFORK: shares the parent's memory until it executes or ends.
+    Vfork = 2,
+    /// The same process executes another program; modules and stacks start anew.
+    Exec = 3,
+}
+
+/// `how` of [`Kind::ProcessEnd`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+pub enum End {
+    /// exit or exit_group; `value` is the status.
+    Exit = 0,
+    /// A fatal signal; `value` is its number.
+    Signal = 1,
+    /// execve of another program that is recorded too.
+    Exec = 2,
+    /// execve of a program that runs natively from here.
+    NativeExec = 3,
+    /// The engine failed; a Message tells why.
+    EngineError = 4,
+}
+
+/// `kind` of allocation events: who asked. Numbers are part of the trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Family {
+    /// malloc, calloc, realloc, memalign and their relatives; free.
+    Malloc = 0,
+    /// operator new; operator delete.
+    New = 1,
+    /// operator new[]; operator delete[].
+    NewArray = 2,
+    /// VALGRIND_MALLOCLIKE_BLOCK.
+    Client = 3,
+    /// A block of a VALGRIND memory pool.
+    Pool = 4,
+}
+
+/// `reason` of [`Kind::SnapshotBegin`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Reason {
+    /// The process ends.
+    Exit = 0,
+    /// A fatal signal.
+    Signal = 1,
+    /// The user's signal to the recorder.
+    Request = 2,
+    /// VALGRIND_DO_LEAK_CHECK.
+    Client = 3,
+    /// execve.
+    Exec = 4,
+}
+
+/// Flags of root and block edges, 8 bits.
+pub mod edge {
+    /// The word points to the start of the block; otherwise into its interior.
+    pub const START: u32 = 1;
+    /// Valgrind's "stdstring" heuristic accepts the interior pointer as a start pointer.
+    pub const STDSTRING: u32 = 2;
+    /// Valgrind's "length64" heuristic.
+    pub const LENGTH64: u32 = 4;
+    /// Valgrind's "newarray" heuristic.
+    pub const NEWARRAY: u32 = 8;
+    /// Valgrind's "multipleinheritance" heuristic.
+    pub const MULTIPLE_INHERITANCE: u32 = 16;
+    /// The root is a general register (`where` is its number).
+    pub const ROOT_REGISTER: u32 = 1 << 8;
+    /// The root lies in a thread's stack.
+    pub const ROOT_STACK: u32 = 2 << 8;
+    /// The root lies in a module's data segment.
+    pub const ROOT_DATA: u32 = 3 << 8;
+    /// The root lies in another mapping.
+    pub const ROOT_MAPPING: u32 = 4 << 8;
+    /// The root lies in the static thread-local storage of a thread.
+    pub const ROOT_TLS: u32 = 5 << 8;
+    /// Mask of the `ROOT_*` values.
+    pub const ROOT_MASK: u32 = 7 << 8;
+}
+
+/// Counters of [`Kind::Stats`], in the order of the record's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Stat {
+    /// Fragments translated.
+    Translations = 0,
+    /// Guest instructions translated.
+    TranslatedInstructions = 1,
+    /// Bytes of guest code translated.
+    GuestBytes = 2,
+    /// Bytes of code cache written.
+    CacheBytes = 3,
+    /// Direct exits patched to their target.
+    Links = 4,
+    /// Indirect branches that had to be looked up by the dispatcher.
+    IndirectMisses = 5,
+    /// Returns to the dispatcher, all reasons.
+    DispatcherEntries = 6,
+    /// Fragments removed because code changed or was unmapped.
+    Invalidations = 7,
+    /// Times that the code cache was emptied for lack of space.
+    Evictions = 8,
+    /// System calls that went through the engine.
+    SlowSyscalls = 9,
+    /// Signals delivered to guest handlers.
+    Signals = 10,
+    /// Allocation events.
+    Allocations = 11,
+    /// Free events.
+    Frees = 12,
+    /// Stack tree nodes.
+    StackNodes = 13,
+    /// Frames walked.
+    FramesWalked = 14,
+    /// Unwind rules compiled.
+    UnwindRules = 15,
+    /// Bytes written to the rings.
+    RingBytes = 16,
+    /// Times that a guest thread waited for the recorder.
+    RingWaits = 17,
+    /// Peak bytes of the engine's own heap.
+    EngineHeapPeak = 18,
+    /// Peak bytes of guest heap mapped.
+    GuestHeapPeak = 19,
+    /// Nanoseconds spent translating.
+    TranslateNanoseconds = 20,
+    /// Nanoseconds spent in the leak scan.
+    ScanNanoseconds = 21,
+}
+
+/// Number of [`Stat`] counters.
+pub const STAT_COUNT: usize = 22;
+
+/// Word 0 of a record of `words` words, the header included.
+pub const fn header(kind: Kind, words: usize) -> u64 {
+    kind as u64 | (words as u64) << 32
+}
+
+/// Length in words that a header names.
+pub const fn length(header: u64) -> usize {
+    (header >> 32) as usize
+}
+
+/// Kind number that a header names.
+pub const fn kind_number(header: u64) -> u16 {
+    header as u16
+}
+
+/// Packs two 32-bit values into one word, the first in the low half.
+pub const fn pair(low: u32, high: u32) -> u64 {
+    low as u64 | (high as u64) << 32
+}
+
+/// The low and the high half of a word.
+pub const fn halves(word: u64) -> (u32, u32) {
+    (word as u32, (word >> 32) as u32)
+}
+
+/// Appends a byte string: one word with its length, then its bytes, padded with zeros to whole words.
+/// Returns the number of words used; `None` when `out` is too short.
+pub fn put_string(out: &mut [u64], bytes: &[u8]) -> Option<usize> {
+    let words = 1 + bytes.len().div_ceil(8);
+    let out = out.get_mut(..words)?;
+    out[0] = bytes.len() as u64;
+    for (word, chunk) in out[1..].iter_mut().zip(bytes.chunks(8)) {
+        let mut buffer = [0; 8];
+        buffer[..chunk.len()].copy_from_slice(chunk);
+        *word = u64::from_le_bytes(buffer);
+    }
+    Some(words)
+}
+
+/// One committed record.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    /// All its words, the header first.
+    pub words: &'a [u64],
+}
+
+impl<'a> Record<'a> {
+    /// Its kind; `None` for a kind that this build does not know.
+    pub fn kind(&self) -> Option<Kind> {
+        Kind::from_number(kind_number(self.words[0]))
+    }
+
+    /// Word `i`, or 0 behind the end.
+    pub fn word(&self, i: usize) -> u64 {
+        self.words.get(i).copied().unwrap_or(0)
+    }
+
+    /// The byte strings that start at word `first`, each handed to `each`; stops at a length that does not fit.
+    pub fn strings(&self, first: usize, mut each: impl FnMut(&mut dyn Iterator<Item = u8>)) {
+        let mut at = first;
+        while let Some(&length) = self.words.get(at) {
+            let Ok(length) = usize::try_from(length) else { return };
+            let Some(words) = self.words.get(at + 1..).and_then(|rest| rest.get(..length.div_ceil(8))) else {
+                return;
+            };
+            each(&mut words.iter().flat_map(|word| word.to_le_bytes()).take(length));
+            at += 1 + words.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_round_trip() {
+        let mut words = [0u64; 16];
+        words[0] = header(Kind::ThreadName, 16);
+        let mut at = 1;
+        for s in ["", "seven77", "eight888", "nine99999"] {
+            at += put_string(&mut words[at..], s.as_bytes()).expect("room");
+        }
+        let mut seen = Vec::new();
+        Record { words: &words[..at] }.strings(1, |bytes| seen.push(String::from_utf8(bytes.collect()).unwrap()));
+        assert_eq!(seen, ["", "seven77", "eight888", "nine99999"]);
+    }
+
+    #[test]
+    fn kind_numbers_agree_with_the_table() {
+        for number in 0..20 {
+            assert_eq!(Kind::from_number(number).map(|kind| kind as u16), Some(number));
+        }
+        assert_eq!(Kind::from_number(20), None);
+    }
+}

@@ -1,0 +1,379 @@
+//! Layout of the shared memory and the single-producer, single-consumer protocol of a ring.
+//!
+//! Invariant: `head` and `tail` count bytes since the ring was opened; `tail <= head <= tail + RING_BYTES`.
+//! The producer owns `head` and the bytes from `head` to `tail + RING_BYTES`; the consumer owns `tail`.
+//! A record is visible only after `head` was stored behind it, so a killed producer never shows half a record.
+//!
+//! # Safety
+//! This is the only module of the crate with `unsafe`: it turns the base address of the mapping, which the
+//! caller of [`Shared::new`] vouches for, into references to atomics that live as long as the mapping.
+#![allow(unsafe_code, reason = "turns the mapping into references; see the module documentation")]
+
+use crate::record;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// First word of the control block: "vgring01", little endian.
+pub const MAGIC: u64 = u64::from_le_bytes(*b"vgring01");
+/// Bytes of the control block.
+pub const CONTROL_BYTES: usize = 64 * 1024;
+/// Data bytes of a ring; a power of two.
+pub const RING_BYTES: usize = 1 << 20;
+/// Bytes of a ring header, in front of its data.
+pub const RING_HEADER_BYTES: usize = 4096;
+/// Distance between two ring slots.
+pub const RING_STRIDE: usize = RING_HEADER_BYTES + RING_BYTES;
+/// Ring slots: the largest number of guest threads that record at one time. The memory is sparse.
+pub const RING_COUNT: usize = 4096;
+/// Bytes of the whole mapping.
+pub const SHARED_BYTES: usize = CONTROL_BYTES + RING_COUNT * RING_STRIDE;
+
+/// A ring slot that nobody uses.
+pub const SLOT_FREE: u32 = 0;
+/// A slot that a guest thread writes to.
+pub const SLOT_OPEN: u32 = 1;
+/// The thread has ended; the recorder drains what is left and then frees the slot.
+pub const SLOT_CLOSED: u32 = 2;
+
+/// `Control::recorder_state`: rings are drained.
+pub const RECORDER_ALIVE: u32 = 0;
+/// `Control::recorder_state`: nobody reads any more; engines drop their events and never wait.
+pub const RECORDER_GONE: u32 = 1;
+
+/// Bit of `Control::events`: allocation events and the leak graph.
+pub const EVENTS_ALLOC: u32 = 1;
+/// Bit of `Control::events`: definedness and addressability (the memcheck shadow).
+pub const EVENTS_SHADOW: u32 = 2;
+/// Bit of `Control::events`: instruction counts.
+pub const EVENTS_INSTR: u32 = 4;
+/// Bit of `Control::events`: memory accesses.
+pub const EVENTS_ACCESS: u32 = 8;
+
+/// Bit of `Control::flags`: children that the guest starts run natively, without the engine.
+pub const FLAG_NO_CHILDREN: u32 = 1;
+/// Bit of `Control::flags`: the engine emits a [`record::Kind::Stats`] record when a process ends.
+pub const FLAG_STATS: u32 = 2;
+/// Bit of `Control::flags`: no `__libc_freeres` before the final leak scan.
+pub const FLAG_NO_FREERES: u32 = 4;
+/// Bit of `Control::flags`: no leak scan at the end.
+pub const FLAG_NO_LEAK_SCAN: u32 = 8;
+
+/// The first bytes of the shared memory. Options are written by the recorder before the first guest starts.
+#[repr(C)]
+pub struct Control {
+    /// [`MAGIC`].
+    pub magic: AtomicU64,
+    /// Process id of the recorder, as the recorder sees it.
+    pub recorder_pid: AtomicU32,
+    /// [`RECORDER_ALIVE`] or [`RECORDER_GONE`].
+    pub recorder_state: AtomicU32,
+    /// Kinds of event to record: `EVENTS_*` bits.
+    pub events: AtomicU32,
+    /// `FLAG_*` bits.
+    pub flags: AtomicU32,
+    /// Futex of the recorder: producers add one and wake it when a ring is half full or a process ends.
+    pub wake: AtomicU32,
+    /// Where the search for a free slot starts.
+    pub next_slot: AtomicU32,
+    /// Next process number of this recording (the first guest is 1).
+    pub next_process: AtomicU32,
+    /// Largest number of stack frames of one event.
+    pub stack_depth: AtomicU32,
+    /// Bytes of code cache; 0 = the engine's default.
+    pub cache_bytes: AtomicU64,
+    /// Bytes of freed blocks that are kept before their memory is used again.
+    pub freelist_bytes: AtomicU64,
+    /// Freed blocks of at least this size leave the quarantine first.
+    pub freelist_big_block: AtomicU64,
+    /// Red zone in front of and behind each heap block, in bytes.
+    pub redzone_bytes: AtomicU32,
+    /// Engine's debug switches (developer use; bit 0 = log to fd 2).
+    pub debug: AtomicU32,
+}
+
+/// The head of a ring slot. Producer and consumer words lie in different cache lines.
+#[repr(C, align(64))]
+pub struct RingHeader {
+    /// `SLOT_*`.
+    pub state: AtomicU32,
+    /// Process number of this recording that the writer belongs to.
+    pub process: AtomicU32,
+    /// Kernel thread id of the writer, in its own pid namespace.
+    pub thread: AtomicU32,
+    /// Kernel process id of the writer, in its own pid namespace.
+    pub pid: AtomicU32,
+    pad0: [u8; 48],
+    /// Bytes ever written.
+    pub head: AtomicU64,
+    pad1: [u8; 56],
+    /// Bytes ever consumed.
+    pub tail: AtomicU64,
+    /// Futex: non-zero while the producer waits for space; the consumer clears it and wakes.
+    pub waiting: AtomicU32,
+    pad2: [u8; 52],
+}
+
+const _: () = assert!(size_of::<Control>() <= CONTROL_BYTES && size_of::<RingHeader>() <= RING_HEADER_BYTES);
+const _: () = assert!(RING_BYTES.is_power_of_two() && record::MAX_RECORD_WORDS * 8 <= RING_BYTES / 4);
+
+/// A view of the mapped shared memory.
+#[derive(Clone, Copy)]
+pub struct Shared {
+    base: usize,
+}
+
+impl Shared {
+    /// # Safety
+    /// `base` is the page-aligned start of a readable, writable, shared mapping of [`SHARED_BYTES`] bytes that
+    /// stays mapped for as long as the value or anything obtained from it is used.
+    pub const unsafe fn new(base: usize) -> Shared {
+        Shared { base }
+    }
+
+    /// Address of the mapping.
+    pub fn base(self) -> usize {
+        self.base
+    }
+
+    /// The control block.
+    pub fn control(self) -> &'static Control {
+        // SAFETY: `new`'s caller vouches for the mapping; a Control is all atomics, any bit pattern is valid,
+        // and it fits into CONTROL_BYTES (asserted above).
+        unsafe { &*(self.base as *const Control) }
+    }
+
+    fn slot_base(self, slot: usize) -> usize {
+        assert!(slot < RING_COUNT);
+        self.base + CONTROL_BYTES + slot * RING_STRIDE
+    }
+
+    /// The header of ring `slot`.
+    pub fn ring(self, slot: usize) -> &'static RingHeader {
+        // SAFETY: the slot lies inside the mapping (asserted in slot_base), is page aligned, and a RingHeader is
+        // all atomics.
+        unsafe { &*(self.slot_base(slot) as *const RingHeader) }
+    }
+
+    fn data(self, slot: usize) -> usize {
+        self.slot_base(slot) + RING_HEADER_BYTES
+    }
+
+    /// Claims a free slot for a thread; `None` when all are taken.
+    pub fn claim(self, process: u32, pid: u32, thread: u32) -> Option<Producer> {
+        let control = self.control();
+        let start = control.next_slot.fetch_add(1, Ordering::Relaxed) as usize;
+        for i in 0..RING_COUNT {
+            let slot = (start + i) % RING_COUNT;
+            let ring = self.ring(slot);
+            if ring.state.load(Ordering::Relaxed) != SLOT_FREE {
+                continue;
+            }
+            // Claimed with the process field first: a slot in state FREE with process != 0 is being set up.
+            if ring.process.compare_exchange(0, process, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+                continue;
+            }
+            ring.head.store(0, Ordering::Relaxed);
+            ring.tail.store(0, Ordering::Relaxed);
+            ring.waiting.store(0, Ordering::Relaxed);
+            ring.thread.store(thread, Ordering::Relaxed);
+            ring.pid.store(pid, Ordering::Relaxed);
+            ring.state.store(SLOT_OPEN, Ordering::Release);
+            return Some(Producer { shared: self, slot, head: 0, limit: RING_BYTES as u64 });
+        }
+        None
+    }
+}
+
+/// The writing end of one ring; owned by one guest thread.
+pub struct Producer {
+    shared: Shared,
+    slot: usize,
+    head: u64,
+    limit: u64,
+}
+
+impl Producer {
+    /// The slot this producer writes to.
+    pub fn slot(&self) -> usize {
+        self.slot
+    }
+
+    /// The ring's header.
+    pub fn ring(&self) -> &'static RingHeader {
+        self.shared.ring(self.slot)
+    }
+
+    /// The control block.
+    pub fn control(&self) -> &'static Control {
+        self.shared.control()
+    }
+
+    /// Appends one record: `words[0]` must be [`record::header`] with the length of `words`.
+    /// False when there is no room now: wait for the consumer (`waiting`) and try again.
+    #[inline]
+    #[must_use]
+    pub fn try_push(&mut self, words: &[u64]) -> bool {
+        let bytes = (words.len() * 8) as u64;
+        debug_assert!(!words.is_empty() && words.len() <= record::MAX_RECORD_WORDS);
+        let offset = self.head & (RING_BYTES as u64 - 1);
+        let to_end = RING_BYTES as u64 - offset;
+        let pad = if to_end < bytes { to_end } else { 0 };
+        let end = self.head + pad + bytes;
+        if end > self.limit {
+            self.limit = self.ring().tail.load(Ordering::Acquire) + RING_BYTES as u64;
+            if end > self.limit {
+                return false;
+            }
+        }
+        let data = self.shared.data(self.slot);
+        if pad != 0 {
+            let header = record::header(record::Kind::Pad, (pad / 8) as usize);
+            // SAFETY: offset is below RING_BYTES and a multiple of 8, so the word lies in the ring's data, in the
+            // part that the producer owns (end <= limit).
+            unsafe { ((data + offset as usize) as *mut u64).write(header) };
+        }
+        let at = (self.head + pad) & (RING_BYTES as u64 - 1);
+        // SAFETY: at + bytes <= RING_BYTES by the choice of pad, and the range is the producer's (end <= limit).
+        unsafe {
+            core::ptr::copy_nonoverlapping(words.as_ptr(), (data + at as usize) as *mut u64, words.len());
+        }
+        self.head = end;
+        self.ring().head.store(end, Ordering::Release);
+        true
+    }
+
+    /// Bytes written and not yet consumed, as far as this end knows.
+    #[inline]
+    pub fn backlog(&self) -> u64 {
+        self.head + RING_BYTES as u64 - self.limit
+    }
+
+    /// Marks the ring as finished; the recorder frees the slot when it has drained it.
+    pub fn close(&mut self) {
+        self.ring().state.store(SLOT_CLOSED, Ordering::Release);
+    }
+}
+
+/// The reading end of one ring; owned by the recorder.
+pub struct Consumer {
+    shared: Shared,
+    slot: usize,
+}
+
+impl Consumer {
+    /// The consumer of `slot`. There must be only one for each slot.
+    pub fn new(shared: Shared, slot: usize) -> Consumer {
+        Consumer { shared, slot }
+    }
+
+    /// The ring's header.
+    pub fn ring(&self) -> &'static RingHeader {
+        self.shared.ring(self.slot)
+    }
+
+    /// Hands every committed record to `each` and gives the space back. Returns the number of bytes consumed.
+    ///
+    /// # Errors
+    /// [`Corrupt`] when a record's length leads out of the ring: the guest has overwritten the shared memory.
+    pub fn drain(&mut self, mut each: impl FnMut(record::Record<'_>)) -> Result<u64, Corrupt> {
+        let ring = self.ring();
+        let tail = ring.tail.load(Ordering::Relaxed);
+        let head = ring.head.load(Ordering::Acquire);
+        if head == tail {
+            return Ok(0);
+        }
+        if head < tail || head - tail > RING_BYTES as u64 || head % 8 != 0 {
+            return Err(Corrupt);
+        }
+        let data = self.shared.data(self.slot);
+        let mut at = tail;
+        while at < head {
+            let offset = (at & (RING_BYTES as u64 - 1)) as usize;
+            // SAFETY: offset is below RING_BYTES and a multiple of 8; the word was committed by the producer.
+            let first = unsafe { ((data + offset) as *const u64).read() };
+            let words = record::length(first);
+            let bytes = words * 8;
+            if words == 0 || offset + bytes > RING_BYTES || bytes as u64 > head - at {
+                return Err(Corrupt);
+            }
+            // SAFETY: the range lies inside the ring (checked above) and is committed; the producer does not write
+            // to it before `tail` moves.
+            let words = unsafe { core::slice::from_raw_parts((data + offset) as *const u64, words) };
+            if record::kind_number(first) != record::Kind::Pad as u16 {
+                each(record::Record { words });
+            }
+            at += bytes as u64;
+        }
+        ring.tail.store(at, Ordering::Release);
+        Ok(at - tail)
+    }
+
+    /// Frees a closed and drained slot for another thread.
+    pub fn free(&mut self) {
+        let ring = self.ring();
+        ring.state.store(SLOT_FREE, Ordering::Release);
+        ring.process.store(0, Ordering::Release);
+    }
+}
+
+/// The ring's contents make no sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Corrupt;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Kind, header};
+
+    fn memory() -> (Vec<u64>, Shared) {
+        // Two slots suffice for a test that touches only those; claim() may look at more, so one full header each.
+        let bytes = CONTROL_BYTES + 2 * RING_STRIDE + 4096;
+        let memory = vec![0u64; bytes / 8];
+        let base = (memory.as_ptr() as usize + 4095) & !4095;
+        // SAFETY: the tests use slots 0 and 1 only, which lie inside `memory`.
+        (memory, unsafe { Shared::new(base) })
+    }
+
+    #[test]
+    fn records_come_out_in_order_across_the_wrap() {
+        let (_memory, shared) = memory();
+        let mut producer = shared.claim(1, 1, 1).expect("a free slot");
+        let mut consumer = Consumer::new(shared, producer.slot());
+        let (mut sent, mut received) = (0u64, 0u64);
+        for round in 0..400u64 {
+            for length in 0..100 {
+                let words: Vec<u64> = std::iter::once(header(Kind::Message, 2 + length))
+                    .chain(std::iter::once(sent))
+                    .chain((0..length as u64).map(|i| i ^ sent))
+                    .collect();
+                if producer.try_push(&words) {
+                    sent += 1;
+                }
+            }
+            if round % 3 == 0 {
+                consumer
+                    .drain(|record| {
+                        assert_eq!(record.words[1], received);
+                        assert!((2..).zip(&record.words[2..]).all(|(i, w)| *w == (i - 2) ^ received));
+                        received += 1;
+                    })
+                    .expect("sound ring");
+            }
+        }
+        consumer.drain(|_| received += 1).expect("sound ring");
+        assert!(sent > 1000);
+        assert_eq!(sent, received);
+    }
+
+    #[test]
+    fn a_full_ring_refuses_and_a_wild_length_is_corrupt() {
+        let (_memory, shared) = memory();
+        let mut producer = shared.claim(1, 1, 1).expect("a free slot");
+        let words = vec![header(Kind::Message, 1024); 1024];
+        let pushed = (0..).take_while(|_| producer.try_push(&words)).count();
+        assert_eq!(pushed, RING_BYTES / 8192);
+        let data = shared.data(producer.slot()) as *mut u64;
+        // SAFETY: the first data word of the claimed slot.
+        unsafe { data.write(0) };
+        assert_eq!(Consumer::new(shared, producer.slot()).drain(|_| ()), Err(Corrupt));
+    }
+}

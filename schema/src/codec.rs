@@ -1,0 +1,200 @@
+//! Storage of columns in messages: compression, checksum, and the limits that hold before memory is taken.
+//!
+//! What always holds: a column that comes out has the number of values that its message names, at most
+//! [`MAX_ROWS`]; nothing is decompressed before its checksum and its size limit are checked. Not here: encodings
+//! (`column`), meaning (`rows`).
+
+use capnp::struct_list;
+
+use crate::{
+    column::{self, ColumnError, Layout},
+    raw::trace_capnp::column as raw_column,
+    rows::{Columns, MAX_ROWS, Row, RowError},
+};
+
+/// How columns are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Codec {
+    /// Not at all.
+    None,
+    /// lz4: fast, for pipes.
+    #[default]
+    Lz4,
+    /// zstd level 1: small, for files.
+    Zstd,
+}
+
+const NONE: u8 = 0;
+const LZ4: u8 = 1;
+const ZSTD: u8 = 2;
+
+/// Columns with fewer bytes are not worth a compressor's overhead.
+const MIN_COMPRESSED: usize = 64;
+
+/// Greatest size of a decompressed column, whatever its number of values.
+const MAX_RAW: usize = 64 << 20;
+
+/// Most bytes that `values` values can need in any encoding: a run is 10 bytes of value and up to 5 of length.
+const fn raw_limit(values: usize) -> usize {
+    let limit = 16 * values + 64;
+    if limit < MAX_RAW { limit } else { MAX_RAW }
+}
+
+/// A column ready to be stored.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    id: u16,
+    layout: Layout,
+    codec: u8,
+    values: u32,
+    raw_bytes: u32,
+    data: Vec<u8>,
+}
+
+impl Stored {
+    /// Bytes that it takes in a message, at most.
+    pub(crate) fn bytes(&self) -> usize {
+        // 5 words of data and one pointer, the data rounded up.
+        56 + self.data.len()
+    }
+
+    pub(crate) fn store(&self, mut column: raw_column::Builder<'_>) {
+        column.set_id(self.id);
+        column.set_encoding(self.layout.encoding);
+        column.set_codec(self.codec);
+        column.set_shift(self.layout.shift);
+        column.set_values(self.values);
+        column.set_raw_bytes(self.raw_bytes);
+        column.set_base(self.layout.base);
+        column.set_crc32(crc32fast::hash(&self.data));
+        column.set_data(&self.data);
+    }
+}
+
+/// Turns rows into stored columns; keeps its buffers and its zstd state.
+pub(crate) struct Packer {
+    codec: Codec,
+    zstd: Option<zstd::bulk::Compressor<'static>>,
+    values: Vec<u64>,
+}
+
+impl Packer {
+    pub(crate) fn new(codec: Codec) -> Self {
+        // Without a compressor (no memory) columns are stored as they are, which every reader understands.
+        let zstd = if codec == Codec::Zstd { zstd::bulk::Compressor::new(1).ok() } else { None };
+        Self { codec, zstd, values: Vec::new() }
+    }
+
+    /// The columns of some rows, without optional ones that hold only zeros.
+    pub(crate) fn pack<T: Row>(&mut self, rows: &[T]) -> Vec<Stored> {
+        let mut columns = Vec::with_capacity(T::SPECS.len());
+        for (i, spec) in T::SPECS.iter().enumerate() {
+            self.values.clear();
+            T::values(rows, i, &mut self.values);
+            if !spec.required && self.values.iter().all(|&value| value == 0) {
+                continue;
+            }
+            let mut raw = Vec::with_capacity(self.values.len() * 3);
+            let layout = column::encode(&self.values, spec.shape, &mut raw);
+            let raw_bytes = raw.len() as u32;
+            let values = self.values.len() as u32;
+            let (codec, data) = self.compress(raw);
+            columns.push(Stored { id: spec.id, layout, codec, values, raw_bytes, data });
+        }
+        columns
+    }
+
+    fn compress(&mut self, raw: Vec<u8>) -> (u8, Vec<u8>) {
+        if raw.len() < MIN_COMPRESSED {
+            return (NONE, raw);
+        }
+        let (codec, data) = match (self.codec, &mut self.zstd) {
+            (Codec::Lz4, _) => (LZ4, lz4_flex::block::compress(&raw)),
+            (Codec::Zstd, Some(zstd)) => match zstd.compress(&raw) {
+                Ok(data) => (ZSTD, data),
+                Err(_) => return (NONE, raw),
+            },
+            _ => return (NONE, raw),
+        };
+        if data.len() < raw.len() { (codec, data) } else { (NONE, raw) }
+    }
+}
+
+/// Why stored columns do not give rows.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UnpackError {
+    /// Not an error of the trace: something newer than this build.
+    #[error("column {0} is missing or stored in a way that this build does not know")]
+    Unknown(u16),
+    #[error("it has {0} rows, more than {MAX_ROWS}")]
+    Rows(u32),
+    #[error("column {id} ({name}): {why}")]
+    Column { id: u16, name: &'static str, why: String },
+    #[error(transparent)]
+    Row(#[from] RowError),
+    #[error(transparent)]
+    Message(#[from] capnp::Error),
+}
+
+/// Makes `count` rows from stored columns.
+pub(crate) fn unpack<T: Row>(
+    columns: struct_list::Reader<'_, raw_column::Owned>,
+    count: u32,
+) -> Result<Vec<T>, UnpackError> {
+    let rows = usize::try_from(count).ok().filter(|&rows| rows <= MAX_ROWS);
+    let rows = rows.ok_or(UnpackError::Rows(count))?;
+    let mut values: Vec<Option<Vec<u64>>> = vec![None; T::SPECS.len()];
+    // An optional column that cannot be read leaves zeros, as for a column that is not there.
+    for column in columns {
+        let id = column.get_id();
+        let Some(i) = T::SPECS.iter().position(|spec| spec.id == id) else { continue };
+        let name = T::SPECS[i].name;
+        let error = |why: String| UnpackError::Column { id, name, why };
+        if column.get_encoding() > column::encoding::LAST || column.get_codec() > ZSTD {
+            continue;
+        }
+        if values[i].is_some() {
+            return Err(error("it is there twice".to_owned()));
+        }
+        values[i] = Some(unpack_column(column, rows).map_err(error)?);
+    }
+    if let Some(i) = T::SPECS.iter().zip(&values).position(|(spec, values)| spec.required && values.is_none())
+    {
+        return Err(UnpackError::Unknown(T::SPECS[i].id));
+    }
+    Ok(T::rows(&Columns { specs: T::SPECS, values: &values }, rows)?)
+}
+
+fn unpack_column(column: raw_column::Reader<'_>, rows: usize) -> Result<Vec<u64>, String> {
+    let values = column.get_values() as usize;
+    if values > rows {
+        return Err(format!("it has {values} values for {rows} rows"));
+    }
+    let raw_bytes = column.get_raw_bytes() as usize;
+    if raw_bytes > raw_limit(values) {
+        return Err(format!("{raw_bytes} bytes are too many for {values} values"));
+    }
+    let data = column.get_data().map_err(|error| error.to_string())?;
+    let checksum = crc32fast::hash(data);
+    if checksum != column.get_crc32() {
+        return Err(format!("its checksum is {checksum:08x}, not {:08x}", column.get_crc32()));
+    }
+    let decompressed;
+    let raw = match column.get_codec() {
+        NONE => data,
+        LZ4 => {
+            decompressed = lz4_flex::block::decompress(data, raw_bytes).map_err(|error| error.to_string())?;
+            &decompressed
+        }
+        _ => {
+            decompressed = zstd::bulk::decompress(data, raw_bytes).map_err(|error| error.to_string())?;
+            &decompressed
+        }
+    };
+    if raw.len() != raw_bytes {
+        return Err(format!("it has {} bytes and names {raw_bytes}", raw.len()));
+    }
+    let layout =
+        Layout { encoding: column.get_encoding(), shift: column.get_shift(), base: column.get_base() };
+    column::decode(layout, raw, values).map_err(|error: ColumnError| error.to_string())
+}

@@ -1,0 +1,12 @@
+//! Tests of the trace format through the public interface of the crate.
+
+mod damage;
+mod growth;
+mod hostile;
+mod random;
+mod round_trip;
+mod sample;
+mod size;
+mod tool;
+mod whole;
+mod writer;

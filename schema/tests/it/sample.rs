@@ -1,0 +1,196 @@
+//! A small trace that has every kind of message, and ways to write and read it.
+
+use schema::{
+    read::{Ending, TraceReader},
+    write::{Codec, TraceWriter},
+    *,
+};
+
+pub(crate) fn event(op: Op, time: u64, address: u64, size: u64) -> HeapEvent {
+    HeapEvent {
+        op,
+        family: Family::Malloc,
+        align_log2: 0,
+        thread: 1,
+        stack: 2,
+        time,
+        instructions: time * 3,
+        address,
+        size,
+        old_address: 0,
+    }
+}
+
+fn events() -> Vec<HeapEvent> {
+    vec![
+        event(Op::Alloc, 100, 0x1000_0000, 24),
+        HeapEvent { family: Family::NewArray, align_log2: 6, ..event(Op::Alloc, 200, 0x1000_0040, u64::MAX) },
+        HeapEvent { thread: 2, stack: 0, ..event(Op::Alloc, 150, 0x7fff_ffff_fff0, 0) },
+        HeapEvent { old_address: 0x1000_0000, ..event(Op::Realloc, 300, 0x1000_0080, 48) },
+        HeapEvent { family: Family::Other(200), ..event(Op::Free, 400, 0x1000_0080, 0) },
+    ]
+}
+
+fn snapshot() -> Vec<Message> {
+    let block = |address, size, family| Block { address, size, stack: 2, family, align_log2: 4 };
+    let blocks = vec![
+        block(0x1000_0000, 24, Family::Malloc),
+        block(0x1000_0040, 0, Family::Pool),
+        block(u64::MAX - 15, 15, Family::Client),
+    ];
+    let roots = vec![
+        Root { location: 5, block: 0, flags: edge::START | 1 << edge::ROOT_SHIFT, thread: 1, offset: 0 },
+        Root { location: 0x7ffe_0000_0008, block: 2, flags: 2 << edge::ROOT_SHIFT, thread: 2, offset: 7 },
+    ];
+    let edges = vec![
+        Edge { source: 0, target: 1, offset: 8, flags: edge::START },
+        Edge { source: 0, target: 2, offset: 1 << 39, flags: edge::HEURISTICS },
+    ];
+    let (process, snapshot) = (1, 1);
+    vec![
+        Message::SnapshotBegin(SnapshotBegin { process, snapshot, reason: Reason::Signal, time: 500 }),
+        Message::SnapshotBlocks(SnapshotPiece { process, snapshot, rows: blocks }),
+        Message::SnapshotRoots(SnapshotPiece { process, snapshot, rows: roots }),
+        Message::SnapshotEdges(SnapshotPiece { process, snapshot, rows: edges }),
+        Message::SnapshotEnd(SnapshotEnd { process, snapshot, blocks: 3, roots: 2, edges: 2, scanned: 4096 }),
+    ]
+}
+
+/// Every kind of message, as a reader gives it back.
+pub(crate) fn messages() -> Vec<Message> {
+    let header = Header {
+        id: *b"0123456789abcdef",
+        tool: "vg-record 0.1.0".to_owned(),
+        argv: vec!["./leaky".into(), "".into(), Bytes(vec![0xff, b'x'])],
+        cwd: "/tmp".into(),
+        exe: "/tmp/leaky".into(),
+        clock: Clock { tsc_hz: 2_000_000_000, tsc_start: 77, unix_start: 1_790_000_000_000_000_000 },
+        options: vec!["--children=no".to_owned()],
+        machine: Machine {
+            host: "box".to_owned(),
+            kernel: "Linux 6.12.0 x86_64".to_owned(),
+            cpu: "Some CPU".to_owned(),
+            cpus: 2,
+            page_size: 4096,
+            memory: 8 << 30,
+        },
+    };
+    let process = Process {
+        number: 1,
+        parent: 0,
+        pid: 4242,
+        ppid: 4241,
+        how: Start::Root,
+        time: 1,
+        exe: "/tmp/leaky".into(),
+        argv: vec!["./leaky".into()],
+        cwd: "/tmp".into(),
+        environment: vec!["LANG=C".into()],
+    };
+    let executed = Process { how: Start::Exec, time: 600, exe: "/bin/true".into(), ..process.clone() };
+    let thread = ThreadStart { number: 1, process: 1, tid: 4242, parent: 0, time: 2 };
+    let module = Module {
+        id: 1,
+        process: 1,
+        path: "/tmp/leaky".into(),
+        build_id: vec![1, 2, 3],
+        start: 0x40_0000,
+        size: 0x5000,
+        bias: 0u64.wrapping_sub(0x1000),
+        time: 3,
+        flags: 9,
+    };
+    let frame = |module, rva| Frame { module, rva, exact: false, guessed: false };
+    let place = Place { function: 1, raw_name: 2, file: 3, line: 12, column: 5 };
+    let mut all = vec![
+        Message::Header(header),
+        Message::Process(process),
+        Message::ThreadStart(thread),
+        Message::ThreadName(ThreadName { thread: 1, name: "main".into() }),
+        Message::ThreadStart(ThreadStart { number: 2, process: 1, tid: 4243, parent: 1, time: 4 }),
+        Message::Modules(vec![
+            module.clone(),
+            Module { id: 2, path: "[vdso]".into(), build_id: vec![], ..module },
+        ]),
+        Message::Strings(Strings {
+            first_id: 1,
+            strings: ["setup()", "_Z5setupv", "leaky.cc", "", "größe"].map(str::to_owned).to_vec(),
+        }),
+        Message::Frames(Frames {
+            first_id: 1,
+            frames: vec![
+                frame(1, 0x1234),
+                Frame { exact: true, ..frame(1, 0x2000) },
+                Frame { guessed: true, ..frame(0, u64::MAX) },
+            ],
+        }),
+        Message::Symbols(vec![
+            FrameSymbols { frame: 2, places: vec![place, Place { function: 5, raw_name: 0, ..place }] },
+            FrameSymbols { frame: 3, places: vec![] },
+            FrameSymbols { frame: 1, places: vec![Place { line: 30, ..place }] },
+        ]),
+        Message::Stacks(Stacks {
+            first_id: 1,
+            nodes: vec![StackNode { parent: 0, frame: 1 }, StackNode { parent: 1, frame: 2 }],
+        }),
+        Message::Events(EventBatch { process: 1, first_time: 100, last_time: 400, events: events() }),
+    ];
+    all.extend(snapshot());
+    all.extend([
+        Message::ModuleEnd(ModuleEnd { module: 2, time: 550 }),
+        Message::ThreadEnd(ThreadEnd { thread: 2, time: 560, instructions: 1_000_000 }),
+        Message::ProcessEnd(ProcessEnd { process: 1, time: 590, how: End::Exec, value: 0, instructions: 5 }),
+        Message::Process(executed),
+        Message::Counters(Counters {
+            process: 1,
+            values: vec![("translations".to_owned(), 12), ("links".to_owned(), u64::MAX)],
+        }),
+        Message::Remark(Remark {
+            severity: Severity::Warning,
+            code: 3,
+            process: 1,
+            time: 591,
+            text: "no debug information in /tmp/leaky: compile with -g".to_owned(),
+        }),
+        Message::NotFollowed(NotFollowed { process: 1, time: 592, pid: 99, reason: "32-bit".to_owned() }),
+        Message::ProcessEnd(ProcessEnd {
+            process: 1,
+            time: 700,
+            how: End::Signal,
+            value: 11,
+            instructions: 6,
+        }),
+        Message::Trailer(Trailer {
+            time: 800,
+            how: End::Signal,
+            value: 11,
+            complete: false,
+            lost: vec![Lost { process: 1, events: 7, reason: "the ring was full".to_owned() }],
+            messages: 0,
+            events: 5,
+        }),
+    ]);
+    let before = all.len() as u64 - 1;
+    if let Some(Message::Trailer(trailer)) = all.last_mut() {
+        trailer.messages = before;
+    }
+    all
+}
+
+/// The bytes of a trace of these messages.
+pub(crate) fn write(messages: &[Message], codec: Codec) -> Vec<u8> {
+    let mut writer = TraceWriter::new(Vec::new(), codec);
+    for message in messages {
+        writer.message(message).expect("writing into memory works");
+    }
+    writer.flush().expect("flushing memory works");
+    writer.into_inner()
+}
+
+/// The messages of a trace and how it ended.
+pub(crate) fn read(bytes: &[u8]) -> (Vec<Message>, Ending) {
+    let mut reader = TraceReader::new(bytes);
+    let messages = reader.by_ref().collect();
+    let ending = reader.ending().cloned().expect("a reader that ended says how");
+    (messages, ending)
+}

@@ -1,0 +1,95 @@
+//! What events cost in bytes.
+
+use schema::{
+    read::TraceReader,
+    write::{Codec, EventChunk, TraceWriter},
+    *,
+};
+
+use crate::{random::Random, sample::messages};
+
+/// A heap as programs use it: size classes, addresses used again last in first out, few stacks often, short bursts
+/// of allocations and frees, one thread.
+pub(crate) fn realistic_events(count: usize) -> Vec<HeapEvent> {
+    const CLASSES: [u64; 12] = [16, 24, 32, 40, 48, 64, 96, 128, 256, 512, 1024, 4096];
+    let mut random = Random(6);
+    let mut free = vec![Vec::<u64>::new(); CLASSES.len()];
+    let mut live: Vec<(u64, usize)> = Vec::new();
+    let (mut top, mut time, mut instructions) = (0x5555_5575_9000, 0, 0);
+    let mut stacks = [0; 16];
+    (0..count)
+        .map(|_| {
+            // Mean 120 ns and 300 instructions between events, with a long tail.
+            let pause = 20 + random.below(100) + if random.below(10) == 0 { random.below(1000) } else { 0 };
+            time += pause;
+            instructions += pause * 2 + random.below(100);
+            let stack_slot = random.below(16) as usize;
+            if random.below(4) == 0 {
+                // Zipf-like: most stacks are among the first of 20000.
+                stacks[stack_slot] = (20_000 >> random.below(15)) as u32 + random.below(8) as u32;
+            }
+            let stack = stacks[stack_slot] + 1;
+            let event = HeapEvent {
+                op: Op::Alloc,
+                family: Family::Malloc,
+                align_log2: 0,
+                thread: 1,
+                stack,
+                time,
+                instructions,
+                address: 0,
+                size: 0,
+                old_address: 0,
+            };
+            if !live.is_empty() && random.below(200) < 97 {
+                // Mostly recent blocks die.
+                let age = if random.below(4) == 0 { random.below(1 << 14) } else { random.below(16) };
+                let index = live.len().saturating_sub(1 + age as usize);
+                let (address, class) = live.remove(index);
+                free[class].push(address);
+                return HeapEvent { op: Op::Free, address, ..event };
+            }
+            let class = (random.below(12).min(random.below(12))) as usize;
+            let size = CLASSES[class] - random.below(8);
+            let address = free[class].pop().unwrap_or_else(|| {
+                top += CLASSES[class].next_multiple_of(16) + 16;
+                top
+            });
+            live.push((address, class));
+            HeapEvent { address, size, ..event }
+        })
+        .collect()
+}
+
+/// Bytes an event in a trace of these events, the chunks alone.
+fn bytes_per_event(events: &[HeapEvent], codec: Codec) -> f64 {
+    let mut writer = TraceWriter::new(Vec::new(), codec);
+    writer.message(&messages()[0]).expect("memory");
+    let mut chunk = EventChunk::new(1);
+    for event in events {
+        writer.event(&mut chunk, *event).expect("memory");
+    }
+    writer.events(&mut chunk).expect("memory");
+    writer.flush().expect("memory");
+    let bytes = writer.statistics().iter().find(|kind| kind.kind == "chunk").expect("listed").bytes;
+    let trace = writer.into_inner();
+    let mut back = events.iter();
+    for message in TraceReader::new(&trace[..]) {
+        if let Message::Events(batch) = message {
+            assert!(batch.events.iter().eq(back.by_ref().take(batch.events.len())));
+        }
+    }
+    assert_eq!(back.len(), 0);
+    bytes as f64 / events.len() as f64
+}
+
+#[test]
+fn a_million_events_take_at_most_eight_bytes_each() {
+    let events = realistic_events(1_000_000);
+    let plain = bytes_per_event(&events, Codec::None);
+    let lz4 = bytes_per_event(&events, Codec::Lz4);
+    let zstd = bytes_per_event(&events, Codec::Zstd);
+    println!("bytes per event: no codec {plain:.2}, lz4 {lz4:.2}, zstd-1 {zstd:.2}");
+    assert!(plain <= 8.0, "{plain:.2}");
+    assert!(lz4 <= plain && zstd <= lz4, "{plain:.2} {lz4:.2} {zstd:.2}");
+}

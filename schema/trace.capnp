@@ -1,0 +1,294 @@
+# The trace: what one recording tells, as a stream of ordinary Cap'n Proto messages.
+#
+# Framing    Each message is `Message` in the standard, unpacked stream framing (u32 segments - 1, u32 words per
+#            segment, padded to 8 bytes, the segment). Writers make one segment and at most 4 MiB per message; readers
+#            refuse more than 32 MiB before they allocate. `capnp decode trace.capnp Message < FILE` prints a trace.
+# Prefixes   Any prefix of a trace is readable: a message refers only to ids that came before it. A trace without a
+#            trailer was cut short.
+# Growth     Append only. Never renumber, reuse or retype a field, an arm, a column id or a code number; all defaults
+#            are 0; a field that is no longer used stays, with a comment. Readers skip arms, chunk kinds, columns and
+#            encodings that they do not know, and keep numbers of codes that they do not know. Only a change that
+#            would make an old reader say something wrong raises `Header.formatVersion`.
+# Units      Times are nanoseconds since the recording began (`Header.clock`). Instruction counts are guest
+#            instructions executed by the event's thread since the thread began (0 when not counted). Sizes are bytes.
+# Ids        Process, thread, module, string, frame and stack ids are numbers that are unique in the recording, given
+#            in rising order from 1; 0 is "none". Strings, frames and stacks are tables that grow without gaps.
+# Names      Text is UTF-8. Data is used for what the kernel gives as bytes (paths, arguments, thread names).
+# Unit costs Bytes per item, measured on 10^6 events with varint columns: see each struct. A message costs 8 bytes of
+#            framing, 8 for its root pointer and 24 for `Message`.
+
+@0xf0df7075efb5a640;
+
+struct Message {
+  seq @0 :UInt64;                   # Number of this message in the stream, from 0; a gap is lost data.
+
+  # One union per message and never one per event. The number is the arm that an old reader reports as skipped.
+  union {
+    header @1 :Header;              # Always the first message, and only there.
+    process @2 :Process;
+    processEnd @3 :ProcessEnd;
+    threadStart @4 :ThreadStart;
+    threadName @5 :ThreadName;
+    threadEnd @6 :ThreadEnd;
+    modules @7 :List(Module);
+    moduleEnd @8 :ModuleEnd;
+    strings @9 :Strings;
+    frames @10 :Frames;
+    symbols @11 :Symbols;
+    stacks @12 :Stacks;
+    chunk @13 :Chunk;
+    snapshotBegin @14 :SnapshotBegin;
+    snapshotBlocks @15 :SnapshotPiece;
+    snapshotRoots @16 :SnapshotPiece;
+    snapshotEdges @17 :SnapshotPiece;
+    snapshotEnd @18 :SnapshotEnd;
+    counters @19 :Counters;
+    remark @20 :Remark;
+    notFollowed @21 :NotFollowed;
+    trailer @22 :Trailer;           # The last message of a trace that ended in order.
+  }
+}
+
+struct Header {
+  formatVersion @0 :UInt32;         # 1.
+  id @1 :Data;                      # 16 random bytes that name the recording.
+  tool @2 :Text;                    # Name and version of the writer: "vg-record 0.1.0".
+  argv @3 :List(Data);              # Command line of the root process.
+  cwd @4 :Data;
+  exe @5 :Data;                     # Absolute path of the root executable.
+  clock @6 :Clock;
+  options @7 :List(Text);           # Options of the recording that are not the default: "--children=no".
+  machine @8 :Machine;
+}
+
+struct Clock {
+  tscHz @0 :UInt64;                 # Ticks of the time stamp counter per second; 0 when it was not used.
+  tscStart @1 :UInt64;              # Its value at time 0.
+  unixStart @2 :UInt64;             # Wall clock at time 0: nanoseconds since 1970-01-01 UTC.
+}
+
+struct Machine {
+  host @0 :Text;
+  kernel @1 :Text;                  # "Linux 6.12.0 x86_64".
+  cpu @2 :Text;                     # Model name.
+  cpus @3 :UInt32;                  # Processors that the recording could use.
+  pageSize @4 :UInt32;              # Bytes.
+  memory @5 :UInt64;                # Bytes of physical memory.
+}
+
+# A process begins, or executes another program: then once more with the same number, how = 3.
+struct Process {
+  number @0 :UInt32;
+  parent @1 :UInt32;                # Number of the process that started it; 0 for the root.
+  pid @2 :UInt32;
+  ppid @3 :UInt32;
+  how @4 :UInt16;                   # 0 root, 1 fork, 2 vfork, 3 exec.
+  time @5 :UInt64;
+  exe @6 :Data;                     # Absolute path.
+  argv @7 :List(Data);
+  cwd @8 :Data;
+  environment @9 :List(Data);       # Excerpt, NAME=VALUE; may be empty.
+}
+
+struct ProcessEnd {
+  process @0 :UInt32;
+  time @1 :UInt64;
+  how @2 :UInt16;                   # See `endState` below.
+  value @3 :UInt32;                 # Exit status or signal number.
+  instructions @4 :UInt64;          # Of the thread that ended the process.
+}
+# endState: 0 exit (value = status), 1 fatal signal (value = number), 2 exec of a program that is recorded too,
+# 3 exec of a program that runs natively, 4 the engine failed (a remark tells why), 5 lost: killed from outside or
+# the recorder ended first (value = signal number when known).
+
+struct ThreadStart {
+  number @0 :UInt32;
+  process @1 :UInt32;
+  tid @2 :UInt32;                   # The kernel's id, which may be used again by a later thread.
+  parent @3 :UInt32;                # Number of the thread that started it; 0 when not known.
+  time @4 :UInt64;
+}
+
+struct ThreadName {
+  thread @0 :UInt32;
+  name @1 :Data;
+}
+
+# A thread that ended in order.
+struct ThreadEnd {
+  thread @0 :UInt32;
+  time @1 :UInt64;
+  instructions @2 :UInt64;
+}
+
+struct Module {
+  id @0 :UInt32;
+  process @1 :UInt32;               # 0: seen by every process.
+  path @2 :Data;                    # "[vdso]" for the vdso.
+  buildId @3 :Data;                 # GNU build id; empty when the file has none.
+  start @4 :UInt64;                 # Lowest mapped address.
+  size @5 :UInt64;                  # Spans all segments.
+  bias @6 :UInt64;                  # Address in memory - address in the file's program headers (wraps).
+  time @7 :UInt64;                  # Loaded.
+  flags @8 :UInt32;                 # As the engine gave them.
+}
+
+# A module was unmapped.
+struct ModuleEnd {
+  module @0 :UInt32;
+  time @1 :UInt64;
+}
+
+# Appends strings: the n-th is bytes[ends[n-1]..ends[n]], id firstId + n. 4 bytes and its length each.
+struct Strings {
+  firstId @0 :UInt32;
+  bytes @1 :Data;                   # UTF-8, one after the other, nothing between them.
+  ends @2 :List(UInt32);
+}
+
+# Appends frames (code addresses). 13 bytes each.
+struct Frames {
+  firstId @0 :UInt32;
+  module @1 :List(UInt32);          # 0: no module; rva is then the absolute address.
+  rva @2 :List(UInt64);             # Address - module bias.
+  flags @3 :List(UInt8);            # 1: an exact pc, and not a return address; 2: guessed, no unwind information.
+}
+
+# What frames are called. May come later than the frames; a later entry for the same frame replaces the earlier one.
+# 8 bytes a frame and 20 a place.
+struct Symbols {
+  frame @0 :List(UInt32);
+  ends @1 :List(UInt32);            # Places of frame[n]: ends[n-1]..ends[n], innermost inlined function first.
+  function @2 :List(UInt32);        # String: demangled name; 0 when not known.
+  rawName @3 :List(UInt32);         # String: name in the symbol table or DWARF linkage name.
+  file @4 :List(UInt32);            # String: path of the source file.
+  line @5 :List(UInt32);            # From 1; 0 when not known.
+  column @6 :List(UInt32);          # From 1; 0 when not known.
+}
+
+# Appends nodes of the stack tree. A stack is named by its innermost node. 8 bytes each.
+struct Stacks {
+  firstId @0 :UInt32;
+  parent @1 :List(UInt32);          # Node of the caller, less than this node's id; 0 for the outermost frame.
+  frame @2 :List(UInt32);
+}
+
+# Values of one field for all rows of a chunk or snapshot piece that have the field.
+struct Column {
+  id @0 :UInt16;                    # Which field: numbers at the struct that holds the columns.
+  encoding @1 :UInt8;               # See below.
+  codec @2 :UInt8;                  # 0 none, 1 lz4 block, 2 zstd frame.
+  shift @3 :UInt8;                  # Values are shifted right by so many bits before they are encoded (0..63);
+                                    # with encoding 5: the bits per value (0..64), and no shift.
+  values @4 :UInt32;                # At most `count` of the struct that holds the columns.
+  rawBytes @5 :UInt32;              # Bytes after decompression; at most 16 x values + 64.
+  base @6 :UInt64;                  # Encodings 2 and 3: what the first difference is added to.
+  crc32 @7 :UInt32;                 # CRC-32 (IEEE 802.3, as in zip and zlib) of `data`.
+  data @8 :Data;
+}
+# encoding: 0 little endian u64; 1 uvarint (LEB128); 2 uvarint of the difference to the previous value (rising
+# values); 3 the same, zigzag; 4 run pairs: uvarint value, uvarint length; 5 bits: values of `shift` bits packed from
+# the lowest bit up.
+# A column that is short or that does not shrink is stored with codec 0. An unknown encoding or codec makes a column
+# unreadable, as if it were not there.
+
+# Events of one process. At most 65536 rows (writers cut at 32768). The events of a thread are in program order;
+# events of different threads are in the order in which the recorder met them: sort by time where that matters.
+struct Chunk {
+  kind @0 :UInt16;                  # 1: heap events. A number and no enum, so that readers can skip others.
+  process @1 :UInt32;
+  count @2 :UInt32;                 # Rows.
+  firstTime @3 :UInt64;             # Least and greatest time of the rows.
+  lastTime @4 :UInt64;
+  columns @5 :List(Column);         # A column that is not marked * may be absent: its values are 0.
+}
+# Columns of heap events (kind 1). Bytes an event without a codec, for a synthetic heap with 48 % frees: op 0.1, time
+# 1.1 (events 120 ns apart in the mean) to 1.9 (600 ns), instr 1.8 to 2, address 2.7, stack 1.6, size 0.6; together
+# 7.9 to 8.9, with zstd 6.5 to 7.3. A row whose op is unknown has all columns but oldAddress.
+#   1 op *       every row: 0 allocation, 1 free, 2 realloc of a live block
+#   2 time       every row
+#   3 instr      every row
+#   4 thread     every row
+#   5 address *  every row (realloc: the new address)
+#   6 stack      every row
+#   7 family     every row: 0 malloc, 1 new, 2 new[], 3 client request, 4 pool; of a free: the family that frees
+#   8 size *     every row that is not a free
+#   9 align      every row that is not a free: log2 of the alignment asked for; 0 when none was asked for
+#  10 oldAddress * reallocs
+
+# The heap of a process at one moment: begin, then blocks, roots and edges in pieces, then end.
+struct SnapshotBegin {
+  process @0 :UInt32;
+  snapshot @1 :UInt32;              # Number of the snapshot in its process.
+  reason @2 :UInt16;                # 0 process exit, 1 fatal signal, 2 user request, 3 client request, 4 exec.
+  time @3 :UInt64;
+}
+
+# Rows of a snapshot, at most 65536 in a piece.
+struct SnapshotPiece {
+  process @0 :UInt32;
+  snapshot @1 :UInt32;
+  count @2 :UInt32;
+  columns @3 :List(Column);
+}
+# Columns of snapshotBlocks: live blocks by rising address; the n-th over all pieces has index n, from 0. 4.6 bytes.
+#   1 address *   2 size *   3 stack (of the allocation)   4 family   5 align (log2)
+# Columns of snapshotRoots: words outside of the heap that point at blocks. 6.4 bytes.
+#   1 where *   address of the word, or the register's number (0 rax .. 15 r15) when flags say so
+#   2 block *   index
+#   3 flags *   1 points to the start; heuristics that accept an interior pointer as a start: 2 stdstring,
+#               4 length64, 8 newarray, 16 multipleinheritance. Bits 8..10: 1 register, 2 stack, 3 data segment,
+#               4 other mapping, 5 static thread-local storage
+#   4 thread    owner of the register, stack or thread-local storage; 0 for others
+#   5 offset    bytes from the start of the block
+# Columns of snapshotEdges: words in blocks that point at blocks, by rising address. 3.9 bytes.
+#   1 source *   index   2 target *   index   3 offset *   of the word in the source   4 flags *   as above, bits 0..4
+
+struct SnapshotEnd {
+  process @0 :UInt32;
+  snapshot @1 :UInt32;
+  blocks @2 :UInt64;                # Rows that the pieces hold together.
+  roots @3 :UInt64;
+  edges @4 :UInt64;
+  scanned @5 :UInt64;               # Bytes of memory scanned.
+}
+
+# Counters of the engine or the recorder; a later message of the same process replaces values by name.
+struct Counters {
+  process @0 :UInt32;               # 0: the recorder.
+  names @1 :List(Text);
+  values @2 :List(UInt64);
+}
+
+# Something the user should read.
+struct Remark {
+  severity @0 :UInt16;              # 0 note, 1 warning, 2 error.
+  code @1 :UInt32;                  # Names the kind of remark; 0 when it has none.
+  process @2 :UInt32;               # 0: the recording as a whole.
+  time @3 :UInt64;
+  text @4 :Text;
+}
+
+# A child that runs natively.
+struct NotFollowed {
+  process @0 :UInt32;               # The parent.
+  time @1 :UInt64;
+  pid @2 :UInt32;
+  reason @3 :Text;
+}
+
+struct Trailer {
+  time @0 :UInt64;                  # End of the recording.
+  how @1 :UInt16;                   # endState of the root process.
+  value @2 :UInt32;
+  complete @3 :Bool;                # Everything that happened is in the trace.
+  messages @4 :UInt64;              # Messages before this one.
+  events @5 :UInt64;                # Rows in all chunks.
+  lost @6 :List(Lost);
+}
+
+struct Lost {
+  process @0 :UInt32;               # 0: not known.
+  events @1 :UInt64;                # 0: not known how many.
+  reason @2 :Text;
+}

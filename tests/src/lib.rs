@@ -1,0 +1,19 @@
+//! Harness of the suites in `tests/tests/`: finds the built tools, compiles guest programs, runs commands
+//! under a deadline and compares what they did.
+//!
+//! What always holds: a suite runs the real binaries as a user would, never a library of the workspace; every
+//! process has a deadline and a session of its own, whose group is killed with it; a tool or peer that is not
+//! installed makes a case say "ignored" with the reason, never fail.
+//!
+//! Not here: the cases themselves (`tests/tests/*.rs`) and the guest programs (`tests/programs/`).
+#![deny(unsafe_code)]
+
+pub mod compare;
+pub mod diff;
+pub mod guest;
+pub mod leaks;
+pub mod peer;
+pub mod run;
+pub mod suite;
+pub mod sys;
+pub mod tools;

@@ -1,0 +1,203 @@
+//! Leak suite: every program in `programs/leaks/` carries its findings beside its lines. They are compared with
+//! vg-leaks by line, kind, bytes and blocks, and its totals with memcheck's.
+//!
+//! The cases `peer/...` hold the same expectations against Valgrind itself, so that a wrong expectation shows;
+//! the cases `system/...` compare totals of real programs.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tests::guest::{Program, Variant};
+use tests::leaks::{self, Findings};
+use tests::peer::Peer;
+use tests::run::{Outcome, Run, Scratch};
+use tests::suite::{Problem, Suite, Verdict, need};
+use tests::tools;
+
+fn main() -> ExitCode {
+    let mut suite = Suite::new();
+    match Program::all(&["leaks"]) {
+        Ok(programs) => {
+            for program in programs {
+                for variant in program.variants.clone() {
+                    add(&mut suite, &program, variant);
+                }
+            }
+        }
+        Err(error) => suite.case("programs", None, move || Err(Problem::Wrong(error))),
+    }
+    for (name, argv) in SYSTEM {
+        suite.case(format!("system/{name}"), None, move || system(argv));
+    }
+    suite.run()
+}
+
+/// Real programs, run on small inputs.
+const SYSTEM: [(&str, &[&str]); 6] = [
+    (
+        "bash",
+        &["bash", "-c", "a=(1 2 3); f() { local x=$1; echo ${x^^}; }; for i in ${a[@]}; do f v$i; done"],
+    ),
+    (
+        "perl",
+        &[
+            "perl",
+            "-e",
+            "my %h = map { $_ => $_ ** 2 } 1 .. 200; print join(' ', map { $h{$_} } sort keys %h), \"\\n\"",
+        ],
+    ),
+    (
+        "python",
+        &["/usr/bin/python3", "-S", "-c", "import json; print(json.dumps({str(i): [i] for i in range(50)}))"],
+    ),
+    (
+        "sqlite",
+        &[
+            "sqlite3",
+            ":memory:",
+            "create table t(a, b); insert into t values (1, 'x'), (2, 'y'); select * from t order by b desc;",
+        ],
+    ),
+    ("sort", &["sort", "/etc/passwd"]),
+    ("awk", &["awk", "BEGIN { for (i = 0; i < 100; i++) a[i] = i * i; print length(a) }"]),
+];
+
+fn add(suite: &mut Suite, program: &Program, variant: Variant) {
+    let name = program.case_name(&variant);
+    let (same, other) = (program.clone(), variant.clone());
+    suite.case(format!("peer/{name}"), None, move || against_peer(&same, &other));
+    let (program, known) = (program.clone(), variant.known.clone());
+    suite.case(name, known, move || recorded(&program, &variant));
+}
+
+fn source_name(program: &Program) -> String {
+    program.source.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn command(program: &Program, exe: &Path) -> Vec<String> {
+    std::iter::once(exe.display().to_string()).chain(program.args.iter().cloned()).collect()
+}
+
+fn adapt(program: &Program, run: Run) -> Run {
+    let run = run.stdin(program.stdin.as_bytes());
+    program.env.iter().fold(run, |run, (name, value)| run.env(name, value))
+}
+
+fn peer(program: &Program, exe: &Path, cwd: &Path) -> Result<(Findings, Outcome), Problem> {
+    if is_static(exe)? {
+        return Err(Problem::skip("valgrind does not replace the allocator of a static program"));
+    }
+    let peer = Peer { source: &source_name(program), timeout: program.timeout };
+    let run = peer.run(&command(program, exe), cwd, |run| adapt(program, run))?;
+    Ok((run.findings, run.outcome))
+}
+
+fn against_peer(program: &Program, variant: &Variant) -> Verdict {
+    let exe = program.compile(variant)?;
+    let expected = leaks::expectations(&program.text, &variant.name)?;
+    let scratch = Scratch::new("peer")?;
+    let (found, outcome) = peer(program, &exe, &scratch.fresh("cwd")?)?;
+    let problems = leaks::differences(&expected, &found.records);
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::wrong(format!("{}\n{}", problems.join("\n"), outcome.summary())))
+}
+
+fn recorded(program: &Program, variant: &Variant) -> Verdict {
+    let exe = program.compile(variant)?;
+    let expected = leaks::expectations(&program.text, &variant.name)?;
+    let scratch = Scratch::new("leaks")?;
+    let trace = scratch.path().join("trace.capnp");
+    let command = command(program, &exe);
+    let native =
+        adapt(program, Run::new(command.clone(), &scratch.fresh("cwd")?)).timeout(program.timeout).run()?;
+    let recorded =
+        record(&trace, &command, &scratch.fresh("cwd")?, program.timeout, |run| adapt(program, run))?;
+    if recorded.ending() != native.ending() || recorded.stdout != native.stdout {
+        return Err(Problem::wrong(format!(
+            "natively {}\nrecorded {}",
+            native.summary(),
+            recorded.summary()
+        )));
+    }
+    let found = report(&trace, &source_name(program))?;
+    let mut problems = leaks::differences(&expected, &found.records);
+    problems.extend(leaks::total_differences("the summary", &found.totals, "the records", &found.sums()));
+    let cwd = scratch.fresh("cwd")?;
+    match peer(program, &exe, &cwd) {
+        Ok((theirs, _)) => {
+            problems.extend(leaks::total_differences("vg-leaks", &found.totals, "valgrind", &theirs.totals));
+        }
+        Err(Problem::Skip(reason)) => println!("{}: totals not compared: {reason}", program.name),
+        Err(problem) => return Err(problem),
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Problem::wrong(problems.join("\n"))) }
+}
+
+fn record(
+    trace: &Path,
+    command: &[String],
+    cwd: &Path,
+    timeout: Duration,
+    adapt: impl Fn(Run) -> Run,
+) -> Result<Outcome, Problem> {
+    let mut argv = vec![tools::tool("vg-record")?.display().to_string()];
+    argv.extend(["-o".into(), trace.display().to_string(), "--".into()]);
+    argv.extend(command.iter().cloned());
+    Ok(adapt(Run::new(argv, cwd).timeout(timeout)).run()?)
+}
+
+fn report(trace: &Path, source: &str) -> Result<Findings, Problem> {
+    let argv = [
+        tools::tool("vg-leaks")?.display().to_string(),
+        "--format=json".into(),
+        "--kinds=definite,indirect,possible,reachable".into(),
+        trace.display().to_string(),
+    ];
+    let outcome = Run::new(argv, &std::env::temp_dir()).run()?;
+    if !matches!(outcome.code(), Some(0 | 1)) {
+        return Err(Problem::wrong(format!("vg-leaks {}", outcome.summary())));
+    }
+    let findings = leaks::from_json(&outcome.out(), source)?;
+    let any = findings.totals.values().any(|(_, blocks)| *blocks != 0);
+    if any != (outcome.code() == Some(1)) {
+        return Err(Problem::wrong(format!(
+            "vg-leaks ended with {} for {:?}",
+            outcome.ending(),
+            findings.totals
+        )));
+    }
+    Ok(findings)
+}
+
+fn system(argv: &[&str]) -> Verdict {
+    need(argv[0])?;
+    let mut command: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
+    command[0] = tools::which(argv[0]).unwrap_or_else(|| PathBuf::from(argv[0])).display().to_string();
+    let scratch = Scratch::new("system")?;
+    let timeout = Duration::from_secs(120);
+    // Hash seeds decide how large tables grow.
+    let fixed = |run: Run| run.env("PYTHONHASHSEED", "0").env("PERL_HASH_SEED", "0");
+    let theirs = Peer { source: "", timeout }.run(&command, &scratch.fresh("cwd")?, fixed)?;
+    let trace = scratch.path().join("trace.capnp");
+    let recorded = record(&trace, &command, &scratch.fresh("cwd")?, timeout, fixed)?;
+    if recorded.stdout != theirs.outcome.stdout || recorded.ending() != theirs.outcome.ending() {
+        return Err(Problem::wrong(format!("recorded {}", recorded.summary())));
+    }
+    let ours = report(&trace, "")?;
+    let problems = leaks::total_differences("vg-leaks", &ours.totals, "valgrind", &theirs.findings.totals);
+    if problems.is_empty() { Ok(()) } else { Err(Problem::wrong(problems.join("\n"))) }
+}
+
+/// The ELF file has no program interpreter.
+fn is_static(exe: &Path) -> Result<bool, Problem> {
+    let bytes = std::fs::read(exe)?;
+    let word = |at: usize| bytes.get(at..at + 2).map(|b| usize::from(u16::from_le_bytes([b[0], b[1]])));
+    let offset = bytes.get(32..40).and_then(|b| Some(u64::from_le_bytes(b.try_into().ok()?) as usize));
+    let (Some(offset), Some(size), Some(count)) = (offset, word(54), word(56)) else {
+        return Err(Problem::wrong(format!("{} is no ELF file", exe.display())));
+    };
+    Ok((0..count).all(|index| bytes.get(offset + index * size) != Some(&3)))
+}

@@ -1,0 +1,68 @@
+//! Native against recorded: every guest program must print the same, end the same way, and leave a trace that
+//! vg-leaks reads and calls complete.
+//!
+//! What always holds: the native run is checked first, so that a broken guest program shows as such.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use tests::guest::{Program, Variant};
+use tests::run::{Outcome, Run, Scratch};
+use tests::suite::{Problem, Suite, Verdict};
+use tests::{compare, tools};
+
+fn main() -> ExitCode {
+    let mut suite = Suite::new();
+    let folders = ["loader", "threads", "signals", "processes", "code", "transparency", "go"];
+    match Program::all(&folders) {
+        Ok(programs) => programs.iter().for_each(|program| add(&mut suite, program)),
+        Err(error) => suite.case("programs", None, move || Err(Problem::Wrong(error))),
+    }
+    suite.run()
+}
+
+fn add(suite: &mut Suite, program: &Program) {
+    for variant in program.variants.clone() {
+        let name = program.case_name(&variant);
+        let (program, known, long) = (program.clone(), variant.known.clone(), program.long);
+        let body = move || both_ways(&program, &variant);
+        if long { suite.long_case(name, known, body) } else { suite.case(name, known, body) }
+    }
+}
+
+fn both_ways(program: &Program, variant: &Variant) -> Verdict {
+    let exe = program.compile(variant)?;
+    let scratch = Scratch::new("program")?;
+    let command: Vec<String> =
+        std::iter::once(exe.display().to_string()).chain(program.args.iter().cloned()).collect();
+    let native = run(program, &command, &scratch.fresh("cwd")?)?;
+    check_native(program, &native)?;
+    if std::env::var_os("VG_NATIVE_ONLY").is_some() {
+        return Err(Problem::skip("VG_NATIVE_ONLY: passed natively"));
+    }
+    let trace = scratch.path().join("trace.capnp");
+    let mut argv = vec![tools::tool("vg-record")?.display().to_string()];
+    argv.extend(["-o".into(), trace.display().to_string(), "--".into()]);
+    argv.extend(command);
+    let recorded = run(program, &argv, &scratch.fresh("cwd")?)?;
+    compare::outcomes(&native, &recorded, program.compare_errors)?;
+    compare::trace(&trace, !program.partial)
+}
+
+fn run(program: &Program, argv: &[String], cwd: &Path) -> Result<Outcome, Problem> {
+    let run = Run::new(argv, cwd).stdin(program.stdin.as_bytes()).timeout(program.timeout);
+    let run = program.env.iter().fold(run, |run, (name, value)| run.env(name, value));
+    Ok(run.run()?)
+}
+
+fn check_native(program: &Program, native: &Outcome) -> Verdict {
+    let out = native.out();
+    if let Some(reason) = out.lines().find_map(|line| line.strip_prefix("SKIP ")) {
+        return Err(Problem::skip(reason));
+    }
+    let good = match &program.ends {
+        Some(ending) => native.ending() == *ending,
+        None => native.code() == Some(0) && out.lines().last() == Some("EXIT-SUCCESS"),
+    };
+    if good { Ok(()) } else { Err(Problem::wrong(format!("natively {}", native.summary()))) }
+}

@@ -1,0 +1,170 @@
+//! Emission of control flow: exits that can be linked, indirect branches through the tables, system calls.
+//!
+//! The guest's stack always holds the guest's own return addresses. A return or an indirect branch saves r11,
+//! jumps through a table indexed by the target's low 16 bits, and the fragment's prefix checks that it was meant
+//! (`[rsp-8]` still holds the return address; `TARGET` the indirect target). Prefixes of fragments that share a
+//! table slot form a chain, so a collision costs one more compare and never a trip to the dispatcher.
+
+use crate::decode::Insn;
+use crate::emit::{Emitter, fits_i32, reg};
+use crate::fragment::{Config, Prefix};
+use crate::layout::{self, Fix};
+use crate::operand::{self, Tools};
+
+/// `movzx r11d, r11w; jmp [table + r11*8]`
+fn jump_through(e: &mut Emitter<'_>, table: u32) {
+    e.bytes(&[0x42, 0xff, 0x24, 0xdd]);
+    e.u32(table);
+}
+
+fn hash_r11(e: &mut Emitter<'_>) {
+    e.bytes(&[0x45, 0x0f, 0xb7, 0xdb]);
+}
+
+/// Pops the return address and jumps through the table; r11 has been saved.
+pub(crate) fn return_through(e: &mut Emitter<'_>, return_table: u32) {
+    // pop r11
+    e.bytes(&[0x41, 0x5b]);
+    hash_r11(e);
+    jump_through(e, return_table);
+}
+
+pub(crate) fn ret(e: &mut Emitter<'_>, config: &Config, pc: u64, extra: u16) {
+    e.store_ctx(layout::R11, reg::R11);
+    e.mark(pc, Fix::R11);
+    if extra == 0 {
+        // The state changes behind the pop.
+        let start = e.offset();
+        return_through(e, config.return_table);
+        e.mark_at(start + 2, pc, Fix::R11_TO_STACK);
+    } else {
+        // mov r11, [rsp]; lea rsp, [rsp + 8 + extra]
+        e.bytes(&[0x4c, 0x8b, 0x1c, 0x24]);
+        e.store_ctx(layout::TARGET, reg::R11);
+        e.bytes(&[0x48, 0x8d, 0xa4, 0x24]);
+        e.u32(8 + u32::from(extra));
+        e.mark(pc, Fix::R11_TO_TARGET);
+        hash_r11(e);
+        jump_through(e, config.indirect_table);
+    }
+}
+
+/// False when the operand cannot be rewritten.
+pub(crate) fn indirect(
+    e: &mut Emitter<'_>,
+    tools: &mut Tools,
+    config: &Config,
+    insn: &Insn,
+    call: bool,
+) -> bool {
+    let pc = insn.pc();
+    e.store_ctx(layout::R11, reg::R11);
+    e.mark(pc, Fix::R11);
+    if !operand::load_target(e, tools, insn) {
+        return false;
+    }
+    e.mark(pc, Fix::R11);
+    e.store_ctx(layout::TARGET, reg::R11);
+    if call {
+        let return_address = insn.next_pc();
+        e.bytes(&[0x68]);
+        e.u32(return_address as u32);
+        if !fits_i32(return_address) {
+            // The high half cannot fault, the push has just written the slot; but a thread may be interrupted
+            // between the two, and then the call is undone.
+            e.mark(pc, Fix::UNPUSH_R11);
+            e.bytes(&[0xc7, 0x44, 0x24, 0x04]);
+            e.u32((return_address >> 32) as u32);
+        }
+    }
+    e.mark(pc, Fix::R11_TO_TARGET);
+    hash_r11(e);
+    jump_through(e, config.indirect_table);
+    true
+}
+
+/// The entry that is reached through a table. `live` = status flags are live at the body. Returns the offset of
+/// the rel32 field that leads to the next prefix of the same slot.
+pub(crate) fn prefix(e: &mut Emitter<'_>, config: &Config, kind: Prefix, pc: u64, live: bool) -> usize {
+    let miss = match kind {
+        Prefix::Return => config.stubs.return_miss,
+        Prefix::Indirect => config.stubs.indirect_miss,
+    };
+    e.mark(pc, Fix::R11);
+    let chain;
+    if live {
+        e.store_ctx(layout::SPILL, reg::RCX);
+        e.mark(pc, Fix::RCX_R11);
+        match kind {
+            // mov rcx, [rsp-8]
+            Prefix::Return => e.bytes(&[0x48, 0x8b, 0x4c, 0x24, 0xf8]),
+            Prefix::Indirect => e.load_ctx(reg::RCX, layout::TARGET),
+        }
+        let negated = pc.wrapping_neg();
+        if fits_i32(negated) {
+            // lea rcx, [rcx - pc]
+            e.bytes(&[0x48, 0x8d, 0x89]);
+            e.u32(negated as u32);
+        } else {
+            e.load_imm(reg::R11, negated);
+            // lea rcx, [rcx + r11]
+            e.bytes(&[0x4a, 0x8d, 0x0c, 0x19]);
+        }
+        // jrcxz over the way out
+        e.bytes(&[0xe3, 0]);
+        let jrcxz = e.offset();
+        e.load_ctx(reg::RCX, layout::SPILL);
+        e.align_for_patch(1);
+        e.bytes(&[0xe9]);
+        chain = e.offset();
+        e.rel32(miss);
+        e.patch_u8(jrcxz - 1, (e.offset() - jrcxz) as u8);
+        e.load_ctx(reg::RCX, layout::SPILL);
+        e.mark(pc, Fix::R11);
+    } else {
+        if fits_i32(pc) {
+            match kind {
+                // cmp qword [rsp-8], imm32
+                Prefix::Return => e.bytes(&[0x48, 0x81, 0x7c, 0x24, 0xf8]),
+                // cmp qword fs:[TARGET], imm32
+                Prefix::Indirect => {
+                    e.bytes(&[0x64, 0x48, 0x81, 0x3c, 0x25]);
+                    e.u32(layout::TARGET);
+                }
+            }
+            e.u32(pc as u32);
+        } else {
+            e.load_imm(reg::R11, pc);
+            match kind {
+                // cmp [rsp-8], r11
+                Prefix::Return => e.bytes(&[0x4c, 0x39, 0x5c, 0x24, 0xf8]),
+                // cmp fs:[TARGET], r11
+                Prefix::Indirect => {
+                    e.bytes(&[0x64, 0x4c, 0x39, 0x1c, 0x25]);
+                    e.u32(layout::TARGET);
+                }
+            }
+        }
+        e.align_for_patch(2);
+        e.bytes(&[0x0f, 0x85]);
+        chain = e.offset();
+        e.rel32(miss);
+    }
+    e.load_ctx(reg::R11, layout::R11);
+    chain
+}
+
+/// Leaves for the shared system-call stub and comes back behind it.
+pub(crate) fn syscall(e: &mut Emitter<'_>, config: &Config, insn: &Insn) {
+    e.mark(insn.pc(), Fix::NONE);
+    // mov r11d, imm32: the cache address to come back to. The kernel overwrites rcx and r11 anyway.
+    e.bytes(&[0x41, 0xbb]);
+    let field = e.offset();
+    e.u32(0);
+    e.store_ctx(layout::CONTINUE, reg::R11);
+    e.load_imm(reg::RCX, insn.next_pc());
+    e.jmp(config.stubs.syscall);
+    let back = e.here();
+    e.patch_u32(field, back as u32);
+    e.mark(insn.next_pc(), Fix::NONE);
+}

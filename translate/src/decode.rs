@@ -1,0 +1,216 @@
+//! Decoding of a guest superblock: from its first instruction through conditional fall-throughs to a stop.
+
+use alloc::vec::Vec;
+use iced_x86::{Code, ConstantOffsets, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, Register};
+
+/// How much one fragment may cover.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Guest instructions.
+    pub instructions: usize,
+    /// Segments: one more than the conditional branches followed through their fall-through.
+    pub segments: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { instructions: 96, segments: 8 }
+    }
+}
+
+/// What an instruction does to the flow of control, and whether it needs the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// Goes on with the next instruction.
+    Next,
+    /// Direct jump.
+    Jump(u64),
+    /// Conditional jump; goes on with the next instruction too.
+    Condition(u64),
+    /// jrcxz, loop and their relatives, which have only short forms.
+    ShortCondition(u64),
+    /// Direct call.
+    Call(u64),
+    /// Indirect jump through a register or memory.
+    IndirectJump,
+    /// Indirect call.
+    IndirectCall,
+    /// Return, with the bytes that it pops beyond the return address.
+    Return(u16),
+    /// The `syscall` instruction.
+    Syscall,
+    /// xbegin: always aborts to this address.
+    TransactionAbort(u64),
+    /// An instruction that the engine must handle outside the cache.
+    Special(Special),
+}
+
+impl Flow {
+    /// Whether control may leave the block at this instruction.
+    pub(crate) fn leaves(self) -> bool {
+        self != Flow::Next
+    }
+
+    fn ends(self) -> bool {
+        !matches!(self, Flow::Next | Flow::Condition(_) | Flow::ShortCondition(_) | Flow::Syscall)
+    }
+}
+
+/// Why the dispatcher must take over in front of an instruction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Special {
+    /// Bytes that are no instruction: SIGILL.
+    Undefined,
+    /// The bytes end before the instruction does: the next page is not executable.
+    Truncated,
+    /// int 0x80, sysenter, far branches, iret: not supported in 64-bit guests.
+    Unsupported,
+}
+
+pub(crate) struct Insn {
+    pub(crate) iced: Instruction,
+    pub(crate) offsets: ConstantOffsets,
+    pub(crate) flow: Flow,
+    /// Offset of its bytes in the block's bytes.
+    pub(crate) at: usize,
+}
+
+impl Insn {
+    pub(crate) fn pc(&self) -> u64 {
+        self.iced.ip()
+    }
+
+    pub(crate) fn next_pc(&self) -> u64 {
+        self.iced.next_ip()
+    }
+}
+
+/// A decoded superblock.
+pub struct Block<'a> {
+    pub(crate) pc: u64,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) insns: Vec<Insn>,
+}
+
+impl<'a> Block<'a> {
+    /// Decodes from `pc`; `bytes` are the executable bytes there, as many as are known to be readable.
+    pub fn decode(bytes: &'a [u8], pc: u64, limits: Limits) -> Block<'a> {
+        let mut decoder = Decoder::with_ip(64, bytes, pc, DecoderOptions::NONE);
+        let mut insns: Vec<Insn> = Vec::with_capacity(16);
+        let mut segments = 1;
+        while insns.len() < limits.instructions && segments <= limits.segments {
+            let at = decoder.position();
+            let mut iced = Instruction::default();
+            if at >= bytes.len() {
+                if insns.is_empty() {
+                    insns.push(Insn {
+                        iced,
+                        offsets: ConstantOffsets::default(),
+                        flow: Flow::Special(Special::Truncated),
+                        at,
+                    });
+                }
+                break;
+            }
+            decoder.decode_out(&mut iced);
+            let flow = if iced.is_invalid() {
+                // Bytes that ran out are a fault on the next page, once execution gets there.
+                let special = if decoder.last_error() == iced_x86::DecoderError::NoMoreBytes {
+                    Special::Truncated
+                } else {
+                    Special::Undefined
+                };
+                if special == Special::Truncated && !insns.is_empty() {
+                    break;
+                }
+                Flow::Special(special)
+            } else {
+                classify(&iced)
+            };
+            if matches!(flow, Flow::Condition(_) | Flow::ShortCondition(_)) {
+                segments += 1;
+            }
+            let offsets = decoder.get_constant_offsets(&iced);
+            insns.push(Insn { iced, offsets, flow, at });
+            if flow.ends() {
+                break;
+            }
+        }
+        Block { pc, bytes, insns }
+    }
+
+    /// Guest address of the first instruction.
+    pub fn start(&self) -> u64 {
+        self.pc
+    }
+
+    /// Guest address behind the last byte that was decoded.
+    pub fn end(&self) -> u64 {
+        match self.insns.last() {
+            Some(last) if last.iced.is_invalid() => self.pc + last.at as u64 + 1,
+            Some(last) => last.next_pc(),
+            None => self.pc,
+        }
+    }
+
+    /// Number of guest instructions.
+    pub fn instructions(&self) -> usize {
+        self.insns.len()
+    }
+}
+
+fn classify(insn: &Instruction) -> Flow {
+    match insn.flow_control() {
+        FlowControl::Next => match insn.mnemonic() {
+            Mnemonic::Syscall => Flow::Syscall,
+            Mnemonic::Sysenter => Flow::Special(Special::Unsupported),
+            _ => Flow::Next,
+        },
+        FlowControl::UnconditionalBranch => {
+            if insn.is_jmp_far() {
+                Flow::Special(Special::Unsupported)
+            } else {
+                Flow::Jump(insn.near_branch_target())
+            }
+        }
+        FlowControl::ConditionalBranch => {
+            let target = insn.near_branch_target();
+            if insn.is_jcc_short_or_near() { Flow::Condition(target) } else { Flow::ShortCondition(target) }
+        }
+        FlowControl::IndirectBranch => {
+            if insn.is_jmp_far_indirect() { Flow::Special(Special::Unsupported) } else { Flow::IndirectJump }
+        }
+        FlowControl::Call => match insn.code() {
+            Code::Syscall => Flow::Syscall,
+            _ if insn.is_call_near() => Flow::Call(insn.near_branch_target()),
+            _ => Flow::Special(Special::Unsupported),
+        },
+        FlowControl::IndirectCall => {
+            if insn.is_call_near_indirect() { Flow::IndirectCall } else { Flow::Special(Special::Unsupported) }
+        }
+        FlowControl::Return => match insn.code() {
+            Code::Retnq => Flow::Return(0),
+            Code::Retnq_imm16 => Flow::Return(insn.immediate16()),
+            _ => Flow::Special(Special::Unsupported),
+        },
+        // int3 and into run natively; their signal arrives with the cache pc behind them, which the map knows.
+        FlowControl::Interrupt => match insn.mnemonic() {
+            Mnemonic::Int => Flow::Special(Special::Unsupported),
+            _ => Flow::Next,
+        },
+        FlowControl::XbeginXabortXend => {
+            if insn.mnemonic() == Mnemonic::Xbegin {
+                Flow::TransactionAbort(insn.near_branch_target())
+            } else {
+                Flow::Next
+            }
+        }
+        // ud0, ud1, ud2: the native instruction raises the native signal.
+        FlowControl::Exception => Flow::Next,
+    }
+}
+
+/// Full 64-bit register number (encoding order) of a general register; `None` for others.
+pub(crate) fn number(register: Register) -> Option<u8> {
+    register.is_gpr().then(|| register.full_register().number() as u8)
+}

@@ -1,0 +1,64 @@
+//! Liveness of the six status flags inside a block.
+//!
+//! Conservative: at every way out of the block all flags count as live.
+
+use crate::decode::Insn;
+use iced_x86::RflagsBits;
+
+/// OF SF ZF AF CF PF: what cmp and add change.
+pub(crate) const STATUS: u32 = RflagsBits::OF
+    | RflagsBits::SF
+    | RflagsBits::ZF
+    | RflagsBits::AF
+    | RflagsBits::CF
+    | RflagsBits::PF;
+
+/// Which status flags an instruction surely overwrites, whatever its operands' values.
+pub(crate) fn killed(insn: &iced_x86::Instruction) -> u32 {
+    use iced_x86::Mnemonic::*;
+    match insn.mnemonic() {
+        // A count of zero changes no flag; the count may come from CL or be masked to zero.
+        Shl | Shr | Sar | Rol | Ror | Rcl | Rcr | Shld | Shrd => {
+            let last = insn.op_count() - 1;
+            let known = insn.op_kind(last) == iced_x86::OpKind::Immediate8
+                && insn.immediate8() & if insn.op0_size_is_64() { 63 } else { 31 } != 0;
+            if known { insn.rflags_modified() & STATUS } else { 0 }
+        }
+        // With a repeat count of zero the flags stay.
+        Cmpsb | Cmpsw | Cmpsd | Cmpsq | Scasb | Scasw | Scasd | Scasq
+            if insn.has_rep_prefix() || insn.has_repne_prefix() =>
+        {
+            0
+        }
+        _ => insn.rflags_modified() & STATUS,
+    }
+}
+
+trait Op0Size {
+    fn op0_size_is_64(&self) -> bool;
+}
+
+impl Op0Size for iced_x86::Instruction {
+    fn op0_size_is_64(&self) -> bool {
+        match self.op0_kind() {
+            iced_x86::OpKind::Register => self.op0_register().size() == 8,
+            iced_x86::OpKind::Memory => self.memory_size().size() == 8,
+            _ => false,
+        }
+    }
+}
+
+/// Status flags that are live before each instruction of the block; one more entry for the block's end.
+pub(crate) fn live_before(insns: &[Insn], out: &mut alloc::vec::Vec<u32>) {
+    out.clear();
+    out.resize(insns.len() + 1, STATUS);
+    let mut live = STATUS;
+    for (i, insn) in insns.iter().enumerate().rev() {
+        if insn.flow.leaves() {
+            live = STATUS;
+        }
+        live &= !killed(&insn.iced);
+        live |= insn.iced.rflags_read() & STATUS;
+        out[i] = live;
+    }
+}

@@ -1,0 +1,375 @@
+//! The translation of one superblock: body, prefix, exits and the map back to the guest.
+
+use crate::branch;
+use crate::decode::{Block, Flow, Special};
+use crate::emit::{Emitter, reg};
+use crate::flags::{self, STATUS};
+use crate::layout::{self, Fix, MapEntry};
+use crate::operand::{self, Tools};
+use alloc::vec::Vec;
+
+/// Cache addresses of the shared stubs that fragments jump to; all within 2 GiB of every fragment.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StubAddresses {
+    /// Behind `mov fs:[EXIT], number`: a direct exit that is not linked.
+    pub direct_exit: u64,
+    /// Behind `mov fs:[EXIT], number`: the engine must act.
+    pub special_exit: u64,
+    /// An indirect branch whose target is in `TARGET`.
+    pub indirect_miss: u64,
+    /// A return whose target is at `[rsp-8]`.
+    pub return_miss: u64,
+    /// A system call: rcx = guest pc behind it, `CONTINUE` = cache address behind it.
+    pub syscall: u64,
+    /// The guest has reached a replaced function: see [`Config`] users.
+    pub heap_call: u64,
+}
+
+/// What translation needs to know about its surroundings.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Config {
+    /// Address (below 2 GiB) of the 65,536 entries for indirect jumps and calls.
+    pub indirect_table: u32,
+    /// Address (below 2 GiB) of the 65,536 entries for returns.
+    pub return_table: u32,
+    /// The shared stubs.
+    pub stubs: StubAddresses,
+    /// Count executed instructions in `INSTRUCTIONS`.
+    pub count: bool,
+}
+
+/// Which table leads to a prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prefix {
+    /// The return table.
+    Return,
+    /// The table of indirect jumps and calls.
+    Indirect,
+}
+
+/// An entry point that checks for which guest pc it was reached.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// Offset of the entry.
+    pub at: u32,
+    /// Offset of the rel32 field that leads to the next entry of the same slot.
+    pub chain: u32,
+}
+
+/// A way out of a fragment.
+#[derive(Debug, Clone, Copy)]
+pub struct Exit {
+    /// Guest pc it leads to.
+    pub target: u64,
+    /// Offset of the rel32 field to patch when it is linked; 0 for an exit that is never linked.
+    pub patch: u32,
+    /// Offset of the exit's stub: where `patch` leads while it is not linked.
+    pub stub: u32,
+    /// Set when the engine must act instead of going on at `target`.
+    pub special: Option<Special>,
+}
+
+/// A finished translation. Offsets count from the first byte of the code.
+#[derive(Debug)]
+pub struct Fragment {
+    /// Guest pc of the first instruction.
+    pub pc: u64,
+    /// Guest pc behind the last byte that the translation depends on.
+    pub end: u64,
+    /// Bytes of code.
+    pub size: u32,
+    /// Offset of the body: where direct links enter.
+    pub body: u32,
+    /// The prefix in front of the body, when one was asked for.
+    pub entry: Option<Entry>,
+    /// Whether a status flag is live at the body.
+    pub flags_live: bool,
+    /// Exits, in the order of their numbers.
+    pub exits: Vec<Exit>,
+    /// From cache offsets to guest states, in rising order.
+    pub map: Vec<MapEntry>,
+    /// Guest instructions.
+    pub instructions: u32,
+}
+
+/// Why a block was not translated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The buffer is too small: empty the cache and try again.
+    NoSpace,
+}
+
+/// Translates blocks; keeps the tools that are costly to make.
+pub struct Translator {
+    tools: Tools,
+    live: Vec<u32>,
+}
+
+impl Default for Translator {
+    fn default() -> Self {
+        Translator::new()
+    }
+}
+
+struct Pending {
+    exit: Exit,
+    kind: Option<Special>,
+}
+
+impl Translator {
+    /// A translator with its own encoder.
+    pub fn new() -> Translator {
+        Translator { tools: Tools::new(), live: Vec::new() }
+    }
+
+    /// Translates `block` to `buffer`, which will be executed at cache address `at`. Exits are numbered from
+    /// `first_exit`; `prefix` asks for an entry through one of the tables.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSpace`] when the buffer is too small.
+    pub fn translate(
+        &mut self,
+        block: &Block<'_>,
+        config: &Config,
+        prefix: Option<Prefix>,
+        first_exit: u32,
+        at: u64,
+        buffer: &mut [u8],
+    ) -> Result<Fragment, Refusal> {
+        let mut e = Emitter::new(buffer, at);
+        flags::live_before(&block.insns, &mut self.live);
+        let flags_live = self.live[0] & STATUS != 0;
+        let entry = prefix.map(|kind| {
+            let chain = branch::prefix(&mut e, config, kind, block.pc, flags_live);
+            Entry { at: 0, chain: chain as u32 }
+        });
+        let body = e.offset() as u32;
+        e.mark(block.pc, Fix::NONE);
+
+        let mut exits: Vec<Pending> = Vec::new();
+        let mut counter = config.count.then(|| CounterPlan::new(block, &self.live));
+        let mut fell_through = true;
+        for (i, insn) in block.insns.iter().enumerate() {
+            let pc = insn.pc();
+            if let Some(counter) = &mut counter {
+                counter.emit(&mut e, i, pc);
+            }
+            e.mark(pc, Fix::NONE);
+            let bytes = &block.bytes[insn.at..(insn.at + insn.iced.len()).min(block.bytes.len())];
+            match insn.flow {
+                Flow::Next => {
+                    if !self.copy_or_emulate(&mut e, insn, bytes) {
+                        exits.push(leave(&mut e, pc, Some(Special::Unsupported)));
+                        fell_through = false;
+                        break;
+                    }
+                    e.mark(insn.next_pc(), Fix::NONE);
+                }
+                Flow::Jump(target) => exits.push(leave(&mut e, target, None)),
+                Flow::Condition(target) => {
+                    // iced numbers the conditions in their encoding's order, from 1.
+                    let condition = insn.iced.condition_code() as u8 - 1;
+                    e.align_for_patch(2);
+                    e.bytes(&[0x0f, 0x80 | condition]);
+                    exits.push(field(&mut e, target, None));
+                }
+                Flow::ShortCondition(target) => {
+                    // The taken side hops over a hop: these branches have no rel32 form.
+                    e.bytes(&bytes[..bytes.len() - 1]);
+                    e.bytes(&[2]);
+                    e.bytes(&[0xeb, 0]);
+                    let hop = e.offset();
+                    e.mark(target, Fix::NONE);
+                    exits.push(leave(&mut e, target, None));
+                    let distance = (e.offset() - hop) as u8;
+                    e.patch_u8(hop - 1, distance);
+                    e.mark(insn.next_pc(), Fix::NONE);
+                }
+                Flow::Call(target) => {
+                    e.push_imm(insn.next_pc(), pc);
+                    e.mark(target, Fix::NONE);
+                    exits.push(leave(&mut e, target, None));
+                }
+                Flow::IndirectJump | Flow::IndirectCall => {
+                    let call = insn.flow == Flow::IndirectCall;
+                    if !branch::indirect(&mut e, &mut self.tools, config, insn, call) {
+                        exits.push(leave(&mut e, pc, Some(Special::Unsupported)));
+                    }
+                }
+                Flow::Return(extra) => branch::ret(&mut e, config, pc, extra),
+                Flow::Syscall => branch::syscall(&mut e, config, insn),
+                Flow::TransactionAbort(target) => {
+                    e.load_imm(reg::RAX, 0);
+                    e.mark(target, Fix::NONE);
+                    exits.push(leave(&mut e, target, None));
+                }
+                Flow::Special(special) => exits.push(leave(&mut e, pc, Some(special))),
+            }
+            fell_through = matches!(
+                insn.flow,
+                Flow::Next | Flow::Condition(_) | Flow::ShortCondition(_) | Flow::Syscall
+            );
+        }
+        if fell_through {
+            let next = block.insns.last().map_or(block.pc, |last| last.next_pc());
+            exits.push(leave(&mut e, next, None));
+        }
+
+        let exits = exits
+            .into_iter()
+            .zip(first_exit..)
+            .map(|(pending, number)| {
+                let stub = e.offset();
+                e.mark(pending.exit.target, Fix::NONE);
+                let displacement = (stub as u32).wrapping_sub(pending.exit.patch + 4);
+                e.patch_u32(pending.exit.patch as usize, displacement);
+                e.store_ctx_imm(layout::EXIT, number);
+                let special = pending.kind.is_some();
+                e.jmp(if special { config.stubs.special_exit } else { config.stubs.direct_exit });
+                Exit { stub: stub as u32, special: pending.kind, ..pending.exit }
+            })
+            .collect();
+        if e.overflowed() {
+            return Err(Refusal::NoSpace);
+        }
+        Ok(Fragment {
+            pc: block.pc,
+            end: block.end(),
+            size: e.offset() as u32,
+            body,
+            entry,
+            flags_live,
+            exits,
+            map: core::mem::take(&mut e.map),
+            instructions: block.insns.len() as u32,
+        })
+    }
+
+    /// Emits an instruction that goes on with the next one. False when there is no way.
+    fn copy_or_emulate(&mut self, e: &mut Emitter<'_>, insn: &crate::decode::Insn, bytes: &[u8]) -> bool {
+        use iced_x86::{Code, Register};
+        let iced = &insn.iced;
+        let slot = |fs: bool| if fs { layout::GUEST_FS } else { layout::GUEST_GS };
+        let register = || crate::decode::number(iced.op0_register());
+        match iced.code() {
+            Code::Rdfsbase_r64 | Code::Rdgsbase_r64 => {
+                let Some(register) = register() else { return false };
+                e.load_ctx(register, slot(iced.code() == Code::Rdfsbase_r64));
+            }
+            Code::Rdfsbase_r32 | Code::Rdgsbase_r32 => {
+                let Some(register) = register() else { return false };
+                e.load_ctx(register, slot(iced.code() == Code::Rdfsbase_r32));
+                // mov r32, r32: clears the upper half
+                let rex = if register >= 8 { 0x45 } else { 0x40 };
+                e.bytes(&[rex, 0x89, 0xc0 | (register & 7) << 3 | (register & 7)]);
+            }
+            Code::Wrfsbase_r64 | Code::Wrgsbase_r64 => {
+                let Some(register) = register() else { return false };
+                e.store_ctx(slot(iced.code() == Code::Wrfsbase_r64), register);
+            }
+            Code::Wrfsbase_r32 | Code::Wrgsbase_r32 => {
+                let Some(register) = register() else { return false };
+                let slot = slot(iced.code() == Code::Wrfsbase_r32);
+                e.store_ctx_imm(slot + 4, 0);
+                // mov dword fs:[slot], r32
+                e.bytes(&[0x64, 0x40 | (register >> 3) << 2, 0x89, 0x04 | (register & 7) << 3, 0x25]);
+                e.u32(slot);
+            }
+            // A selector load resets the base; with the null selectors of 64-bit programs, to zero.
+            Code::Mov_Sreg_r32m16 | Code::Mov_Sreg_rm16 | Code::Mov_Sreg_r64m16
+                if matches!(iced.op0_register(), Register::FS | Register::GS) =>
+            {
+                let slot = slot(iced.op0_register() == Register::FS);
+                e.store_ctx_imm(slot, 0);
+                e.store_ctx_imm(slot + 4, 0);
+            }
+            Code::Swapgs => return false,
+            _ => return operand::copy(e, &mut self.tools, insn, bytes),
+        }
+        true
+    }
+}
+
+/// A prefix of its own for a fragment that was made without it: checks, then jumps to the body.
+/// Returns its size and the offset of its chain field.
+///
+/// # Errors
+/// [`Refusal::NoSpace`] when the buffer is too small.
+pub fn emit_prefix(
+    config: &Config,
+    kind: Prefix,
+    pc: u64,
+    flags_live: bool,
+    body: u64,
+    at: u64,
+    buffer: &mut [u8],
+) -> Result<(u32, Entry, Vec<MapEntry>), Refusal> {
+    let mut e = Emitter::new(buffer, at);
+    let chain = branch::prefix(&mut e, config, kind, pc, flags_live) as u32;
+    e.mark(pc, Fix::NONE);
+    e.jmp(body);
+    if e.overflowed() {
+        return Err(Refusal::NoSpace);
+    }
+    Ok((e.offset() as u32, Entry { at: 0, chain }, core::mem::take(&mut e.map)))
+}
+
+/// `jmp rel32` that will lead to the exit's stub.
+fn leave(e: &mut Emitter<'_>, target: u64, special: Option<Special>) -> Pending {
+    e.align_for_patch(1);
+    e.bytes(&[0xe9]);
+    field(e, target, special)
+}
+
+/// The rel32 field of an exit whose opcode has been emitted.
+fn field(e: &mut Emitter<'_>, target: u64, special: Option<Special>) -> Pending {
+    let patch = e.offset() as u32;
+    e.u32(0);
+    Pending { exit: Exit { target, patch, stub: 0, special: None }, kind: special }
+}
+
+/// Where the instructions of each segment are counted: at a place where no status flag is live, if there is one.
+struct CounterPlan {
+    /// For each instruction, the number to add in front of it; 0 = nothing.
+    add: Vec<u32>,
+    dead: Vec<bool>,
+}
+
+impl CounterPlan {
+    fn new(block: &Block<'_>, live: &[u32]) -> CounterPlan {
+        let count = block.insns.len();
+        let mut plan = CounterPlan { add: alloc::vec![0; count], dead: alloc::vec![false; count] };
+        let mut start = 0;
+        while start < count {
+            let last = (start..count).find(|&i| block.insns[i].flow.leaves()).unwrap_or(count - 1);
+            let place = (start..=last).find(|&i| live[i] & STATUS == 0);
+            let at = place.unwrap_or(start);
+            plan.add[at] = (last + 1 - start) as u32;
+            plan.dead[at] = place.is_some();
+            start = last + 1;
+        }
+        plan
+    }
+
+    fn emit(&mut self, e: &mut Emitter<'_>, i: usize, pc: u64) {
+        let n = self.add[i];
+        if n == 0 {
+            return;
+        }
+        if self.dead[i] {
+            // add qword fs:[INSTRUCTIONS], imm8
+            e.mark(pc, Fix::NONE);
+            e.bytes(&[0x64, 0x48, 0x83, 0x04, 0x25]);
+            e.u32(layout::INSTRUCTIONS);
+            e.bytes(&[n as u8]);
+        } else {
+            e.store_ctx(layout::SPILL, reg::RAX);
+            e.mark(pc, Fix::spill(reg::RAX));
+            e.load_ctx(reg::RAX, layout::INSTRUCTIONS);
+            // lea rax, [rax + n]
+            e.bytes(&[0x48, 0x8d, 0x40, n as u8]);
+            e.store_ctx(layout::INSTRUCTIONS, reg::RAX);
+            e.load_ctx(reg::RAX, layout::SPILL);
+        }
+    }
+}

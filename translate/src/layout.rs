@@ -1,0 +1,125 @@
+//! What translated code and the engine agree on: the context behind FS, exits, and how to recover guest state.
+//!
+//! While guest code runs, FS base points at the thread's context; the constants here are offsets in it. The engine
+//! declares the same structure and asserts these offsets at compile time.
+
+/// The context's own address.
+pub const SELF: u32 = 0x00;
+/// The guest's FS base.
+pub const GUEST_FS: u32 = 0x08;
+/// The guest's GS base.
+pub const GUEST_GS: u32 = 0x10;
+/// Home of r11 while an indirect branch uses it.
+pub const R11: u32 = 0x18;
+/// Target (guest pc) of the indirect branch under way.
+pub const TARGET: u32 = 0x20;
+/// Home of the scratch register of a rewritten operand.
+pub const SPILL: u32 = 0x28;
+/// Number of the direct exit that was taken.
+pub const EXIT: u32 = 0x30;
+/// Guest pc: behind the system call under way, or where the dispatcher shall go on.
+pub const PC: u32 = 0x38;
+/// Cache address behind the system call under way.
+pub const CONTINUE: u32 = 0x40;
+/// What the thread is doing: `STATE_*`.
+pub const STATE: u32 = 0x48;
+/// Non-zero: a signal waits for delivery or the world is to be stopped; no system call may be begun.
+pub const PENDING: u32 = 0x50;
+/// Why the dispatcher was entered: `EXIT_*`.
+pub const REASON: u32 = 0x58;
+/// Stack pointer of the engine while guest code runs.
+pub const ENGINE_RSP: u32 = 0x60;
+/// Where guest code is entered next (cache address).
+pub const NEXT: u32 = 0x68;
+/// Guest instructions executed by this thread, when they are counted.
+pub const INSTRUCTIONS: u32 = 0x70;
+/// Address of the engine's dispatcher function.
+pub const DISPATCH: u32 = 0x78;
+/// Guest RFLAGS while the engine runs.
+pub const FLAGS: u32 = 0x80;
+/// Address of the engine's function that stands in for the guest's malloc family.
+pub const HEAP_HELPER: u32 = 0x88;
+/// Guest general registers while the engine runs, 16 quadwords in encoding order (rax rcx rdx rbx rsp rbp ..).
+pub const REGS: u32 = 0x100;
+/// Guest xmm0..xmm15 (low halves) while the engine runs, 16 bytes each.
+pub const XMM: u32 = 0x180;
+
+/// What the raise stub passes to rt_tgsigqueueinfo and rt_sigprocmask: process id, thread id, signal, address of
+/// the siginfo, address of the mask; 5 quadwords.
+pub const RAISE: u32 = 0x290;
+
+/// `STATE`: in the engine.
+pub const STATE_ENGINE: u32 = 0;
+/// `STATE`: in the code cache.
+pub const STATE_CACHE: u32 = 1;
+/// `STATE`: in a system call that was begun in the code cache.
+pub const STATE_SYSCALL: u32 = 2;
+
+/// `REASON`: a direct exit without a link; `EXIT` is its number.
+pub const EXIT_DIRECT: u32 = 0;
+/// `REASON`: an indirect jump or call missed; `TARGET` holds the guest pc.
+pub const EXIT_INDIRECT: u32 = 1;
+/// `REASON`: a return missed; `TARGET` holds the guest pc.
+pub const EXIT_RETURN: u32 = 2;
+/// `REASON`: a system call that the engine handles; `PC` is the guest pc behind it.
+pub const EXIT_SYSCALL: u32 = 3;
+/// `REASON`: go on at `PC`.
+pub const EXIT_RESUME: u32 = 4;
+/// `REASON`: the block ends in something that the engine must do; `EXIT` is the exit's number.
+pub const EXIT_SPECIAL: u32 = 5;
+
+/// How the guest's registers are recovered when a thread is interrupted inside a fragment. The map gives the
+/// guest pc; `Fix` what else differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fix(pub u8);
+
+impl Fix {
+    /// All registers hold the guest's values.
+    pub const NONE: Fix = Fix(0);
+    /// r11 is in `R11`.
+    pub const R11: Fix = Fix(1);
+    /// pc is in r11, r11 is in `R11`.
+    pub const R11_TO_R11: Fix = Fix(2);
+    /// pc is in `TARGET`, r11 is in `R11`.
+    pub const R11_TO_TARGET: Fix = Fix(3);
+    /// pc is at `[rsp-8]`, r11 is in `R11`.
+    pub const R11_TO_STACK: Fix = Fix(4);
+    /// A return address was half pushed: rsp is 8 too low.
+    pub const UNPUSH: Fix = Fix(5);
+    /// rcx is in `SPILL`, r11 in `R11`.
+    pub const RCX_R11: Fix = Fix(6);
+    /// As `UNPUSH`, and r11 is in `R11`.
+    pub const UNPUSH_R11: Fix = Fix(7);
+
+    /// General register `number` (encoding order) is in `SPILL`.
+    pub const fn spill(number: u8) -> Fix {
+        Fix(16 + number)
+    }
+
+    /// As [`Fix::spill`], and r11 is in `R11`.
+    pub const fn spill_and_r11(number: u8) -> Fix {
+        Fix(32 + number)
+    }
+
+    /// The register of [`Fix::spill`] or [`Fix::spill_and_r11`].
+    pub fn spilled(self) -> Option<u8> {
+        (16..48).contains(&self.0).then(|| self.0 & 15)
+    }
+
+    /// Whether r11 is in `R11`.
+    pub fn r11_is_saved(self) -> bool {
+        matches!(self.0, 1..=4 | 6 | 7 | 32..48)
+    }
+}
+
+/// One step of a fragment's map: from `cache` bytes behind the fragment's start on, an interrupted thread is at
+/// guest address `guest` and its registers are recovered by `fix`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MapEntry {
+    /// Offset in the fragment's code, from its first byte (prefix included).
+    pub cache: u32,
+    /// Guest pc.
+    pub guest: u64,
+    /// What else to recover.
+    pub fix: Fix,
+}

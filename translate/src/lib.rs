@@ -1,0 +1,25 @@
+//! Translation of guest code into fragments for the code cache.
+//!
+//! Pure: bytes and a configuration in, bytes and maps out. No system call, no global state, no `unsafe`. Guest
+//! instructions are copied; only what must change (branches, RIP-relative and segment-relative operands, system
+//! calls) is rewritten. What the emitted code expects at run time is written down in [`layout`] and [`stubs`].
+//!
+//! Not here: when to translate, where fragments live, linking (`engine`).
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod layout;
+
+mod branch;
+mod decode;
+mod emit;
+mod flags;
+mod fragment;
+mod operand;
+mod stubs;
+
+pub use decode::{Block, Limits, Special};
+pub use fragment::{Config, Entry, Exit, Fragment, Prefix, Refusal, StubAddresses, Translator, emit_prefix};
+pub use stubs::{StubTable, emit_stubs};

@@ -1,0 +1,246 @@
+//! The shared stubs at the start of the code cache: leaving it, entering it, system calls, replaced functions.
+//!
+//! They are generated rather than written in assembly files because fragments reach them by rel32 only, and the
+//! cache's address is chosen at run time. All of them run with the guest's registers and on the guest's stack
+//! pointer, but never write to the guest's stack.
+
+use crate::emit::{Emitter, reg};
+use crate::fragment::StubAddresses;
+use crate::layout;
+
+/// The stubs and the labels that the signal handler must know.
+#[derive(Debug, Clone, Default)]
+pub struct StubTable {
+    /// Where fragments jump to.
+    pub addresses: StubAddresses,
+    /// Called by the engine as `extern "C" fn()`, with the context behind FS: enters guest code at `NEXT` with the
+    /// registers in the context; comes back only through the dispatcher.
+    pub enter: u64,
+    /// Goes on at `PC` through the dispatcher; what rt_sigreturn and new threads start at, with guest registers.
+    pub resume: u64,
+    /// Continues a system call natively: what [`StubTable::enter`]'s `NEXT` is set to when the engine has nothing
+    /// to do for it.
+    pub syscall_pass: u64,
+    /// Start of the window in which a system call has not begun but `STATE` or `PENDING` were already looked at.
+    pub syscall_window: u64,
+    /// The `syscall` instruction itself: interrupted here, it has not begun, or will be restarted.
+    pub syscall_instruction: u64,
+    /// Behind the `syscall` instruction: interrupted from here on, it has been done.
+    pub syscall_done: u64,
+    /// Behind the last instruction of the system-call stub.
+    pub syscall_end: u64,
+    /// In that stub: from here on the call is done and the guest is about to return.
+    pub heap_epilogue: u64,
+    /// In that stub: from here on the return address has been popped.
+    pub heap_popped: u64,
+    /// Behind the stub that calls the engine in place of a guest function.
+    pub heap_call_end: u64,
+    /// Sends the thread a signal that the engine held back, then unblocks and goes on at `PC`, all registers being
+    /// in the context.
+    pub raise: u64,
+    /// Behind it.
+    pub raise_end: u64,
+    /// First address of the code that saves the guest's registers for the dispatcher, or restores them.
+    pub switch_start: u64,
+    /// Behind it.
+    pub switch_end: u64,
+    /// Bytes used.
+    pub size: usize,
+}
+
+fn save_all(e: &mut Emitter<'_>) {
+    for register in 0..16u8 {
+        e.store_ctx(layout::REGS + 8 * u32::from(register), register);
+    }
+    // mov rsp, fs:[ENGINE_RSP]; pushfq; pop rax; mov fs:[FLAGS], rax; cld
+    e.load_ctx(reg::RSP, layout::ENGINE_RSP);
+    e.bytes(&[0x9c, 0x58]);
+    e.store_ctx(layout::FLAGS, reg::RAX);
+    // The engine's own code must run with DF and AC clear.
+    e.bytes(&[0x6a, 0x02, 0x9d]);
+    for register in 0..16u8 {
+        xmm(e, 0x11, register);
+    }
+}
+
+/// `movups fs:[XMM + 16*n], xmm` (0x11) or back (0x10).
+fn xmm(e: &mut Emitter<'_>, opcode: u8, register: u8) {
+    e.bytes(&[0x64]);
+    if register >= 8 {
+        e.bytes(&[0x44]);
+    }
+    e.bytes(&[0x0f, opcode, 0x04 | (register & 7) << 3, 0x25]);
+    e.u32(layout::XMM + 16 * u32::from(register));
+}
+
+fn restore_all(e: &mut Emitter<'_>) {
+    for register in 0..16u8 {
+        xmm(e, 0x10, register);
+    }
+    // mov rax, fs:[FLAGS]; push rax; popfq
+    e.load_ctx(reg::RAX, layout::FLAGS);
+    e.bytes(&[0x50, 0x9d]);
+    for register in (0..16u8).rev() {
+        e.load_ctx(register, layout::REGS + 8 * u32::from(register));
+    }
+}
+
+/// Leaves for the dispatcher with `reason`.
+fn leave(e: &mut Emitter<'_>, reason: u32, common: u64) {
+    e.store_ctx_imm(layout::REASON, reason);
+    e.jmp(common);
+}
+
+/// Calls the engine in place of a guest function (`EXIT` = its number), then returns to the guest's caller. By the
+/// ABI only the arguments and the callee-saved registers matter here; the engine's compiled code keeps the latter.
+fn heap_call(e: &mut Emitter<'_>, return_table: u32, resume: u64) -> (u64, u64) {
+    // Arguments, the stack pointer, and what an unwinder may need.
+    for register in [7, 6, 2, 1, 8, 3, 4, 5, 12, 13, 14, 15] {
+        e.store_ctx(layout::REGS + 8 * u32::from(register), register);
+    }
+    e.store_ctx_imm(layout::STATE, layout::STATE_ENGINE);
+    e.load_ctx(reg::RSP, layout::ENGINE_RSP);
+    e.load_ctx(7, layout::SELF);
+    // call fs:[HEAP_HELPER]
+    e.bytes(&[0x64, 0xff, 0x14, 0x25]);
+    e.u32(layout::HEAP_HELPER);
+    e.load_ctx(reg::RSP, layout::REGS + 8 * u32::from(reg::RSP));
+    e.store_ctx_imm(layout::STATE, layout::STATE_CACHE);
+    let epilogue = e.here();
+    // mov ecx, fs:[PENDING]; jrcxz return
+    e.bytes(&[0x64, 0x8b, 0x0c, 0x25]);
+    e.u32(layout::PENDING);
+    e.bytes(&[0xe3, 0]);
+    let jrcxz = e.offset();
+    // pop rcx: the caller is where the guest goes on after what is pending.
+    e.bytes(&[0x59]);
+    e.store_ctx(layout::PC, reg::RCX);
+    e.jmp(resume);
+    e.patch_u8(jrcxz - 1, (e.offset() - jrcxz) as u8);
+    e.store_ctx(layout::R11, reg::R11);
+    // return_through begins with the two bytes of `pop r11`.
+    let popped = e.here() + 2;
+    crate::branch::return_through(e, return_table);
+    (epilogue, popped)
+}
+
+/// rt_tgsigqueueinfo to itself while everything is blocked, then rt_sigprocmask: the kernel builds the frame with
+/// the guest's floating-point state live, and the handler takes the general registers from the context.
+fn raise(e: &mut Emitter<'_>, enter: u64) {
+    const QUEUE_INFO: u64 = 297;
+    const SIGPROCMASK: u64 = 14;
+    e.load_imm(reg::RAX, QUEUE_INFO);
+    for (slot, register) in [(0, 7), (1, 6), (2, 2), (3, 10)] {
+        e.load_ctx(register, layout::RAISE + 8 * slot);
+    }
+    e.bytes(&[0x0f, 0x05]);
+    e.load_imm(reg::RAX, SIGPROCMASK);
+    e.load_imm(7, 2);
+    e.load_ctx(6, layout::RAISE + 32);
+    e.load_imm(2, 0);
+    e.load_imm(10, 8);
+    e.bytes(&[0x0f, 0x05]);
+    e.store_ctx_imm(layout::STATE, layout::STATE_ENGINE);
+    e.store_ctx_imm(layout::REASON, layout::EXIT_RESUME);
+    e.load_ctx(reg::RSP, layout::ENGINE_RSP);
+    e.load_ctx(7, layout::SELF);
+    e.bytes(&[0x64, 0xff, 0x14, 0x25]);
+    e.u32(layout::DISPATCH);
+    e.jmp(enter);
+}
+
+/// Generates the stubs at cache address `at`. `syscall_class` is the address (below 2 GiB) of 65,536 bytes, one
+/// for each system-call number: 0 = passed to the kernel, else handled by the engine.
+///
+/// Returns `None` when `buffer` is too small (4 KiB suffice).
+pub fn emit_stubs(at: u64, buffer: &mut [u8], syscall_class: u32, return_table: u32) -> Option<StubTable> {
+    let mut table = StubTable::default();
+    let mut e = Emitter::new(buffer, at);
+    let e = &mut e;
+
+    // To the dispatcher: all registers saved, then `NEXT = dispatch(context)`, then in again.
+    table.switch_start = e.here();
+    let to_dispatcher = e.here();
+    e.store_ctx_imm(layout::STATE, layout::STATE_ENGINE);
+    save_all(e);
+    // mov rdi, fs:[SELF]; call fs:[DISPATCH]
+    e.load_ctx(7, layout::SELF);
+    e.bytes(&[0x64, 0xff, 0x14, 0x25]);
+    e.u32(layout::DISPATCH);
+    table.enter = e.here();
+    // A stack pointer of the engine's for the flags; the caller's frame is abandoned.
+    e.load_ctx(reg::RSP, layout::ENGINE_RSP);
+    restore_all(e);
+    e.store_ctx_imm(layout::STATE, layout::STATE_CACHE);
+    // jmp fs:[NEXT]
+    e.bytes(&[0x64, 0xff, 0x24, 0x25]);
+    e.u32(layout::NEXT);
+
+    table.addresses.direct_exit = e.here();
+    leave(e, layout::EXIT_DIRECT, to_dispatcher);
+    table.addresses.special_exit = e.here();
+    leave(e, layout::EXIT_SPECIAL, to_dispatcher);
+
+    table.addresses.indirect_miss = e.here();
+    e.load_ctx(reg::R11, layout::R11);
+    leave(e, layout::EXIT_INDIRECT, to_dispatcher);
+
+    table.addresses.return_miss = e.here();
+    // mov r11, [rsp-8]
+    e.bytes(&[0x4c, 0x8b, 0x5c, 0x24, 0xf8]);
+    e.store_ctx(layout::TARGET, reg::R11);
+    e.load_ctx(reg::R11, layout::R11);
+    leave(e, layout::EXIT_RETURN, to_dispatcher);
+
+    table.resume = e.here();
+    leave(e, layout::EXIT_RESUME, to_dispatcher);
+
+    let syscall_slow = e.here();
+    leave(e, layout::EXIT_SYSCALL, to_dispatcher);
+    table.switch_end = e.here();
+
+    table.addresses.syscall = e.here();
+    e.store_ctx(layout::PC, reg::RCX);
+    // movzx r11d, ax; movzx ecx, byte [r11 + class]; jrcxz pass
+    e.bytes(&[0x44, 0x0f, 0xb7, 0xd8]);
+    e.bytes(&[0x41, 0x0f, 0xb6, 0x8b]);
+    e.u32(syscall_class);
+    e.bytes(&[0xe3, 5]);
+    e.jmp(syscall_slow);
+    table.syscall_pass = e.here();
+    e.store_ctx_imm(layout::STATE, layout::STATE_SYSCALL);
+    table.syscall_window = e.here();
+    // mov ecx, fs:[PENDING]; jrcxz go
+    e.bytes(&[0x64, 0x8b, 0x0c, 0x25]);
+    e.u32(layout::PENDING);
+    e.bytes(&[0xe3, 5]);
+    e.jmp(syscall_slow);
+    table.syscall_instruction = e.here();
+    e.bytes(&[0x0f, 0x05]);
+    table.syscall_done = e.here();
+    e.store_ctx_imm(layout::STATE, layout::STATE_CACHE);
+    // mov ecx, fs:[PENDING]; jrcxz go: a world that was stopped meanwhile may have emptied the cache.
+    e.bytes(&[0x64, 0x8b, 0x0c, 0x25]);
+    e.u32(layout::PENDING);
+    e.bytes(&[0xe3, 0]);
+    let jrcxz = e.offset();
+    e.load_ctx(reg::RCX, layout::PC);
+    e.jmp(table.resume);
+    e.patch_u8(jrcxz - 1, (e.offset() - jrcxz) as u8);
+    e.load_ctx(reg::RCX, layout::PC);
+    // jmp fs:[CONTINUE]
+    e.bytes(&[0x64, 0xff, 0x24, 0x25]);
+    e.u32(layout::CONTINUE);
+    table.syscall_end = e.here();
+
+    table.addresses.heap_call = e.here();
+    (table.heap_epilogue, table.heap_popped) = heap_call(e, return_table, table.resume);
+    table.heap_call_end = e.here();
+
+    table.raise = e.here();
+    raise(e, table.enter);
+    table.raise_end = e.here();
+
+    table.size = e.offset();
+    (!e.overflowed()).then_some(table)
+}

@@ -1,0 +1,307 @@
+//! The last stack of a thread, so that the next one need only be walked to the first frame that they share.
+//!
+//! Why reuse is exact. A frame's [`State`] is its pc (with the exact flag), sp and bp. Its rule is a function
+//! of the pc (within one generation of modules). A frame is *plain* when its rule says where the caller's pc,
+//! sp and bp come from by sp, bp and the words at a few addresses computed from them ([`Check`]: address and
+//! value). So: the same state and the same values at those addresses give the same rule, the same addresses
+//! and the same caller's state; and by induction, when that holds for every frame from this one outward, the
+//! same outer stack, up to its end. Registers other than sp and bp play no part because no plain rule reads
+//! them. We keep the outer run of plain frames of the last walk; a frame of the new walk whose state equals a
+//! kept one is where we compare all words of the kept frames from there outward (independent loads, about a
+//! nanosecond each) and stop walking when none differs. When one differs, the walk goes on, and the frames
+//! outside the changed one remain candidates. Frames that are evaluated in full, guessed, or interrupted by a
+//! signal are not plain, and what is inside of them is not kept.
+//!
+//! Two ends need care. A stack cut off by the limit has the same outer frames only when the cut falls at the
+//! same frame. A stack that was lost depends on what could not be read, and is not kept.
+
+use crate::frame::{End, Frame};
+use crate::memory::Memory;
+use crate::modules::Modules;
+use crate::tree::{NewNode, StackTree};
+use crate::unwinder::{MAX_DEPTH, State, Visitor};
+use alloc::{boxed::Box, vec};
+use core::ops::Range;
+
+/// A word that a frame's rule reads, and its value.
+#[derive(Debug, Clone, Copy, Default)]
+struct Check {
+    address: u64,
+    value: u64,
+}
+
+/// A frame of the walk under way.
+#[derive(Debug, Clone, Copy, Default)]
+struct Fresh {
+    state: State,
+    slot: Option<u16>,
+    opaque: bool,
+    /// Its checks start here in `fresh_checks`, and end where those of the frame outside of it start.
+    checks_start: u32,
+}
+
+/// A plain frame of the last walk.
+#[derive(Debug, Clone, Copy, Default)]
+struct Kept {
+    state: State,
+    /// Its node in the stack tree.
+    id: u32,
+    /// Its checks end here in `kept_checks`, and start where those of the frame *outside* of it end.
+    checks_end: u32,
+    /// End of the highest word that it or a frame outside of it reads.
+    top: u64,
+}
+
+/// A list with room for `N` items, a power of two, allocated once.
+#[derive(Debug)]
+struct List<T, const N: usize> {
+    items: Box<[T]>,
+    len: usize,
+}
+
+impl<T: Copy + Default, const N: usize> List<T, N> {
+    const MASK: usize = {
+        assert!(N.is_power_of_two());
+        N - 1
+    };
+
+    fn new() -> Self {
+        List { items: vec![T::default(); N].into_boxed_slice(), len: 0 }
+    }
+
+    /// Appends an item. There is room: a walk has at most `MAX_DEPTH` frames. (The mask never matters; it
+    /// costs less than a check with a panic behind it.)
+    #[inline]
+    fn push(&mut self, item: T) {
+        if let Some(room) = self.items.get_mut(self.len & Self::MASK) {
+            *room = item;
+            self.len += 1;
+        }
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.len = len.min(self.len);
+    }
+
+    fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    fn as_slice(&self) -> &[T] {
+        self.items.get(..self.len).unwrap_or(&[])
+    }
+
+    #[inline]
+    fn last_mut(&mut self) -> Option<&mut T> {
+        self.items.get_mut(self.len.wrapping_sub(1))
+    }
+}
+
+/// Room for the checks of a stack: a plain frame has at most three.
+const CHECKS: usize = 4 * MAX_DEPTH;
+
+/// See the module's head.
+#[derive(Debug)]
+pub(crate) struct History {
+    /// Outermost first, sp falls.
+    kept: List<Kept, MAX_DEPTH>,
+    kept_checks: List<Check, CHECKS>,
+    /// The last stack was cut off by the limit.
+    truncated: bool,
+    /// Innermost first.
+    fresh: List<Fresh, MAX_DEPTH>,
+    fresh_checks: List<Check, CHECKS>,
+    limit: usize,
+    /// `kept[..candidates]` may still be met by the walk under way.
+    candidates: usize,
+    /// The number of kept frames that the new stack shares.
+    shared: usize,
+}
+
+impl History {
+    pub(crate) fn new() -> History {
+        History {
+            kept: List::new(),
+            kept_checks: List::new(),
+            truncated: false,
+            fresh: List::new(),
+            fresh_checks: List::new(),
+            limit: 0,
+            candidates: 0,
+            shared: 0,
+        }
+    }
+
+    /// Forgets the last stack.
+    pub(crate) fn forget(&mut self) {
+        self.kept.clear();
+        self.kept_checks.clear();
+        self.candidates = 0;
+    }
+
+    /// Starts a walk of at most `limit` frames.
+    pub(crate) fn begin(&mut self, limit: usize) {
+        self.fresh.clear();
+        self.fresh_checks.clear();
+        self.limit = limit;
+        self.candidates = self.kept.len;
+        self.shared = 0;
+    }
+
+    /// Number of frames of the new stack that were walked.
+    pub(crate) fn walked(&self) -> usize {
+        self.fresh.len
+    }
+
+    /// Number of frames of the new stack that were not walked.
+    pub(crate) fn shared(&self) -> usize {
+        self.shared
+    }
+
+    /// Interns the stack that was walked, outermost frame first, and keeps it. Gives its id: when the tree is
+    /// full, that of the part that is in it.
+    pub(crate) fn finish(
+        &mut self,
+        end: End,
+        modules: &Modules,
+        tree: &StackTree,
+        spare: &mut u32,
+        mut emit: impl FnMut(NewNode),
+    ) -> u32 {
+        let mut keeping = self.shared > 0 || end != End::Lost;
+        if self.shared == 0 {
+            self.truncated = end == End::Limit;
+        }
+        self.kept.truncate(self.shared);
+        let outer = self.kept.as_slice().last();
+        let (mut parent, checks_end, mut top) =
+            outer.map_or((0, 0, 0), |outer| (outer.id, outer.checks_end, outer.top));
+        self.kept_checks.truncate(checks_end as usize);
+        let mut place = Place { slot: None, module: 0, bias: 0 };
+        let mut end = self.fresh_checks.len;
+        for &Fresh { state, slot, opaque, checks_start } in self.fresh.as_slice().iter().rev() {
+            if slot != place.slot {
+                place = Place::new(modules, slot);
+            }
+            let (module, address) = (place.module, state.frame_in(place).node_address());
+            let Some(node) = tree.intern(parent, module, address, spare) else { break };
+            if node.is_new {
+                emit(NewNode { id: node.id, parent, module, address });
+            }
+            parent = node.id;
+            let checks = self.fresh_checks.items.get(checks_start as usize..end).unwrap_or(&[]);
+            end = checks_start as usize;
+            // The bounds of the stack may start at the sp of a later walk: a word below its frame cannot be
+            // kept.
+            keeping &= !opaque && checks.iter().all(|check| check.address >= state.sp);
+            if keeping {
+                for &check in checks {
+                    top = top.max(check.address + 8);
+                    self.kept_checks.push(check);
+                }
+                self.kept.push(Kept { state, id: parent, checks_end: self.kept_checks.len as u32, top });
+            }
+        }
+        parent
+    }
+
+    /// Compares the words that `kept[..count]` depend on, innermost first. On a difference, gives the number
+    /// of frames outside of the one that it belongs to.
+    fn verify(&self, count: usize, memory: &impl Memory) -> Result<(), usize> {
+        let kept = &self.kept.as_slice()[..count];
+        let checks_end = kept.last().map_or(0, |kept| kept.checks_end);
+        let checks = &self.kept_checks.as_slice()[..checks_end as usize];
+        let differs = |check: &Check| memory.word(check.address) != Some(check.value);
+        match checks.iter().rposition(differs) {
+            None => Ok(()),
+            Some(at) => Err(kept.partition_point(|kept| kept.checks_end as usize <= at)),
+        }
+    }
+}
+
+impl Visitor for History {
+    #[inline]
+    fn is_known(&mut self, state: State, stack: &Range<u64>, memory: &impl Memory) -> bool {
+        loop {
+            let Some(kept) = self.candidates.checked_sub(1).and_then(|at| self.kept.as_slice().get(at))
+            else {
+                return false;
+            };
+            if kept.state.sp >= state.sp {
+                if kept.state != state || state.sp < stack.start || kept.top > stack.end {
+                    return false;
+                }
+                break;
+            }
+            self.candidates -= 1;
+        }
+        let total = self.fresh.len + self.candidates;
+        if total > self.limit || self.truncated && total != self.limit {
+            return false;
+        }
+        match self.verify(self.candidates, memory) {
+            Ok(()) => {
+                self.shared = self.candidates;
+                true
+            }
+            Err(outside) => {
+                self.candidates = outside;
+                false
+            }
+        }
+    }
+
+    #[inline]
+    fn frame(&mut self, state: State, slot: Option<u16>, _: &Modules) {
+        self.fresh.push(Fresh { state, slot, opaque: false, checks_start: self.fresh_checks.len as u32 });
+    }
+
+    #[inline]
+    fn depends_on(&mut self, address: u64, value: u64) {
+        self.fresh_checks.push(Check { address, value });
+    }
+
+    fn opaque(&mut self) {
+        if let Some(frame) = self.fresh.last_mut() {
+            frame.opaque = true;
+        }
+    }
+
+    fn restart(&mut self) {
+        self.begin(self.limit);
+        // The full walk knows more registers than a state holds.
+        self.candidates = 0;
+    }
+}
+
+/// A module as frames name it.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    slot: Option<u16>,
+    module: u32,
+    bias: u64,
+}
+
+impl Place {
+    #[inline]
+    fn new(modules: &Modules, slot: Option<u16>) -> Place {
+        let info = slot.and_then(|slot| modules.slot(slot)).map(|loaded| &loaded.info);
+        let (module, bias) = info.map_or((0, 0), |info| (info.id, info.bias));
+        Place { slot, module, bias }
+    }
+}
+
+impl State {
+    /// This frame as it is shown.
+    #[inline(always)]
+    pub(crate) fn frame(&self, modules: &Modules, slot: Option<u16>) -> Frame {
+        self.frame_in(Place::new(modules, slot))
+    }
+
+    #[inline(always)]
+    fn frame_in(&self, Place { module, bias, .. }: Place) -> Frame {
+        let address = self.pc();
+        let svma = address.wrapping_sub(bias);
+        Frame { address, module, svma, exact: self.is_exact(), guessed: self.is_guessed() }
+    }
+}

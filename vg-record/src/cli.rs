@@ -1,0 +1,218 @@
+//! The command line: options, their defaults and what is not possible yet.
+//!
+//! Always holds: a [`Cli`] that parsed is complete and consistent; what cannot be done was refused with a reason.
+//! Options behind PROGRAM belong to the program. Not here: where the trace goes (`output`).
+
+use clap::{Parser, ValueEnum};
+use std::ffi::OsString;
+
+/// Run PROGRAM once and record what it does into a trace
+///
+/// The trace goes to FILE with -o; to standard output when that is a pipe or a file (PROGRAM's standard output
+/// then goes to standard error); otherwise to the file vg.PROGRAM.PID.capnp.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 80, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    /// Write the trace to FILE ("-": standard output); %p is the pid of vg-record, %n a number that makes the name
+    /// new, %q{VAR} an environment variable, %% a percent sign
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<OsString>,
+
+    /// Kinds of event to record [default: every kind that exists]
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', value_enum)]
+    pub events: Vec<Events>,
+
+    /// Record the processes that PROGRAM starts too; with "no" they run natively
+    #[arg(long, value_name = "yes|no", default_value = "yes", value_parser = yes_no, hide_default_value = true)]
+    pub children: Flag,
+
+    /// Print the counters of engine and recorder on standard error at the end
+    #[arg(long)]
+    pub stats: bool,
+
+    /// Memory for translated code, in bytes or with K, M or G [default: the engine's choice]
+    #[arg(long, value_name = "BYTES", value_parser = size, default_value = "0", hide_default_value = true)]
+    pub cache_size: u64,
+
+    /// Frames of a stack to keep
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=500))]
+    pub num_callers: u32,
+
+    /// Bytes in front of and behind each heap block that no program should touch
+    #[arg(long, value_name = "BYTES", default_value = "16", value_parser = redzone)]
+    pub redzone_size: u32,
+
+    /// Bytes of freed blocks to keep before their memory is used again
+    #[arg(long, value_name = "BYTES", default_value = "20000000", value_parser = size)]
+    pub freelist_vol: u64,
+
+    /// Freed blocks of at least this size are reused first
+    #[arg(long, value_name = "BYTES", default_value = "1000000", value_parser = size)]
+    pub freelist_big_blocks: u64,
+
+    /// Look for leaks when a process ends
+    #[arg(long, value_name = "yes|no", default_value = "yes", value_parser = leak_check, hide_default_value = true)]
+    pub leak_check: Flag,
+
+    /// Let the C library free its own memory before leaks are looked for
+    #[arg(long, value_name = "yes|no", default_value = "yes", value_parser = yes_no, hide_default_value = true)]
+    pub run_libc_freeres: Flag,
+
+    /// The program to run, found as a shell finds it, and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "PROGRAM")]
+    pub command: Vec<OsString>,
+}
+
+const AFTER_HELP: &str =
+    "Exit status: that of PROGRAM; when a signal killed it, vg-record dies by the same signal.
+125: vg-record failed (also: bad usage), 126: PROGRAM cannot be run,
+127: PROGRAM was not found.
+
+Examples:
+  vg-record ./bin | vg-leaks
+  vg-record -o trace.capnp ./bin --option-of-bin";
+
+/// A kind of event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Events {
+    /// Allocations and frees with their stacks, and the leak graph
+    Alloc,
+    /// Definedness and addressability (not available yet)
+    Shadow,
+    /// Instruction counts (not available yet)
+    Instr,
+    /// Memory accesses (not available yet)
+    Access,
+}
+
+/// A yes or no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Flag(pub bool);
+
+impl Cli {
+    /// The `EVENTS_*` bits that the engine is to record.
+    ///
+    /// # Errors
+    /// A kind was asked for that this version cannot record.
+    pub(crate) fn event_bits(&self) -> anyhow::Result<u32> {
+        let missing = self.events.iter().find(|kind| **kind != Events::Alloc);
+        if let Some(name) = missing.and_then(ValueEnum::to_possible_value) {
+            anyhow::bail!(
+                "--events={}: this version cannot record them yet; alloc is available",
+                name.get_name()
+            );
+        }
+        Ok(ring::shared::EVENTS_ALLOC)
+    }
+
+    /// Options that differ from their defaults, in the spelling of the command line; they become part of the trace.
+    pub(crate) fn changed(&self) -> Vec<String> {
+        let mut list = Vec::new();
+        let mut add = |changed: bool, text: String| {
+            if changed {
+                list.push(text);
+            }
+        };
+        let no = "no";
+        add(!self.events.is_empty(), "--events=alloc".into());
+        add(!self.children.0, format!("--children={no}"));
+        add(self.stats, "--stats".into());
+        add(self.cache_size != 0, format!("--cache-size={}", self.cache_size));
+        add(self.num_callers != 64, format!("--num-callers={}", self.num_callers));
+        add(self.redzone_size != 16, format!("--redzone-size={}", self.redzone_size));
+        add(self.freelist_vol != 20_000_000, format!("--freelist-vol={}", self.freelist_vol));
+        add(
+            self.freelist_big_blocks != 1_000_000,
+            format!("--freelist-big-blocks={}", self.freelist_big_blocks),
+        );
+        add(!self.leak_check.0, format!("--leak-check={no}"));
+        add(!self.run_libc_freeres.0, format!("--run-libc-freeres={no}"));
+        list
+    }
+}
+
+fn yes_no(text: &str) -> Result<Flag, String> {
+    match text {
+        "yes" => Ok(Flag(true)),
+        "no" => Ok(Flag(false)),
+        _ => Err("say yes or no".into()),
+    }
+}
+
+/// Valgrind's values are accepted: how much to print is the business of the reader here.
+fn leak_check(text: &str) -> Result<Flag, String> {
+    match text {
+        "yes" | "full" | "summary" => Ok(Flag(true)),
+        "no" => Ok(Flag(false)),
+        _ => Err("say yes or no".into()),
+    }
+}
+
+/// A number of bytes, perhaps with K, M or G (powers of 1024).
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match &text[digits.len()..] {
+        "" | "B" => 0,
+        "k" | "K" | "KiB" => 10,
+        "m" | "M" | "MiB" => 20,
+        "g" | "G" | "GiB" => 30,
+        unit => return Err(format!("unknown unit {unit}: use K, M or G")),
+    };
+    let number: u64 = digits.parse().map_err(|_| "not a number of bytes".to_owned())?;
+    number.checked_mul(1 << shift).ok_or_else(|| "too large".into())
+}
+
+/// Valgrind's rule: rounded up to the alignment of malloc, at most 4096.
+fn redzone(text: &str) -> Result<u32, String> {
+    match size(text)? {
+        bytes @ 0..=4096 => Ok((bytes as u32).next_multiple_of(16)),
+        _ => Err("at most 4096 bytes".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once("vg-record").chain(words.iter().copied()))
+    }
+
+    #[test]
+    fn options_behind_the_program_belong_to_it() {
+        let cli =
+            parse(&["-o", "x.capnp", "--stats", "prog", "--stats", "-o", "y", "--", "z"]).expect("parses");
+        assert_eq!(cli.command, ["prog", "--stats", "-o", "y", "--", "z"]);
+        assert_eq!(cli.output.as_deref(), Some("x.capnp".as_ref()));
+        let cli = parse(&["--", "-odd", "--help"]).expect("parses");
+        assert_eq!(cli.command, ["-odd", "--help"]);
+        assert!(parse(&["--stats"]).is_err(), "a program is needed");
+        assert!(parse(&["--no-such-option", "prog"]).is_err());
+    }
+
+    #[test]
+    fn sizes_and_flags() {
+        let cli =
+            parse(&["--cache-size=64M", "--redzone-size=17", "--children=no", "--freelist-vol=2k", "p"]);
+        let cli = cli.expect("parses");
+        assert_eq!((cli.cache_size, cli.redzone_size, cli.freelist_vol), (64 << 20, 32, 2048));
+        assert_eq!(cli.children, Flag(false));
+        let expected = ["--children=no", "--cache-size=67108864", "--redzone-size=32", "--freelist-vol=2048"];
+        assert_eq!(cli.changed(), expected);
+        assert!(parse(&["p"]).expect("parses").changed().is_empty());
+        for wrong in
+            ["--cache-size=9x", "--cache-size=", "--redzone-size=8K", "--children=maybe", "--num-callers=0"]
+        {
+            assert!(parse(&[wrong, "p"]).is_err(), "{wrong}");
+        }
+        assert!(size("99999999999G").is_err());
+    }
+
+    #[test]
+    fn kinds_that_cannot_be_recorded_are_refused() {
+        assert_eq!(parse(&["p"]).expect("parses").event_bits().expect("default"), ring::shared::EVENTS_ALLOC);
+        let cli = parse(&["--events=alloc,shadow", "p"]).expect("parses");
+        assert!(cli.event_bits().unwrap_err().to_string().contains("--events=shadow"));
+        assert!(parse(&["--events=nonsense", "p"]).is_err());
+    }
+}

@@ -1,0 +1,500 @@
+//! Records of the engine into messages of the trace.
+//!
+//! [`Recording`] holds what all rings share; a [`Stream`] is one ring's state. Always holds: the records of one ring
+//! reach the trace in order; a record that refers to a stack node which another thread has yet to describe waits,
+//! and with it the rest of its ring. Wild values in a damaged ring cost data, never the recorder. Not here: reading
+//! the rings (`drain`), snapshots (`snapshot`), the end of the recording (`finish`).
+
+use crate::clock::Clock;
+use crate::images::{ImageId, Images, RawNode};
+use crate::modules::{Mapping, Modules};
+use crate::snapshot::Snapshot;
+use crate::stats;
+use crate::trace::Trace;
+use ring::record::{Kind, Record, halves};
+use schema::{Bytes, End, Family, HeapEvent, Op, Severity, Start};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Most 64-bit words of a ring that wait for a stack node of another thread (16 MiB); beyond, stacks are given up.
+const BACKLOG_WORDS: usize = 2 << 20;
+
+/// Number of the first process.
+pub(crate) const ROOT: u32 = 1;
+
+/// Everything known about the recording.
+pub(crate) struct Recording {
+    /// Where it goes.
+    pub trace: Trace,
+    /// The time scale.
+    pub clock: Clock,
+    /// What the engines' numbers mean.
+    pub images: Images,
+    /// Modules and their files.
+    pub modules: Modules,
+    /// By process number.
+    pub processes: BTreeMap<u32, Process>,
+    /// Numbers that only add up.
+    pub totals: Totals,
+    /// Counters of each process's engine.
+    pub engine: BTreeMap<u32, Vec<u64>>,
+    /// Notes of the engines: why something may be missing.
+    pub notes: Vec<String>,
+    threads: HashMap<(u32, u32), u32>,
+    last_thread: u32,
+    /// Module ids of the trace, for the end of a mapping.
+    mapped: HashMap<(ImageId, u32), u32>,
+    said: BTreeSet<String>,
+}
+
+/// A process of the recording.
+#[derive(Debug, Default)]
+pub(crate) struct Process {
+    /// Its images, in the order of their starts.
+    pub images: Vec<ImageId>,
+    /// How its present image ended, once it has said so.
+    pub end: Option<(End, u32)>,
+    /// Rings that are in use.
+    pub rings: u32,
+    /// The kernel's id.
+    pub pid: u32,
+    /// Its program, for messages.
+    pub exe: String,
+}
+
+/// Sums over the whole recording.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Totals {
+    /// Bytes that came through the rings.
+    pub ring_bytes: u64,
+    /// Records that came through the rings.
+    pub records: u64,
+    /// Heap events whose stack never came.
+    pub without_stack: u64,
+    /// Rings whose contents made no sense.
+    pub corrupt_rings: u64,
+    /// Records that this recorder does not know or that made no sense.
+    pub unknown_records: u64,
+    /// Processes that ended without a word.
+    pub lost_processes: u64,
+    /// Snapshots that were begun and not completed.
+    pub cut_snapshots: u64,
+    /// Rings that were in use.
+    pub rings: u64,
+    /// Passes over the rings.
+    pub passes: u64,
+}
+
+/// One ring's state.
+#[derive(Debug, Default)]
+pub(crate) struct Stream {
+    /// Process number.
+    pub process: u32,
+    image: Option<ImageId>,
+    /// Number of the thread in the recording.
+    pub thread: u32,
+    time: u64,
+    /// Records that wait, as in the ring.
+    backlog: Vec<u64>,
+    snapshot: Snapshot,
+    /// Its last record has come.
+    pub ended: bool,
+}
+
+impl Stream {
+    /// A ring of this process.
+    pub(crate) fn new(process: u32) -> Stream {
+        Stream { process, ..Stream::default() }
+    }
+
+    /// Nothing waits.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.backlog.is_empty()
+    }
+}
+
+impl Recording {
+    /// A recording of which nothing is known yet. The trace has its header already.
+    pub(crate) fn new(trace: Trace, clock: Clock) -> Recording {
+        Recording {
+            trace,
+            clock,
+            images: Images::default(),
+            modules: Modules::default(),
+            processes: BTreeMap::new(),
+            totals: Totals::default(),
+            engine: BTreeMap::new(),
+            notes: Vec::new(),
+            threads: HashMap::new(),
+            last_thread: 0,
+            mapped: HashMap::new(),
+            said: BTreeSet::new(),
+        }
+    }
+
+    /// Takes the next record of a ring.
+    pub(crate) fn take(&mut self, stream: &mut Stream, record: Record<'_>) {
+        self.totals.records += 1;
+        match record.kind() {
+            // These refer to nothing later, and other rings wait for them.
+            Some(Kind::Node) => return self.node(stream, record),
+            Some(Kind::Module) => return self.module(stream, record),
+            _ => {}
+        }
+        if !stream.backlog.is_empty() || !self.apply(stream, record, false) {
+            stream.backlog.extend_from_slice(record.words);
+            if stream.backlog.len() > BACKLOG_WORDS {
+                self.retry(stream, true);
+            }
+        }
+    }
+
+    /// Tries the records of a ring that wait. With `force` they are taken without the stacks that never came.
+    pub(crate) fn retry(&mut self, stream: &mut Stream, force: bool) {
+        let backlog = std::mem::take(&mut stream.backlog);
+        let mut rest = &backlog[..];
+        while let Some(&first) = rest.first() {
+            let length = ring::record::length(first).clamp(1, rest.len());
+            if !self.apply(stream, Record { words: &rest[..length] }, force) {
+                break;
+            }
+            rest = &rest[length..];
+        }
+        stream.backlog = rest.to_vec();
+    }
+
+    /// Nodes that have come since refer to each other: resolves what can be.
+    pub(crate) fn settle(&mut self) {
+        self.images.settle(&mut self.trace.stacks);
+    }
+
+    /// A stack of the recording; `None` when it must be waited for.
+    pub(crate) fn stack(&mut self, stream: &mut Stream, number: u32, force: bool) -> Option<u32> {
+        let image = self.image(stream);
+        let found = self.images.node(image, number);
+        if found.is_none() && force {
+            self.totals.without_stack += 1;
+            return Some(0);
+        }
+        found
+    }
+
+    /// The image that a ring belongs to.
+    fn image(&mut self, stream: &mut Stream) -> ImageId {
+        if let Some(image) = stream.image {
+            return image;
+        }
+        let process = self.processes.entry(stream.process).or_default();
+        let image = match process.images.last() {
+            Some(&image) => image,
+            None => {
+                // Its first ring was dropped: nothing is known of its past.
+                let image = self.images.begin(0, None);
+                process.images.push(image);
+                image
+            }
+        };
+        stream.image = Some(image);
+        image
+    }
+
+    fn time(&self, stream: &mut Stream, tsc: u64) -> u64 {
+        // A new segment of the scale may lie some nanoseconds back: a thread's own time never does.
+        stream.time = stream.time.max(self.clock.ns(tsc));
+        stream.time
+    }
+
+    /// Takes a record, or says false when it must wait.
+    fn apply(&mut self, stream: &mut Stream, record: Record<'_>, force: bool) -> bool {
+        let word = |i| record.word(i);
+        let Some(kind) = record.kind() else {
+            self.totals.unknown_records += 1;
+            return true;
+        };
+        match kind {
+            Kind::Alloc | Kind::Free | Kind::Realloc => return self.heap_event(stream, kind, record, force),
+            Kind::ProcessStart => self.process_start(stream, record),
+            Kind::ThreadStart => {
+                let (tid, parent_tid) = halves(word(2));
+                self.last_thread += 1;
+                stream.thread = self.last_thread;
+                let start = schema::ThreadStart {
+                    number: stream.thread,
+                    process: stream.process,
+                    tid,
+                    parent: self.thread(stream.process, parent_tid),
+                    time: self.time(stream, word(1)),
+                };
+                self.threads.insert((stream.process, tid), stream.thread);
+                self.trace.put(|writer| writer.thread_start(&start));
+            }
+            Kind::ThreadName => {
+                let name = Bytes(strings(record, 1).swap_remove(0));
+                let name = schema::ThreadName { thread: stream.thread, name };
+                self.trace.put(|writer| writer.thread_name(&name));
+            }
+            Kind::ThreadExit => {
+                stream.ended = true;
+                let time = self.time(stream, word(1));
+                let end = schema::ThreadEnd { thread: stream.thread, time, instructions: word(2) };
+                self.trace.put(|writer| writer.thread_end(&end));
+            }
+            Kind::ModuleGone => {
+                let image = self.image(stream);
+                let time = self.time(stream, word(1));
+                // An inherited mapping is its parent's in the trace, where it stays.
+                if let Some(module) = self.mapped.remove(&(image, word(2) as u32)) {
+                    self.trace.put(|writer| writer.module_end(&schema::ModuleEnd { module, time }));
+                }
+            }
+            Kind::Message => self.message(stream, record),
+            Kind::SnapshotBegin
+            | Kind::SnapshotBlocks
+            | Kind::SnapshotRoots
+            | Kind::SnapshotEdges
+            | Kind::SnapshotEnd => return self.snapshot(stream, kind, record, force),
+            Kind::Stats => {
+                let values = record.words.get(1..).unwrap_or_default().to_vec();
+                let counters = schema::Counters { process: stream.process, values: stats::named(&values) };
+                self.trace.put(|writer| writer.counters(&counters));
+                self.engine.insert(stream.process, values);
+            }
+            Kind::ProcessEnd => {
+                stream.ended = true;
+                let time = self.time(stream, word(1));
+                let how = End::from_number(word(2) as u16);
+                let value = word(3) as u32;
+                self.process_end(stream.process, time, how, value, word(4));
+            }
+            Kind::NotFollowed => {
+                let reason = String::from_utf8_lossy(&strings(record, 3)[0]).into_owned();
+                let child = schema::NotFollowed {
+                    process: stream.process,
+                    time: self.time(stream, word(1)),
+                    pid: word(2) as u32,
+                    reason,
+                };
+                self.trace.put(|writer| writer.not_followed(&child));
+            }
+            Kind::Pad | Kind::Node | Kind::Module => {}
+        }
+        true
+    }
+
+    /// A snapshot record, with the snapshot taken out of the stream for the while.
+    fn snapshot(&mut self, stream: &mut Stream, kind: Kind, record: Record<'_>, force: bool) -> bool {
+        let mut snapshot = std::mem::take(&mut stream.snapshot);
+        if kind == Kind::SnapshotBegin {
+            self.trace.flush_events(stream.process);
+        }
+        let time = self.time(stream, if kind == Kind::SnapshotBegin { record.word(1) } else { 0 });
+        let taken = snapshot.take(self, stream, kind, record, time, force);
+        stream.snapshot = snapshot;
+        taken
+    }
+
+    /// A ring gives no more records: what was begun and not completed is told.
+    pub(crate) fn close(&mut self, stream: &mut Stream) {
+        self.retry(stream, true);
+        if stream.snapshot.is_open() {
+            self.totals.cut_snapshots += 1;
+            let text = format!("the leak graph of process {} is incomplete", self.describe(stream.process));
+            let time = stream.time;
+            self.trace.remark(Severity::Warning, 0, stream.process, time, &text);
+        }
+    }
+
+    /// A ring of a process was given back.
+    pub(crate) fn ring_ended(&mut self, process: u32) {
+        let Some(known) = self.processes.get_mut(&process) else { return };
+        known.rings = known.rings.saturating_sub(1);
+        if known.rings == 0 {
+            self.trace.process_ended(process);
+        }
+    }
+
+    /// Tells the end of processes that are gone without a word. The first process is left to `finish`.
+    pub(crate) fn lose(&mut self, is_alive: impl Fn(&Process) -> bool) {
+        let silent = |process: &Process| process.end.is_none() && process.rings == 0;
+        let gone: Vec<u32> = self
+            .processes
+            .iter()
+            .filter(|&(&number, process)| number != ROOT && silent(process) && !is_alive(process))
+            .map(|(&number, _)| number)
+            .collect();
+        for number in gone {
+            self.totals.lost_processes += 1;
+            let time = self.now();
+            self.process_end(number, time, End::Lost, 0, 0);
+        }
+    }
+
+    /// Nanoseconds since the start of the recording.
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.ns(crate::sys::tsc())
+    }
+
+    /// Number of a thread by its kernel id; 0 when it is not known.
+    pub(crate) fn thread(&self, process: u32, tid: u32) -> u32 {
+        self.threads.get(&(process, tid)).copied().unwrap_or(0)
+    }
+
+    /// A process as messages name it.
+    pub(crate) fn describe(&self, number: u32) -> String {
+        match self.processes.get(&number) {
+            Some(process) if process.pid != 0 => format!("{} ({})", process.pid, process.exe),
+            _ => format!("number {number}"),
+        }
+    }
+
+    fn heap_event(&mut self, stream: &mut Stream, kind: Kind, record: Record<'_>, force: bool) -> bool {
+        let (stack, bits) = halves(record.word(4));
+        let Some(stack) = self.stack(stream, stack, force) else {
+            return false;
+        };
+        let op = match kind {
+            Kind::Alloc => Op::Alloc,
+            Kind::Free => Op::Free,
+            _ => Op::Realloc,
+        };
+        let event = HeapEvent {
+            op,
+            family: Family::from_number(bits as u8),
+            // Of no meaning for a free; the column holds allocations and reallocs only.
+            align_log2: if op == Op::Free { 0 } else { (bits >> 8) as u8 },
+            thread: stream.thread,
+            stack,
+            time: self.time(stream, record.word(1)),
+            instructions: record.word(5),
+            address: record.word(2),
+            size: if op == Op::Free { 0 } else { record.word(3) },
+            old_address: if op == Op::Realloc { record.word(6) } else { 0 },
+        };
+        self.trace.event(stream.process, event);
+        true
+    }
+
+    fn node(&mut self, stream: &mut Stream, record: Record<'_>) {
+        const EXACT: u64 = 1 << 63;
+        const GUESSED: u64 = 1 << 62;
+        let image = self.image(stream);
+        let (id, parent) = halves(record.word(1));
+        let address = record.word(3);
+        let node = RawNode {
+            id,
+            parent,
+            module: record.word(2) as u32,
+            rva: address & !(EXACT | GUESSED),
+            exact: address & EXACT != 0,
+            guessed: address & GUESSED != 0,
+        };
+        if !self.images.add_node(image, node, &mut self.trace.stacks) {
+            self.totals.unknown_records += 1;
+        }
+    }
+
+    fn module(&mut self, stream: &mut Stream, record: Record<'_>) {
+        let image = self.image(stream);
+        let number = record.word(2) as u32;
+        let mapping = Mapping {
+            process: stream.process,
+            start: record.word(3),
+            size: record.word(4),
+            bias: record.word(5),
+            time: self.clock.ns(record.word(1)),
+            flags: record.word(6) as u32,
+        };
+        let path = strings(record, 7).swap_remove(0);
+        let (module, for_frames) = self.modules.add(path, mapping);
+        self.trace.put(|writer| writer.modules(std::slice::from_ref(&module)));
+        if self.images.add_module(image, number, for_frames) {
+            self.mapped.insert((image, number), module.id);
+        } else {
+            self.totals.unknown_records += 1;
+        }
+    }
+
+    fn process_start(&mut self, stream: &mut Stream, record: Record<'_>) {
+        let tsc = record.word(1);
+        let (number, parent) = halves(record.word(2));
+        let (pid, ppid) = halves(record.word(3));
+        let how = Start::from_number(record.word(4) as u16);
+        stream.process = number;
+        let parent_image =
+            self.processes.get(&parent).and_then(|process| self.images.at(&process.images, tsc));
+        let image = match (how, parent_image) {
+            // Shares its parent's memory, tables included.
+            (Start::Vfork, Some(image)) => image,
+            (Start::Fork | Start::Vfork, parent) => self.images.begin(tsc, parent),
+            _ => self.images.begin(tsc, None),
+        };
+        stream.image = Some(image);
+        let mut texts = strings(record, 5);
+        texts.resize(4, Vec::new());
+        let texts: [Vec<u8>; 4] = texts.try_into().unwrap_or_default();
+        let [exe, argv, cwd, environment] = texts;
+        let split = |text: Vec<u8>| {
+            let text = text.strip_suffix(b"\0").unwrap_or(&text);
+            let words = text.split(|&byte| byte == 0).map(Bytes::from);
+            if text.is_empty() { Vec::new() } else { words.collect() }
+        };
+        let process = self.processes.entry(number).or_default();
+        process.images.push(image);
+        process.end = None;
+        process.pid = pid;
+        process.exe = String::from_utf8_lossy(&exe).into_owned();
+        let message = schema::Process {
+            number,
+            parent,
+            pid,
+            ppid,
+            how,
+            time: self.clock.ns(tsc),
+            exe: Bytes(exe),
+            argv: split(argv),
+            cwd: Bytes(cwd),
+            environment: split(environment),
+        };
+        stream.time = stream.time.max(message.time);
+        self.trace.put(|writer| writer.process(&message));
+    }
+
+    /// The process has ended, by its own word or by what the recorder found.
+    pub(crate) fn process_end(&mut self, process: u32, time: u64, how: End, value: u32, instructions: u64) {
+        self.trace.flush_events(process);
+        let end = schema::ProcessEnd { process, time, how, value, instructions };
+        self.trace.put(|writer| writer.process_end(&end));
+        if let Some(process) = self.processes.get_mut(&process) {
+            process.end = Some((how, value));
+        }
+    }
+
+    fn message(&mut self, stream: &mut Stream, record: Record<'_>) {
+        let (severity, code) = halves(record.word(1));
+        let text = String::from_utf8_lossy(&strings(record, 2)[0]).trim_end().to_owned();
+        let severity = Severity::from_number(severity as u16);
+        if severity == Severity::Note && !self.notes.contains(&text) {
+            self.notes.push(text.clone());
+        }
+        // The same warning from a thousand processes is printed once, and kept for each.
+        let first = self.said.insert(text.clone());
+        if first {
+            self.trace.remark(severity, code, stream.process, stream.time, &text);
+        } else {
+            let remark = schema::Remark { severity, code, process: stream.process, time: stream.time, text };
+            self.trace.put(|writer| writer.remark(&remark));
+        }
+    }
+}
+
+/// The byte strings of a record from word `first`; at least one, which is empty when the record has none.
+fn strings(record: Record<'_>, first: usize) -> Vec<Vec<u8>> {
+    let mut list = Vec::new();
+    record.strings(first, |bytes| list.push(bytes.collect()));
+    if list.is_empty() {
+        list.push(Vec::new());
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! `vg-record`: runs a program under the engine and writes a trace of what it does.
+//!
+//! This file holds the order of things: prepare, start the guest, drain its rings while it runs, complete the trace,
+//! end as the guest ended. Always holds: once the guest has started, its exit status is ours, whatever happens to
+//! the trace. Not here: everything else; see the modules.
+#![deny(unsafe_code)]
+
+mod cli;
+mod clock;
+mod decode;
+mod drain;
+mod finish;
+mod header;
+mod images;
+mod inherited;
+mod launch;
+mod memory;
+mod modules;
+mod output;
+mod program;
+mod snapshot;
+mod stacks;
+mod stats;
+mod symbols;
+mod sys;
+#[cfg(test)]
+mod testing;
+mod trace;
+mod wait;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use schema::write::Codec;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use trace::{Say as _, StandardError, Trace};
+
+/// Our own failure, bad usage included, as for `env` and `timeout`.
+const FAILURE: u8 = 125;
+
+fn main() {
+    let cli = cli::Cli::try_parse().unwrap_or_else(|error| {
+        // Nobody could be told if this failed.
+        let _ = error.print();
+        std::process::exit(if error.use_stderr() { i32::from(FAILURE) } else { 0 });
+    });
+    let path = std::env::var_os("PATH");
+    let program = program::find(&cli.command, path.as_deref()).unwrap_or_else(|refusal| {
+        StandardError.say(&refusal.message);
+        std::process::exit(i32::from(refusal.status));
+    });
+    match record(&cli, &program) {
+        Ok(outcome) => wait::end_as(outcome),
+        Err(error) => {
+            StandardError.say(&format!("{error:#}"));
+            std::process::exit(i32::from(FAILURE));
+        }
+    }
+}
+
+fn record(cli: &cli::Cli, program: &program::Program) -> anyhow::Result<wait::Outcome> {
+    let memory = memory::Memory::new()?;
+    memory.set_up(cli)?;
+    let heap = cli.event_bits()? & ring::shared::EVENTS_ALLOC != 0;
+    let image = launch::image()?;
+    let output = output::open(cli.output.as_deref(), &cli.command[0])?;
+    if let Some(notice) = &output.notice {
+        StandardError.say(notice);
+    }
+    wait::block();
+    let began = sys::clock_pair();
+    let start = launch::Start {
+        program,
+        image: &image,
+        shared: memory.file(),
+        stdout_to_stderr: output.takes_stdout,
+        inherited: inherited::get(),
+    };
+    let guest = launch::start(&start)?;
+    let started = Instant::now();
+
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let drain = || drain(cli, program, &memory, output, began, &over);
+        let drain = std::thread::Builder::new().name("drain".into()).spawn_scoped(scope, drain);
+        let drain = drain.context("cannot start a thread")?;
+        let outcome = wait::supervise(guest);
+        let guest_time = started.elapsed();
+        over.store(true, Ordering::Release);
+        memory.shared().control().wake.fetch_add(1, Ordering::Release);
+        sys::futex_wake(&memory.shared().control().wake);
+        let Ok((mut recording, running)) = drain.join() else {
+            // The panic has been printed; the guest's status still counts.
+            StandardError.say("the recorder failed (a bug); the trace is incomplete");
+            return Ok(outcome);
+        };
+        let drain = started.elapsed().saturating_sub(guest_time);
+        let phases = stats::Phases { guest: guest_time, drain, symbols: Duration::ZERO };
+        let phases = finish::finish(&mut recording, finish::Ending { outcome, running, heap, phases });
+        if cli.stats {
+            eprint!("{}", stats::text(&recording, phases));
+        }
+        Ok(outcome)
+    })
+}
+
+/// The draining thread: begins the trace and fills it until the guest has ended.
+fn drain(
+    cli: &cli::Cli,
+    program: &program::Program,
+    memory: &memory::Memory,
+    output: output::Output,
+    began: (u64, u64),
+    over: &AtomicBool,
+) -> (decode::Recording, usize) {
+    // Should this thread ever panic, no guest may wait for it.
+    let _guard = GoneOnDrop(memory.shared());
+    // The speed of the TSC is known well enough after a millisecond; the rings have room for longer.
+    std::thread::sleep(Duration::from_millis(1));
+    let clock = clock::Clock::new(began, sys::clock_pair());
+    let header = header::header(cli, program, &clock);
+    let codec = if output.is_pipe { Codec::Lz4 } else { Codec::Zstd };
+    let mut trace = Trace::new(Box::new(output.file), &output.name, codec, Box::new(StandardError));
+    trace.put(|writer| writer.header(&header));
+    trace.put(|writer| writer.flush());
+    let mut drain = drain::Drain::new(memory.shared(), memory.fd(), decode::Recording::new(trace, clock));
+    let running = drain.run(over);
+    (drain.recording, running)
+}
+
+/// Tells the engines that nobody reads any more, whatever the reason.
+struct GoneOnDrop(ring::Shared);
+
+impl Drop for GoneOnDrop {
+    fn drop(&mut self) {
+        self.0.control().recorder_state.store(ring::shared::RECORDER_GONE, Ordering::SeqCst);
+    }
+}

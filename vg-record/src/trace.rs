@@ -1,0 +1,229 @@
+//! The trace as the recorder writes it: tables before what refers to them, and failures of the output.
+//!
+//! Always holds: the guest never notices that the output failed. The first failure is told once on standard error;
+//! from then on events are counted only. Not here: the format (`schema`), where the output goes (`output`).
+
+use crate::stacks::Stacks;
+use schema::write::{Codec, EventChunk, KindBytes, TraceWriter, WriteError};
+use schema::{FrameSymbols, HeapEvent, Remark, Severity};
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+
+/// Where messages for the user go.
+pub(crate) trait Say: Send {
+    /// Prints one line.
+    fn say(&mut self, line: &str);
+}
+
+/// Standard error, with the tool's name.
+#[derive(Debug)]
+pub(crate) struct StandardError;
+
+impl Say for StandardError {
+    fn say(&mut self, line: &str) {
+        // Nobody could be told about a failure here.
+        let _ = writeln!(std::io::stderr(), "vg-record: {line}");
+    }
+}
+
+/// The trace.
+pub(crate) struct Trace {
+    writer: TraceWriter<Box<dyn Write + Send>>,
+    /// How messages name the output.
+    name: String,
+    say: Box<dyn Say>,
+    failed: bool,
+    events: u64,
+    /// Events that the output has certainly taken: all up to the last flush.
+    safe: u64,
+    chunks: BTreeMap<u32, EventChunk>,
+    /// The stack tree.
+    pub stacks: Stacks,
+    strings: HashMap<String, u32>,
+}
+
+impl Trace {
+    /// A trace into `out`, which messages call `name`.
+    pub(crate) fn new(out: Box<dyn Write + Send>, name: &str, codec: Codec, say: Box<dyn Say>) -> Trace {
+        Trace {
+            writer: TraceWriter::new(out, codec),
+            name: name.to_owned(),
+            say,
+            failed: false,
+            events: 0,
+            safe: 0,
+            chunks: BTreeMap::new(),
+            stacks: Stacks::default(),
+            strings: HashMap::new(),
+        }
+    }
+
+    /// Writes with `write`, unless the output has failed.
+    pub(crate) fn put(
+        &mut self,
+        write: impl FnOnce(&mut TraceWriter<Box<dyn Write + Send>>) -> Result<(), WriteError>,
+    ) {
+        if self.failed {
+            return;
+        }
+        if let Err(error) = write(&mut self.writer) {
+            self.note(error);
+        }
+    }
+
+    fn note(&mut self, error: WriteError) {
+        match error {
+            WriteError::Io { source, whole, .. } => {
+                self.failed = true;
+                let name = &self.name;
+                let line = if source.kind() == std::io::ErrorKind::BrokenPipe {
+                    format!(
+                        "the reader of the trace has quit; the program goes on without being recorded ({name})"
+                    )
+                } else {
+                    format!(
+                        "cannot write {name} beyond {whole} bytes: {}; \
+                         the program goes on, the trace ends here",
+                        plain(&source)
+                    )
+                };
+                self.say.say(&line);
+            }
+            other => self.say.say(&format!("a part of the trace is left out: {other}")),
+        }
+    }
+
+    /// Adds an event of `process`.
+    pub(crate) fn event(&mut self, process: u32, event: HeapEvent) {
+        self.events += 1;
+        if self.failed {
+            return;
+        }
+        let chunk = self.chunks.entry(process).or_insert_with(|| EventChunk::new(process));
+        if chunk.push(event) {
+            self.flush_events(process);
+        }
+    }
+
+    /// Writes the stack tables, and then the waiting events of `process`.
+    pub(crate) fn flush_events(&mut self, process: u32) {
+        self.flush_tables();
+        if let Some(mut chunk) = self.chunks.remove(&process) {
+            self.put(|writer| writer.events(&mut chunk));
+            if !self.failed {
+                // Emptied by the writer; its memory serves the next events.
+                self.chunks.insert(process, chunk);
+            }
+        }
+    }
+
+    /// Writes frames and stacks that are new since the last call.
+    pub(crate) fn flush_tables(&mut self) {
+        if self.failed || !self.stacks.has_new() {
+            return;
+        }
+        let ((first_frame, frames), (first_node, nodes)) = self.stacks.take_new();
+        let result = self.writer.frames(first_frame, frames);
+        if let Err(error) = result.and_then(|()| self.writer.stacks(first_node, nodes)) {
+            self.note(error);
+        }
+    }
+
+    /// Writes everything that waits, so that a reader sees it and a killed recorder does not lose it.
+    pub(crate) fn flush(&mut self) {
+        let waiting: Vec<u32> =
+            self.chunks.iter().filter(|(_, chunk)| !chunk.is_empty()).map(|(&process, _)| process).collect();
+        for process in waiting {
+            self.flush_events(process);
+        }
+        self.flush_tables();
+        self.put(TraceWriter::flush);
+        if !self.failed {
+            self.safe = self.events;
+        }
+    }
+
+    /// Forgets the memory of a process that has ended.
+    pub(crate) fn process_ended(&mut self, process: u32) {
+        self.flush_events(process);
+        self.chunks.remove(&process);
+    }
+
+    /// Adds a remark to the trace; warnings and errors are also printed.
+    pub(crate) fn remark(&mut self, severity: Severity, code: u32, process: u32, time: u64, text: &str) {
+        if severity != Severity::Note {
+            self.say.say(text);
+        }
+        let remark = Remark { severity, code, process, time, text: text.to_owned() };
+        self.put(|writer| writer.remark(&remark));
+    }
+
+    /// Prints one line for the user.
+    pub(crate) fn say(&mut self, line: &str) {
+        self.say.say(line);
+    }
+
+    /// Writes what frames are called; `texts` gives for each frame id its places.
+    pub(crate) fn symbols(&mut self, texts: &[(u32, Vec<crate::symbols::PlaceText>)]) {
+        let first = self.strings.len() as u32 + 1;
+        let mut new: Vec<String> = Vec::new();
+        let mut id = |text: &str| {
+            if text.is_empty() {
+                return 0;
+            }
+            if let Some(&id) = self.strings.get(text) {
+                return id;
+            }
+            let id = self.strings.len() as u32 + 1;
+            self.strings.insert(text.to_owned(), id);
+            new.push(text.to_owned());
+            id
+        };
+        let symbols: Vec<FrameSymbols> = texts
+            .iter()
+            .map(|(frame, places)| FrameSymbols {
+                frame: *frame,
+                places: places
+                    .iter()
+                    .map(|place| schema::Place {
+                        function: id(&place.function),
+                        raw_name: id(&place.raw_name),
+                        file: id(&place.file),
+                        line: place.line,
+                        column: place.column,
+                    })
+                    .collect(),
+            })
+            .collect();
+        self.put(|writer| {
+            writer.strings(first, &new)?;
+            writer.symbols(&symbols)
+        });
+    }
+
+    /// Events that were handed in, and how many of them at most the failed output did not take.
+    pub(crate) fn events(&self) -> (u64, u64) {
+        (self.events, if self.failed { self.events - self.safe } else { 0 })
+    }
+
+    /// The output has failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Bytes that the output took.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.writer.bytes_written()
+    }
+
+    /// Messages and bytes of each kind.
+    pub(crate) fn statistics(&self) -> &[KindBytes] {
+        self.writer.statistics()
+    }
+}
+
+/// The text of an error without "(os error 28)".
+pub(crate) fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}
