@@ -126,7 +126,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
             0 => 256 << 20,
             bytes => bytes,
         },
-        debug: control.debug.load(Ordering::Relaxed) | 1,
+        debug: control.debug.load(Ordering::Relaxed),
     };
     let count = options.events & ring::shared::EVENTS_INSTR != 0;
     let cache = match Cache::new(options.cache_bytes, count, crate::syscalls::class) {
@@ -138,7 +138,8 @@ pub unsafe fn boot(stack: *const u64) -> ! {
     let vdso = crate::vdso::relocate(&mut space);
     let (program, interpreter, execfn) = load_program(&mut space, &mut inherited, &handover);
     let layout = map_stack(&mut space, &inherited, &execfn, &program, interpreter.as_ref(), &vdso);
-    set_name(&execfn, &program, &inherited);
+    set_name(&execfn);
+    describe_to_kernel(&program, &space, &layout);
 
     let stubs = cache.stubs().clone();
     let engine = Box::leak(Box::new(Engine {
@@ -157,6 +158,8 @@ pub unsafe fn boot(stack: *const u64) -> ! {
         program: program.clone(),
         command: inherited.arguments.join(&0u8),
         personality: AtomicU32::new(handover.personality),
+        death_signal_set: AtomicU32::new(0),
+        limits: Mutex::new([None; 2]),
         stopper: AtomicU32::new(0),
         foreign: AtomicU32::new(0),
         counters: [const { AtomicU64::new(0) }; ring::record::STAT_COUNT],
@@ -174,7 +177,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
     let how = if handover.process.is_some() { Start::Exec } else { Start::Root };
     thread.process =
         handover.process.unwrap_or_else(|| control.next_process.fetch_add(1, Ordering::Relaxed));
-    clone::announce_process(engine, thread, 0, how);
+    clone::announce_process(engine, thread, 0, how, sys::tsc());
     clone::announce_thread(thread, 0);
     for image in [Some(&program), interpreter.as_ref()].into_iter().flatten() {
         if let Some(mut module) = modules::read_headers(image.start) {
@@ -331,15 +334,42 @@ fn map_stack(
 }
 
 /// The kernel shows the engine's file as the process's name; this makes it the guest's.
-fn set_name(execfn: &[u8], program: &Image, inherited: &Inherited) {
+fn set_name(execfn: &[u8]) {
     const PR_SET_NAME: u64 = 15;
-    let _ = (program, inherited);
     let base = execfn.rsplit(|b| *b == b'/').next().unwrap_or(execfn);
     let mut name = [0u8; 16];
     let length = base.len().min(15);
     name[..length].copy_from_slice(&base[..length]);
     // SAFETY: the kernel reads 16 bytes.
     unsafe { sys::call(nr::PRCTL, &[PR_SET_NAME, name.as_ptr() as u64]) };
+}
+
+/// Tells the kernel where the guest's arguments, environment and auxiliary vector lie, for /proc. Without effect
+/// where the kernel does not allow it.
+fn describe_to_kernel(program: &Image, space: &Space, layout: &initial_stack::Layout) {
+    const PR_SET_MM: u64 = 35;
+    const PR_SET_MM_MAP: u64 = 14;
+    // struct prctl_mm_map; the last word is the size of the auxiliary vector and no file (-1).
+    let map = [
+        program.start,
+        program.end,
+        program.start,
+        program.end,
+        space.brk.0,
+        space.brk.1,
+        layout.sp,
+        layout.arguments.0,
+        layout.arguments.1,
+        layout.environment.0,
+        layout.environment.1,
+        layout.auxiliary.0,
+        layout.auxiliary.1 & 0xffff_ffff | u64::from(u32::MAX) << 32,
+    ];
+    // SAFETY: the kernel reads the structure and the vector.
+    unsafe {
+        let bytes = 8 * map.len() as u64;
+        sys::call(nr::PRCTL, &[PR_SET_MM, PR_SET_MM_MAP, map.as_ptr() as u64, bytes]);
+    }
 }
 
 /// Path, command line (arguments separated by NUL) and working directory of this process.

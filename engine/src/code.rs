@@ -7,9 +7,10 @@
 //! `unsafe` here changes the protection of guest pages.
 #![allow(unsafe_code, reason = "changes protection of guest pages")]
 
-use crate::space::PAGE;
+use crate::space::{Mapping, PAGE, Space};
 use crate::state::Engine;
 use crate::{guest_mem, sys};
+use alloc::vec::Vec;
 use ring::record::Stat;
 
 /// Removes all fragments that depend on bytes of a range.
@@ -18,42 +19,74 @@ pub fn discard(engine: &Engine, start: u64, end: u64) {
     engine.count(Stat::Invalidations, removed as u64);
 }
 
-/// Copies the executable bytes at `pc`, as many as fit and exist. Pages that the guest may write to are guarded
-/// first, so that no later store goes unseen.
-pub fn fetch(engine: &Engine, pc: u64, to: &mut [u8]) -> usize {
+/// A range of pages through which code bytes can be written.
+struct View {
+    start: u64,
+    end: u64,
+}
+
+/// All writable views of the pages `[start, end)`: the pages themselves, and other mappings of the same shared file.
+fn writable_views(space: &Space, start: u64, end: u64) -> Vec<View> {
+    let mut views = Vec::new();
+    let mut at = start;
+    while at < end {
+        let Some((base, mapping)) = space.find(at) else { break };
+        let piece_end = mapping.end.min(end);
+        if mapping.protection & 2 != 0 && !mapping.guarded {
+            views.push(View { start: at, end: piece_end });
+        }
+        if mapping.shared && mapping.file.is_some() {
+            let (from, to) = (mapping.offset + (at - base), mapping.offset + (piece_end - base));
+            for (other, alias) in space.iter() {
+                let alias_end = alias.offset + (alias.end - other);
+                let writable = alias.protection & 2 != 0 && !alias.guarded;
+                if other != base && alias.file == mapping.file && writable && alias.offset < to && alias_end > from {
+                    let first = other + from.saturating_sub(alias.offset);
+                    views.push(View { start: first, end: alias.end.min(first + (to - from)) });
+                }
+            }
+        }
+        at = piece_end;
+    }
+    views
+}
+
+/// Copies the executable bytes at `pc`, as many as fit and exist. With `guard`, pages through which the guest may
+/// change them are guarded first, so that no later store goes unseen.
+pub fn fetch(engine: &Engine, pc: u64, to: &mut [u8], guard: bool) -> usize {
     let mut space = engine.space.lock();
     let mut end = pc;
     let limit = pc.saturating_add(to.len() as u64);
-    let mut writable = false;
+    let mut changeable = false;
     while end < limit {
         let Some((_, mapping)) = space.find(end) else { break };
         if mapping.protection & 4 == 0 {
             break;
         }
-        writable |= mapping.protection & 2 != 0 && !mapping.guarded;
+        changeable |= mapping.protection & 2 != 0 || mapping.shared;
         end = mapping.end;
     }
     let length = (end.min(limit) - pc) as usize;
     if length == 0 {
         return 0;
     }
-    if writable {
+    if changeable && guard {
         let first = pc & !(PAGE - 1);
         let last = (pc + length as u64).next_multiple_of(PAGE);
-        space.guard(first, last, true, |start, end, mapping| {
-            if mapping.protection & 2 != 0 {
+        for view in writable_views(&space, first, last) {
+            space.guard(view.start, view.end, true, |start, end, mapping| {
                 let protection = u64::from(mapping.protection & !2);
                 // SAFETY: the guest's own pages lose only the right to be written, which unguard gives back.
                 unsafe { sys::call(sys::nr::MPROTECT, &[start, end - start, protection]) };
-            }
-        });
+            });
+        }
     }
     drop(space);
     guest_mem::read(pc, &mut to[..length])
 }
 
-/// A store has faulted: true when that was our write-protection; the page is writable again then and its
-/// fragments are gone.
+/// A store has faulted: true when that was our write-protection; the page is writable again then and the fragments
+/// of its code are gone, in whatever mapping they were.
 pub fn unguard(engine: &Engine, address: u64, error: u64) -> bool {
     const WRITE: u64 = 2;
     if error & WRITE == 0 {
@@ -61,15 +94,41 @@ pub fn unguard(engine: &Engine, address: u64, error: u64) -> bool {
     }
     let page = address & !(PAGE - 1);
     let mut space = engine.space.lock();
-    let ours = space.find(page).is_some_and(|(_, mapping)| mapping.guarded && mapping.protection & 2 != 0);
-    if !ours {
+    let Some((start, mapping)) = space.find(page) else { return false };
+    if !mapping.guarded || mapping.protection & 2 == 0 {
         return false;
+    }
+    let mut stale = alloc::vec![page];
+    if mapping.shared && mapping.file.is_some() {
+        let offset = mapping.offset + (page - start);
+        let same = |other: &Mapping| other.file == mapping.file && other.protection & 4 != 0;
+        let aliases = space.iter().filter(|(_, other)| same(other)).filter_map(|(base, other)| {
+            let at = base + offset.checked_sub(other.offset)?;
+            (at < other.end).then_some(at)
+        });
+        stale.extend(aliases);
     }
     space.guard(page, page + PAGE, false, |start, end, mapping| {
         // SAFETY: gives the guest's page the protection that the guest asked for.
         unsafe { sys::call(sys::nr::MPROTECT, &[start, end - start, u64::from(mapping.protection)]) };
     });
     drop(space);
-    discard(engine, page, page + PAGE);
+    for page in stale {
+        discard(engine, page, page + PAGE);
+    }
     true
+}
+
+/// Removes all fragments of code mapped from a file.
+pub fn discard_file(engine: &Engine, file: (u64, u64)) {
+    let ranges: Vec<(u64, u64)> = engine
+        .space
+        .lock()
+        .iter()
+        .filter(|(_, mapping)| mapping.file == Some(file) && mapping.protection & 4 != 0)
+        .map(|(start, mapping)| (start, mapping.end))
+        .collect();
+    for (start, end) in ranges {
+        discard(engine, start, end);
+    }
 }

@@ -113,6 +113,14 @@ fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
             }
         }
         let pc = thread.context.pc;
+        if core::mem::take(&mut thread.signals.step) {
+            let mut bytes = [0u8; 16];
+            let length = code::fetch(engine, pc, &mut bytes, false);
+            if let Ok(code) = engine.cache.lock().translate_once(pc, &bytes[..length]) {
+                thread.context.next = code;
+                return;
+            }
+        }
         let mut cache = engine.cache.lock();
         let found = match cache.find(pc) {
             Some(id) => Ok(Some(id)),
@@ -162,7 +170,7 @@ fn make(engine: &Engine, pc: u64, from: From) -> Result<Option<FragmentId>, Full
         return engine.cache.lock().translate_replaced(pc, number).map(Some);
     }
     let mut bytes = [0u8; WINDOW];
-    let length = code::fetch(engine, pc, &mut bytes);
+    let length = code::fetch(engine, pc, &mut bytes, true);
     if length == 0 {
         return Ok(None);
     }
@@ -188,10 +196,22 @@ fn unmapped(engine: &'static Engine, thread: &mut Thread, pc: u64) {
         thread.context.regs[4] = rsp.wrapping_add(8);
         return;
     }
-    let mapped = engine.space.lock().find(pc).is_some();
+    let mapped = engine.space.lock().find(pc).map(|(_, mapping)| mapping.protection);
     const MAPERR: u32 = 1;
     const ACCERR: u32 = 2;
-    fault(engine, thread, sig::SEGV, if mapped { ACCERR } else { MAPERR }, pc);
+    const FETCH: u64 = 0x14;
+    const PRESENT: u64 = 1;
+    // Executable, yet unreadable: the file has been cut short.
+    if mapped.is_some_and(|protection| protection & 4 != 0) {
+        const ADRERR: u32 = 2;
+        fault(engine, thread, sig::BUS, ADRERR, pc);
+        thread.signals.synthetic = Some((14, FETCH, pc));
+        return;
+    }
+    // No page table entry tells of memory that was never touched.
+    let touched = mapped.is_some() && crate::guest_mem::read(pc, &mut [0]) == 1;
+    fault(engine, thread, sig::SEGV, if mapped.is_some() { ACCERR } else { MAPERR }, pc);
+    thread.signals.synthetic = Some((14, if touched { FETCH | PRESENT } else { FETCH }, pc));
 }
 
 /// The three entry points of the legacy vsyscall page.
@@ -230,7 +250,10 @@ fn special(engine: &'static Engine, thread: &mut Thread, special: Option<Special
             let page = (pc | (crate::space::PAGE - 1)) + 1;
             unmapped(engine, thread, if engine.space.lock().find(pc).is_some() { page } else { pc });
         }
-        Some(Special::Undefined) => fault(engine, thread, sig::ILL, ILLOPN, pc),
+        Some(Special::Undefined) => {
+            fault(engine, thread, sig::ILL, ILLOPN, pc);
+            thread.signals.synthetic = Some((6, 0, 0));
+        }
         Some(Special::Unsupported) | None => {
             let mut text = crate::fatal::Text::new();
             let _ = core::fmt::Write::write_fmt(

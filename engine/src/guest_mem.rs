@@ -75,6 +75,14 @@ pub fn write_u32(to: u64, value: u32) -> bool {
 
 /// A NUL-terminated string of at most `limit` bytes, without the NUL; `None` when it is unreadable or longer.
 pub fn read_string(from: u64, limit: usize) -> Option<alloc::vec::Vec<u8>> {
+    read_path(from, limit).ok()
+}
+
+/// [`read_string`] with the kernel's error for a path.
+///
+/// # Errors
+/// EFAULT when it is unreadable, ENAMETOOLONG when it is longer than `limit`.
+pub fn read_path(from: u64, limit: usize) -> Result<alloc::vec::Vec<u8>, i64> {
     let mut out = alloc::vec::Vec::new();
     let mut at = from;
     loop {
@@ -84,10 +92,13 @@ pub fn read_string(from: u64, limit: usize) -> Option<alloc::vec::Vec<u8>> {
         let count = read(at, &mut bytes[..room]);
         if let Some(end) = bytes[..count].iter().position(|b| *b == 0) {
             out.extend_from_slice(&bytes[..end]);
-            return Some(out);
+            return if out.len() > limit { Err(crate::sys::errno::ENAMETOOLONG) } else { Ok(out) };
         }
-        if count < room || out.len() + count > limit {
-            return None;
+        if count < room {
+            return Err(crate::sys::errno::EFAULT);
+        }
+        if out.len() + count > limit {
+            return Err(crate::sys::errno::ENAMETOOLONG);
         }
         out.extend_from_slice(&bytes[..count]);
         at += count as u64;

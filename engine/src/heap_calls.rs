@@ -42,6 +42,15 @@ unsafe impl Pages for EnginePages {
         unsafe { sys::call(sys::nr::MADVISE, &[address, bytes, DONTNEED]) == 0 }
     }
 
+    fn relax(&self, turn: u32) {
+        const SCHED_YIELD: u64 = 24;
+        if turn > 100 {
+            // SAFETY: touches no memory.
+            unsafe { sys::call(SCHED_YIELD, &[]) };
+        }
+        core::hint::spin_loop();
+    }
+
     fn zero(&self, address: u64, bytes: u64) {
         // SAFETY: a part of the arena, which is mapped.
         unsafe { core::ptr::write_bytes(address as *mut u8, 0, bytes as usize) };
@@ -139,8 +148,12 @@ pub fn replacement(engine: &Engine, pc: u64) -> Option<u32> {
 }
 
 /// In a forked child: only the calling thread's blocks in flight are known to be consistent.
-pub fn after_fork(engine: &Engine, thread: &Thread) {
-    if let (Some(heap), Some(cache)) = (engine.heap.get(), &thread.heap) {
+pub fn after_fork(engine: &Engine, thread: &mut Thread) {
+    let Some(heap) = engine.heap.get() else { return };
+    if thread.heap.is_none() {
+        thread.heap = heap.thread_cache();
+    }
+    if let Some(cache) = &thread.heap {
         heap.after_fork(cache);
     }
 }

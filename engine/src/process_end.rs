@@ -60,6 +60,12 @@ fn fold_stats(engine: &Engine, thread: &mut Thread) {
 /// exit_group: first lets libc give back what it holds, then ends the process.
 pub fn exit(engine: &'static Engine, thread: &mut Thread, status: i32) -> Outcome {
     if let Some(pc) = next_freeres(engine, thread) {
+        if thread.signals.freeres_done == 1 {
+            // The functions also flush stdio. A program that ends by _exit does not want that, and one that ends by
+            // exit has done it: from here on nothing is written. The other threads have stopped for good.
+            core::mem::forget(stop_world(engine));
+            engine.cache.lock().handle_output_calls();
+        }
         thread.signals.exit_status = status;
         // The guest function runs on the guest's stack below the red zone and returns to the engine.
         let sp = (thread.context.regs[gpr::RSP].wrapping_sub(256) & !15) - 8;
@@ -72,11 +78,19 @@ pub fn exit(engine: &'static Engine, thread: &mut Thread, status: i32) -> Outcom
     if thread.foreign {
         finish(engine, thread, End::Exit, status as u64 & 0xff);
     } else {
-        let world = stop_world(engine);
+        let world = stop_world_again(engine, thread);
         last_scan(engine, thread, &world, Reason::Exit);
         finish(engine, thread, End::Exit, status as u64 & 0xff);
     }
     sys::exit_group(status)
+}
+
+/// Stops the world unless this thread has done so already and for good.
+fn stop_world_again<'a>(engine: &'a Engine, thread: &Thread) -> WorldStopped<'a> {
+    if engine.stopper.load(Ordering::Relaxed) == thread.tid.load(Ordering::Relaxed) {
+        engine.stopper.store(0, Ordering::Relaxed);
+    }
+    stop_world(engine)
 }
 
 /// A guest function that the engine called has returned (or failed): goes on with the exit.
@@ -157,7 +171,7 @@ pub fn die(engine: &'static Engine, thread: &mut Thread) -> ! {
     if thread.foreign {
         finish(engine, thread, End::Signal, u64::from(signal));
     } else {
-        let world = stop_world(engine);
+        let world = stop_world_again(engine, thread);
         last_scan(engine, thread, &world, Reason::Signal);
         finish(engine, thread, End::Signal, u64::from(signal));
     }

@@ -58,6 +58,10 @@ pub struct Engine {
     pub command: alloc::vec::Vec<u8>,
     /// Personality that the guest believes to have.
     pub personality: AtomicU32,
+    /// Set once the guest has asked for a signal at its parent's death.
+    pub death_signal_set: AtomicU32,
+    /// The guest's limits of address space and data: soft and hard, as it believes them to be.
+    pub limits: Mutex<[Option<[u64; 2]>; 2]>,
     /// Thread that stops the world, 0 = none.
     pub stopper: AtomicU32,
     /// Children that share this memory but are processes of their own (vfork).

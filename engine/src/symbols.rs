@@ -348,7 +348,11 @@ pub fn set_errno(engine: &Engine, thread: &Thread, value: u32) {
     // mov rax, imm; add rax, fs:[0]; ret
     let fixed = body.starts_with(&[0x48, 0xc7, 0xc0]) && body[7..].starts_with(&[0x64, 0x48, 0x03, 0x04, 0x25]);
     let constant = i32::from_le_bytes([body[3], body[4], body[5], body[6]]) as i64 as u64;
-    let offset = if dynamic {
+    // musl: mov rax, fs:[0]; add rax, imm8; ret
+    let musl = body.starts_with(&[0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0, 0x48, 0x83, 0xc0]);
+    let offset = if musl {
+        Some(u64::from(body[12]))
+    } else if dynamic {
         guest_mem::read_u64((pc + skipped + 7).wrapping_add(constant))
     } else if fixed {
         Some(constant)

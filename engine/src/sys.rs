@@ -29,6 +29,9 @@ pub mod nr {
     pub const RT_SIGRETURN: u64 = 15;
     pub const IOCTL: u64 = 16;
     pub const PREAD64: u64 = 17;
+    pub const PWRITE64: u64 = 18;
+    pub const WRITEV: u64 = 20;
+    pub const SENDTO: u64 = 44;
     pub const ACCESS: u64 = 21;
     pub const MREMAP: u64 = 25;
     pub const MADVISE: u64 = 28;
@@ -43,6 +46,7 @@ pub mod nr {
     pub const EXIT: u64 = 60;
     pub const KILL: u64 = 62;
     pub const FCNTL: u64 = 72;
+    pub const TRUNCATE: u64 = 76;
     pub const FTRUNCATE: u64 = 77;
     pub const GETCWD: u64 = 79;
     pub const READLINK: u64 = 89;

@@ -54,7 +54,7 @@ pub struct Block {
     pub align: u64,
     /// Id of the allocating stack.
     pub stack: u32,
-    /// Id of the freeing stack; 0 while live.
+    /// Id of the freeing stack; 0 while live, and while another thread is in the middle of freeing it.
     pub free_stack: u32,
     /// Where the address asked for lies.
     pub relation: Relation,

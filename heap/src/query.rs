@@ -3,7 +3,7 @@
 use crate::class::GRANULE_SHIFT;
 use crate::slots;
 use crate::space::Place;
-use crate::{Block, Counters, Heap, Pages, Relation, State};
+use crate::{Block, Counters, Heap, Pages, Relation};
 
 impl<P: Pages> Heap<P> {
     /// Names the stack that allocated the live block at `address`. False when there is none.
@@ -48,7 +48,7 @@ impl<P: Pages> Heap<P> {
             family: slots::family(view.info),
             align: 1 << slots::align_log2(view.info),
             stack: view.stack,
-            free_stack: if state == State::Live { 0 } else { view.free_stack },
+            free_stack: view.free_stack(),
             relation,
         })
     }

@@ -5,7 +5,7 @@
 //! order and the words of each in rising order. The rules:
 //! - A word is 8 bytes at an address that is a multiple of 8. It counts when [`Memory`] delivers it.
 //! - It hits block b when `start <= word < start + max(size, 1)`. Hits at the start are flagged so; for all others
-//!   the four heuristics are evaluated, each on its own (see [`heuristics`]).
+//!   the four heuristics are evaluated, each on its own.
 //! - Of the arena, only live blocks are scanned: what freed blocks, red zones and unused slots hold is no pointer.
 //!   Root ranges are cut accordingly; ranges that overlap are scanned once.
 //!

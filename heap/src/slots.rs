@@ -28,15 +28,15 @@ pub(crate) const LIVE: u32 = 2;
 /// Freed, not yet to be used again.
 pub(crate) const QUARANTINED: u32 = 3;
 const STATE: u32 = 3;
-/// The fields beside `info` are being written.
+/// The fields beside `info` are being written: all of them on the way from free to live, the freeing stack alone on
+/// the way to quarantined. Readers never wait for the writer, which may be off the processor, or gone in a fork.
 const PENDING: u32 = 1 << 2;
+const QUARANTINING: u32 = QUARANTINED | PENDING;
 const ALIGN_SHIFT: u32 = 3;
 const FAMILY_SHIFT: u32 = 9;
 /// The slot is in its span's list of free slots, not in a thread's.
 const AT_HOME: u32 = 1 << 17;
 const SEQUENCE: u32 = 1 << 18;
-/// Tries of a reader before it takes what it can get (a writer may have vanished in a fork).
-const READ_TRIES: u32 = 1000;
 
 /// Metadata of one block. All fields but `info` are written by the one thread that owns the current transition.
 #[repr(C)]
@@ -60,16 +60,25 @@ const _: () = assert!(size_of::<Slot>() == 24);
 pub(crate) struct View {
     pub(crate) info: u32,
     pub(crate) stack: u32,
-    pub(crate) free_stack: u32,
+    free_stack: u32,
 }
 
 impl View {
+    /// The block's state; `None` when there is no block, or not yet.
     pub(crate) fn state(&self) -> Option<State> {
-        match self.info & STATE {
+        match self.info & (STATE | PENDING) {
             LIVE => Some(State::Live),
-            QUARANTINED => Some(State::Quarantined),
+            QUARANTINED | QUARANTINING => Some(State::Quarantined),
             FREE => Some(State::Free),
             _ => None,
+        }
+    }
+
+    /// The freeing stack; 0 when there is none, or not yet.
+    pub(crate) fn free_stack(&self) -> u32 {
+        match self.info & (STATE | PENDING) {
+            QUARANTINED | FREE => self.free_stack,
+            _ => 0,
         }
     }
 }
@@ -199,20 +208,18 @@ impl Slot {
         self.info.store((old & !(SEQUENCE - 1)).wrapping_add(SEQUENCE) | UNUSED, Ordering::Relaxed);
     }
 
-    /// All fields of one moment, and what `more` reads of the same moment.
+    /// All fields of one moment, and what `more` reads of the same moment. Tries again only when another thread has
+    /// taken a step in between.
     #[inline]
     pub(crate) fn read<T>(&self, mut more: impl FnMut() -> T) -> (View, T) {
-        let mut tries = 0;
         loop {
             let info = self.info();
             let view = View { info, stack: self.stack(), free_stack: self.index() };
             let extra = more();
             fence(Ordering::Acquire);
-            tries += 1;
-            if info & PENDING == 0 && self.info.load(Ordering::Relaxed) == info || tries == READ_TRIES {
+            if self.info.load(Ordering::Relaxed) == info {
                 return (view, extra);
             }
-            core::hint::spin_loop();
         }
     }
 }

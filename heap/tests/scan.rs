@@ -439,7 +439,7 @@ fn multipleinheritance_wants_two_vtables() {
     world.guest.poke(last - 16, CODE);
     world.guest.poke(last - 8, CODE);
     let [block] = world.blocks(44);
-    let mut check = |outer: u64, inner: u64, at: u64, accepted: bool| {
+    let check = |outer: u64, inner: u64, at: u64, accepted: bool| {
         write(block, outer);
         write(block + at / 8 * 8, inner);
         let flags = if accepted { edge::MULTIPLE_INHERITANCE } else { 0 };

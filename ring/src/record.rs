@@ -31,7 +31,7 @@ pub enum Kind {
     ModuleGone = 6,
     /// `id|parent, module id, address`. A stack tree node: `address` is a return address (or, for the innermost
     /// frame, the exact pc) less the module's load bias; an absolute address when the module id is 0 (no module).
-    /// Bit 63 of word 2 is set when the address is an exact pc and not a return address; bit 62 when the frame
+    /// Bit 63 of the address word (word 3) is set when the address is an exact pc and not a return address; bit 62 when the frame
     /// was guessed (no unwind information).
     Node = 7,
     /// `tsc, address, size, stack|kind(8 bits)+log2 of the alignment(8 bits, at bit 8), instructions`.

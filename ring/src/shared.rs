@@ -281,7 +281,7 @@ impl Consumer {
         if head == tail {
             return Ok(0);
         }
-        if head < tail || head - tail > RING_BYTES as u64 || head % 8 != 0 {
+        if head < tail || head - tail > RING_BYTES as u64 || !head.is_multiple_of(8) {
             return Err(Corrupt);
         }
         let data = self.shared.data(self.slot);

@@ -5,6 +5,10 @@
 //! process has a deadline and a session of its own, whose group is killed with it; a tool or peer that is not
 //! installed makes a case say "ignored" with the reason, never fail.
 //!
+//! Every suite takes a part of a case's name as a filter, and these variables: `VG_LONG=1` runs the long cases and
+//! the full numbers of the gates; `VG_NATIVE_ONLY=1` checks the guest programs and the corpus without recording;
+//! `VG_BIN_DIR` names ready binaries instead of building them; `VG_KEEP=1` keeps the temporary directories.
+//!
 //! Not here: the cases themselves (`tests/tests/*.rs`) and the guest programs (`tests/programs/`).
 #![deny(unsafe_code)]
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::leaks::{Findings, Kind, Record, Totals};
 use crate::run::{Outcome, Run, Scratch};
 use crate::suite::{Problem, need};
+use crate::tools::which;
 
 /// What a run under memcheck gave.
 #[derive(Debug)]
@@ -61,6 +62,23 @@ impl Peer<'_> {
         }
         Ok(PeerRun { outcome, findings })
     }
+}
+
+/// The variables that Valgrind adds to the environment of a program run in `cwd`, for programs that copy their
+/// environment to the heap. The libraries that it preloads are replaced by as many separators, which load nothing.
+pub fn added_variables(cwd: &Path) -> Result<Vec<(String, String)>, Problem> {
+    need("valgrind")?;
+    let env = which("env").ok_or_else(|| Problem::skip("env is not installed"))?.display().to_string();
+    let plain = Run::new([&env], cwd).run()?.out();
+    let theirs = Run::new(["valgrind", "-q", &env], cwd).run()?.out();
+    let known: Vec<&str> = plain.lines().collect();
+    let added = theirs.lines().filter(|line| !known.contains(line)).filter_map(|line| line.split_once('='));
+    Ok(added
+        .map(|(name, value)| match name {
+            "LD_PRELOAD" => (name.to_owned(), ":".repeat(value.len())),
+            _ => (name.to_owned(), value.to_owned()),
+        })
+        .collect())
 }
 
 fn read_log(text: &str, source: &str, findings: &mut Findings) {

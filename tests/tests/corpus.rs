@@ -39,7 +39,7 @@ fn both_ways(case: &Case) -> Verdict {
     let argv = command(case)?;
     let scratch = Scratch::new("corpus")?;
     let native = run(case, &scratch, argv.clone())?;
-    if native.ending() != case.ends {
+    if !case.ends.is_empty() && native.ending() != case.ends {
         return Err(Problem::wrong(format!("natively not {}: {}", case.ends, native.summary())));
     }
     if std::env::var_os("VG_NATIVE_ONLY").is_some() {
@@ -128,7 +128,7 @@ fn set_times(path: &Path, time: SystemTime) -> std::io::Result<()> {
     File::open(path)?.set_modified(time)
 }
 
-/// The outcome with nothing left of standard error but the result lines of a test runner, without their times.
+/// The outcome with nothing left but the result lines of a test runner, without their times.
 fn with_counts(outcome: &Outcome) -> Outcome {
     let kept: Vec<String> = outcome
         .err()
@@ -136,5 +136,5 @@ fn with_counts(outcome: &Outcome) -> Outcome {
         .filter(|line| ["Ran ", "OK", "FAILED", "ERROR:", "FAIL:"].iter().any(|word| line.starts_with(word)))
         .map(|line| line.split(" in ").next().unwrap_or(line).to_owned() + "\n")
         .collect();
-    Outcome { stderr: kept.concat().into_bytes(), ..outcome.clone() }
+    Outcome { stdout: Vec::new(), stderr: kept.concat().into_bytes(), ..outcome.clone() }
 }

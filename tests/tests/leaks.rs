@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tests::guest::{Program, Variant};
 use tests::leaks::{self, Findings};
-use tests::peer::Peer;
+use tests::peer::{Peer, added_variables};
 use tests::run::{Outcome, Run, Scratch};
 use tests::suite::{Problem, Suite, Verdict, need};
 use tests::tools;
@@ -182,7 +182,10 @@ fn system(argv: &[&str]) -> Verdict {
     let fixed = |run: Run| run.env("PYTHONHASHSEED", "0").env("PERL_HASH_SEED", "0");
     let theirs = Peer { source: "", timeout }.run(&command, &scratch.fresh("cwd")?, fixed)?;
     let trace = scratch.path().join("trace.capnp");
-    let recorded = record(&trace, &command, &scratch.fresh("cwd")?, timeout, fixed)?;
+    let cwd = scratch.fresh("cwd")?;
+    let added = added_variables(&cwd)?;
+    let equal = |run: Run| added.iter().fold(fixed(run), |run, (name, value)| run.env(name, value));
+    let recorded = record(&trace, &command, &cwd, timeout, equal)?;
     if recorded.stdout != theirs.outcome.stdout || recorded.ending() != theirs.outcome.ending() {
         return Err(Problem::wrong(format!("recorded {}", recorded.summary())));
     }

@@ -59,15 +59,18 @@ fn main() {
 }
 
 fn record(cli: &cli::Cli, program: &program::Program) -> anyhow::Result<wait::Outcome> {
-    let memory = memory::Memory::new()?;
-    memory.set_up(cli)?;
     let heap = cli.event_bits()? & ring::shared::EVENTS_ALLOC != 0;
-    let image = launch::image()?;
     let output = output::open(cli.output.as_deref(), &cli.command[0])?;
     if let Some(notice) = &output.notice {
         StandardError.say(notice);
     }
+    // From here on no signal ends this process: the recording is always completed.
     wait::block();
+    let large = sys::AnyFileSize::new();
+    let memory = memory::Memory::new()?;
+    let image = launch::image()?;
+    drop(large);
+    memory.set_up(cli)?;
     let began = sys::clock_pair();
     let start = launch::Start {
         program,

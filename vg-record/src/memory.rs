@@ -6,7 +6,8 @@
 
 use crate::cli::Cli;
 use crate::sys;
-use anyhow::Context as _;
+use crate::trace::plain;
+use anyhow::anyhow;
 use ring::Shared;
 use ring::shared::{self, SHARED_BYTES};
 use std::fs::File;
@@ -33,9 +34,14 @@ impl Memory {
             let base = sys::map_shared(&file, SHARED_BYTES)?;
             Ok::<_, std::io::Error>(Memory { file, base })
         };
-        let gib = SHARED_BYTES >> 30;
-        make().with_context(|| {
-            format!("cannot reserve {gib} GiB of addresses for the rings (is there a limit? ulimit -v)")
+        make().map_err(|error| {
+            let limit = match error.raw_os_error() {
+                Some(libc::EFBIG) => " (a limit of the file size is in the way: ulimit -f)",
+                Some(libc::ENOMEM) => " (a limit of the address space is in the way: ulimit -v)",
+                _ => "",
+            };
+            let gib = SHARED_BYTES >> 30;
+            anyhow!("cannot reserve {gib} GiB of addresses for the rings: {}{limit}", plain(&error))
         })
     }
 

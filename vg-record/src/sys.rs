@@ -186,3 +186,35 @@ pub(crate) fn is_free(fd: RawFd) -> bool {
     // SAFETY: F_GETFD reads the descriptor's flags only.
     unsafe { libc::fcntl(fd, libc::F_GETFD) < 0 }
 }
+
+/// While it lives, files of this process may be as large as the system lets it ask for (`ulimit -f`).
+///
+/// The shared memory is a sparse file of gigabytes, which a limit meant for files on disk would forbid.
+#[derive(Debug)]
+pub(crate) struct AnyFileSize(libc::rlimit);
+
+impl AnyFileSize {
+    /// Lifts the limit as far as this process may. SIGXFSZ should be blocked, in case it may not.
+    pub(crate) fn new() -> AnyFileSize {
+        let mut old = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+        let none = old;
+        // SAFETY: both structures are valid for the calls.
+        unsafe {
+            libc::getrlimit(libc::RLIMIT_FSIZE, &mut old);
+            if libc::setrlimit(libc::RLIMIT_FSIZE, &none) < 0 {
+                let hard = libc::rlimit { rlim_cur: old.rlim_max, ..old };
+                libc::setrlimit(libc::RLIMIT_FSIZE, &hard);
+            }
+        }
+        AnyFileSize(old)
+    }
+}
+
+impl Drop for AnyFileSize {
+    fn drop(&mut self) {
+        // SAFETY: the structure is valid; going back to the old limit is always allowed.
+        unsafe {
+            libc::setrlimit(libc::RLIMIT_FSIZE, &self.0);
+        }
+    }
+}

@@ -197,6 +197,19 @@ impl Cache {
         self.chains.clear(misses);
     }
 
+    /// From now on the engine handles the system calls that write to descriptors.
+    pub fn handle_output_calls(&mut self) {
+        const WRITE: u64 = 1;
+        const PWRITE64: u64 = 18;
+        const WRITEV: u64 = 20;
+        const SENDTO: u64 = 44;
+        for number in [WRITE, PWRITE64, WRITEV, SENDTO] {
+            let address = space::CACHE_BASE + 2 * TABLE_BYTES + number;
+            // SAFETY: an entry of the class table; one byte, read by the stub in one access.
+            unsafe { (address as *mut u8).write_volatile(1) };
+        }
+    }
+
     /// The stubs.
     pub fn stubs(&self) -> &StubTable {
         &self.stubs
@@ -226,7 +239,27 @@ impl Cache {
 
     /// Translates the block at `pc` from `bytes`.
     pub fn translate(&mut self, pc: u64, bytes: &[u8], prefix: Option<Prefix>) -> Result<FragmentId, Full> {
-        let block = Block::decode(bytes, pc, translate::Limits::default());
+        let (id, entry) = self.emit(pc, bytes, translate::Limits::default(), prefix)?;
+        let end = self.fragments[id as usize].end;
+        for page in pc / PAGE..=(end - 1).max(pc) / PAGE {
+            self.pages.entry(page).or_default().push(id);
+        }
+        self.table.insert(pc, id);
+        if let (Some(kind), Some(at)) = (prefix, entry) {
+            self.publish(id, kind, at);
+        }
+        Ok(id)
+    }
+
+    /// Emits a fragment that nothing leads to yet.
+    fn emit(
+        &mut self,
+        pc: u64,
+        bytes: &[u8],
+        limits: translate::Limits,
+        prefix: Option<Prefix>,
+    ) -> Result<(FragmentId, Option<PrefixAt>), Full> {
+        let block = Block::decode(bytes, pc, limits);
         if self.end - self.at < FRAGMENT_ROOM {
             return Err(Full);
         }
@@ -271,15 +304,32 @@ impl Cache {
         self.counters[0] += 1;
         self.counters[1] += u64::from(code.instructions);
         self.counters[2] += code.end - pc;
-        for page in pc / PAGE..=(code.end - 1).max(pc) / PAGE {
-            self.pages.entry(page).or_default().push(id);
+        let place = |entry: translate::Entry| PrefixAt {
+            entry: at + u64::from(entry.at),
+            chain: at + u64::from(entry.chain),
+        };
+        Ok((id, code.entry.map(place)))
+    }
+
+    /// Translates the one instruction at `pc` for a single use: no table leads to the code, and nothing removes it
+    /// when the bytes change. Returns the address to enter.
+    pub fn translate_once(&mut self, pc: u64, bytes: &[u8]) -> Result<u64, Full> {
+        let limits = translate::Limits { instructions: 1, segments: 1 };
+        let (id, _) = self.emit(pc, bytes, limits, None)?;
+        let fragment = &mut self.fragments[id as usize];
+        fragment.alive = false;
+        let (first, count) = fragment.exits;
+        for exit in &mut self.exits[first as usize..(first + count) as usize] {
+            exit.patch = 0;
         }
-        self.table.insert(pc, id);
-        if let (Some(kind), Some(entry)) = (prefix, code.entry) {
-            let at = PrefixAt { entry: at + u64::from(entry.at), chain: at + u64::from(entry.chain) };
-            self.publish(id, kind, at);
-        }
-        Ok(id)
+        Ok(self.body(id))
+    }
+
+    /// Guest range that the fragment at a cache address was made from.
+    pub fn source(&self, address: u64) -> Option<(u64, u64)> {
+        let index = self.fragments.partition_point(|fragment| fragment.start <= address).checked_sub(1)?;
+        let fragment = &self.fragments[index];
+        (address < fragment.start + u64::from(fragment.size)).then_some((fragment.pc, fragment.end))
     }
 
     /// A fragment of its own for a replaced guest function: `number` goes to the engine.

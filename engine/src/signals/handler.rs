@@ -8,7 +8,7 @@
 //! handler until it returns.
 #![allow(unsafe_code, reason = "the kernel's signal frame")]
 
-use super::frame::{self, ERROR, SIGINFO_BYTES, SEGMENTS, TRAP_NUMBER, Ucontext};
+use super::frame::{self, CR2, ERROR, SIGINFO_BYTES, SEGMENTS, TRAP_NUMBER, Ucontext};
 use super::recover::{GuestRegs, Interrupted, recover};
 use super::{
     Action, DEFAULT, DefaultEffect, IGNORE, SA_NODEFER, SA_RESETHAND, STOP_VALUE, UNBLOCKABLE, bit, default_effect,
@@ -86,8 +86,15 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
             if from_context {
                 restore_xmm(thread, kernel);
             }
-            if signal == sig::SEGV && synchronous && crate::code::unguard(engine, quad(info, 16), kernel.gregs[ERROR])
-            {
+            let address = quad(info, 16);
+            if signal == sig::SEGV && synchronous && crate::code::unguard(engine, address, kernel.gregs[ERROR]) {
+                // A block that changes its own page goes on with the new bytes right behind the store.
+                let source = engine.cache.lock().source(pc);
+                let page = address & !(crate::space::PAGE - 1);
+                if source.is_some_and(|(start, end)| start < page + crate::space::PAGE && end > page) {
+                    thread.signals.step = true;
+                    resume(engine, thread, guest, kernel);
+                }
                 return;
             }
             if synchronous && quad(info, 16) == pc {
@@ -175,9 +182,9 @@ fn deliver(
     synchronous: bool,
 ) {
     let blocked = thread.signals.mask & bit(signal) != 0;
-    if blocked && !synchronous {
-        // Only the signals that the kernel never blocks for us come here: kept until the guest unblocks them.
-        thread.signals.blocked |= bit(signal);
+    if blocked && !synchronous && UNBLOCKABLE & bit(signal) != 0 {
+        // The kernel never blocks these for us: kept until the guest unblocks them.
+        thread.signals.blocked.push(info);
         return;
     }
     let mut actions = thread.actions(engine).lock();
@@ -185,7 +192,8 @@ fn deliver(
     let fatal = match action.handler {
         DEFAULT => synchronous || default_effect(signal) == DefaultEffect::Terminate,
         IGNORE => synchronous,
-        _ => blocked,
+        // A fault under a blocked signal cannot wait.
+        _ => blocked && synchronous,
     };
     if synchronous && thread.signals.freeres_done > 0 {
         // A crash while libc gives back its blocks must not cost the recording its end.
@@ -209,6 +217,12 @@ fn deliver(
     }
     drop(actions);
     engine.count(Stat::Signals, 1);
+    if let Some((trap, error, address)) = thread.signals.synthetic.take() {
+        // Found by the engine, not by the processor: the frame tells what the processor would have told.
+        kernel.gregs[TRAP_NUMBER] = trap;
+        kernel.gregs[ERROR] = error;
+        kernel.gregs[CR2] = address;
+    }
     // What the kernel would restore: during sigsuspend and its relatives this is not the mask in force.
     let saved = kernel.mask & !UNBLOCKABLE | thread.signals.mask & UNBLOCKABLE;
     // SAFETY: the kernel's frame holds the floating-point state where the sigcontext says.

@@ -125,6 +125,58 @@ impl AltStack {
     }
 }
 
+/// Signals that wait for the guest to unblock them: in order of arrival, standard signals at most once. Of bounded
+/// size, because the handler fills it.
+pub struct Waiting {
+    infos: [[u64; 16]; 32],
+    count: usize,
+}
+
+impl Waiting {
+    /// None.
+    pub const fn new() -> Waiting {
+        Waiting { infos: [[0; 16]; 32], count: 0 }
+    }
+
+    fn signal(info: &[u64; 16]) -> u32 {
+        info[0] as u32
+    }
+
+    /// One more, from its siginfo; dropped when there are too many.
+    pub fn push(&mut self, info: &[u8; 128]) {
+        let mut words = [0u64; 16];
+        for (word, bytes) in words.iter_mut().zip(info.chunks_exact(8)) {
+            *word = bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        }
+        let signal = Waiting::signal(&words);
+        let known = self.infos[..self.count].iter().any(|info| Waiting::signal(info) == signal);
+        if self.count < self.infos.len() && !(known && signal < 32) {
+            self.infos[self.count] = words;
+            self.count += 1;
+        }
+    }
+
+    /// Takes the first that is not in `mask`.
+    pub fn take(&mut self, mask: u64) -> Option<[u64; 16]> {
+        let at = self.infos[..self.count].iter().position(|info| mask & bit(Waiting::signal(info)) == 0)?;
+        let info = self.infos[at];
+        self.infos.copy_within(at + 1..self.count, at);
+        self.count -= 1;
+        Some(info)
+    }
+
+    /// Forgets a signal.
+    pub fn forget(&mut self, signal: u32) {
+        while self.take(!bit(signal)).is_some() {}
+    }
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Waiting::new()
+    }
+}
+
 /// A thread's signal state.
 pub struct ThreadSignals {
     /// What the guest believes to be blocked.
@@ -139,8 +191,12 @@ pub struct ThreadSignals {
     pub held: bool,
     /// Signal that is going to end the process, 0 = none; its siginfo is in `info`.
     pub fatal: u32,
-    /// Signals of the five that the kernel never blocks which arrived while the guest had them blocked.
-    pub blocked: u64,
+    /// Signals that the kernel never blocks, which arrived while the guest had them blocked.
+    pub blocked: Waiting,
+    /// The next instruction stores to the page that it lies in: it is executed alone, with the page writable.
+    pub step: bool,
+    /// Trap number, error code and address of a fault that the engine found in place of the processor.
+    pub synthetic: Option<(u64, u64, u64)>,
     /// Status of the exit under way while libc gives back its blocks.
     pub exit_status: i32,
     /// How many of the functions that do so were called.
@@ -163,7 +219,9 @@ impl ThreadSignals {
             info: [0; 16],
             held: false,
             fatal: 0,
-            blocked: 0,
+            blocked: Waiting::new(),
+            step: false,
+            synthetic: None,
             exit_status: 0,
             freeres_done: 0,
             abandon_freeres: false,

@@ -1,6 +1,6 @@
 //! Signals that the engine kept back are sent to the thread again on its way into the cache.
 
-use super::{UNBLOCKABLE, bit, kernel_mask};
+use super::kernel_mask;
 use crate::context::Thread;
 use core::sync::atomic::Ordering;
 
@@ -24,16 +24,15 @@ pub fn prepare(thread: &mut Thread) -> bool {
     true
 }
 
-/// The guest's mask has changed: a signal of the five that the kernel never blocks may be due now.
+/// The guest's mask has changed: a signal that the kernel never blocks may be due now.
 pub fn unblocked(thread: &mut Thread) {
-    let due = thread.signals.blocked & !thread.signals.mask & UNBLOCKABLE;
-    if due == 0 || thread.signals.held {
+    if thread.signals.held {
         return;
     }
-    let signal = due.trailing_zeros() + 1;
-    thread.signals.blocked &= !bit(signal);
-    thread.signals.info = [0; 16];
-    thread.signals.info[0] = u64::from(signal);
-    thread.signals.held = true;
-    thread.context.pending.store(1, Ordering::Release);
+    if let Some(info) = thread.signals.blocked.take(thread.signals.mask) {
+        thread.signals.info = info;
+        thread.signals.held = true;
+        thread.context.pending.store(1, Ordering::Release);
+        super::set_kernel_mask(kernel_mask(u64::MAX));
+    }
 }

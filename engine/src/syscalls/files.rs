@@ -16,7 +16,7 @@ fn is_ours(engine: &Engine, fd: u64) -> bool {
 }
 
 /// A path's part behind /proc/self/ (or /proc/<own pid>/, /proc/thread-self/), if it is such a path.
-fn under_proc_self(path: &[u8]) -> Option<&[u8]> {
+pub(super) fn under_proc_self(path: &[u8]) -> Option<&[u8]> {
     let rest = path.strip_prefix(b"/proc/")?;
     let slash = rest.iter().position(|b| *b == b'/')?;
     let (who, what) = (&rest[..slash], &rest[slash + 1..]);
@@ -171,16 +171,95 @@ pub(super) fn getdents(engine: &Engine, a: &[u64; 6]) -> Outcome {
     Outcome::Done(kept.len() as i64)
 }
 
-/// setrlimit and prlimit64: a limit of the address space would hit the engine's reservations, so it is not applied.
-pub(super) fn rlimit(call: &Call) -> Outcome {
-    const RLIMIT_DATA: u64 = 2;
-    const RLIMIT_AS: u64 = 9;
-    let (resource, new) =
-        if call.number == nr::SETRLIMIT { (call.args[0], call.args[1]) } else { (call.args[1], call.args[2]) };
-    if new != 0 && matches!(resource, RLIMIT_AS | RLIMIT_DATA) && (call.number == nr::SETRLIMIT || call.args[3] == 0) {
-        return Outcome::Done(0);
+/// Calls that take a path and would follow /proc/self/exe to the engine's file: made with the program's own path.
+pub(super) fn by_path(engine: &Engine, call: &Call) -> Outcome {
+    let at = match call.number {
+        nr::STAT | nr::ACCESS => 0,
+        _ => 1,
+    };
+    let mut head = [0u8; 6];
+    if guest_mem::read(call.args[at], &mut head) != 6 || &head != b"/proc/" {
+        return Outcome::Pass;
     }
-    Outcome::Pass
+    const NOFOLLOW: u64 = 0x100;
+    let flags = match call.number {
+        nr::NEWFSTATAT | nr::FACCESSAT2 => call.args[3],
+        nr::STATX => call.args[2],
+        _ => 0,
+    };
+    let path = guest_mem::read_string(call.args[at], 4096).unwrap_or_default();
+    if under_proc_self(&path) != Some(b"exe") || flags & NOFOLLOW != 0 {
+        return Outcome::Pass;
+    }
+    let mut name = engine.program.path.clone();
+    name.push(0);
+    let mut args = call.args;
+    args[at] = name.as_ptr() as u64;
+    // SAFETY: the kernel reads the NUL-terminated name and checks the guest's other pointers.
+    Outcome::Done(unsafe { sys::call(call.number, &args) })
+}
+
+/// getrlimit, setrlimit and prlimit64. A limit of the address space would hit the engine's reservations, so it is
+/// only remembered.
+pub(super) fn rlimit(engine: &Engine, call: &Call) -> Outcome {
+    const DATA: u64 = 2;
+    const ADDRESS_SPACE: u64 = 9;
+    const INFINITY: u64 = u64::MAX;
+    let [a, b, c, d, ..] = call.args;
+    let (resource, new, old) = match call.number {
+        nr::GETRLIMIT => (a, 0, b),
+        nr::SETRLIMIT => (a, b, 0),
+        _ if a != 0 && a != u64::from(sys::getpid()) => return Outcome::Pass,
+        _ => (b, c, d),
+    };
+    let slot = match resource {
+        DATA => 0,
+        ADDRESS_SPACE => 1,
+        _ => return Outcome::Pass,
+    };
+    let mut limits = engine.limits.lock();
+    let before = limits[slot].unwrap_or([INFINITY; 2]);
+    if new != 0 {
+        let (Some(soft), Some(hard)) = (guest_mem::read_u64(new), guest_mem::read_u64(new + 8)) else {
+            return Outcome::Done(-errno::EFAULT);
+        };
+        if soft > hard {
+            return Outcome::Done(-errno::EINVAL);
+        }
+        limits[slot] = Some([soft, hard]);
+    }
+    drop(limits);
+    if old != 0 && !(guest_mem::write_u64(old, before[0]) && guest_mem::write_u64(old + 8, before[1])) {
+        return Outcome::Done(-errno::EFAULT);
+    }
+    Outcome::Done(0)
+}
+
+/// Bytes that an array of `count` iovecs describes.
+pub(super) fn vector_length(at: u64, count: u64) -> i64 {
+    (0..count.min(1024)).filter_map(|i| guest_mem::read_u64(at + 16 * i + 8)).map(|length| length as i64).sum()
+}
+
+/// ftruncate and truncate: code mapped from the file may go.
+pub(super) fn truncate(engine: &Engine, call: &Call) -> Outcome {
+    // SAFETY: the kernel checks the guest's pointers.
+    let result = unsafe { sys::call(call.number, &call.args) };
+    if result == 0 {
+        let file = if call.number == nr::FTRUNCATE {
+            crate::loader::identity(call.args[0] as i64)
+        } else {
+            guest_mem::read_string(call.args[0], 4096).and_then(|path| {
+                let fd = crate::loader::open(&path).ok()?;
+                let file = crate::loader::identity(fd);
+                crate::loader::close(fd);
+                file
+            })
+        };
+        if let Some(file) = file {
+            crate::code::discard_file(engine, file);
+        }
+    }
+    Outcome::Done(result)
 }
 
 #[cfg(test)]

@@ -41,7 +41,10 @@ fn open_program(call: &Call) -> Result<(i64, Vec<u8>), i64> {
     } else {
         (call.args[0], call.args[1], call.args[4])
     };
-    let name = guest_mem::read_string(path, 4095).ok_or(errno::EFAULT)?;
+    let mut name = guest_mem::read_path(path, 4095)?;
+    if super::files::under_proc_self(&name) == Some(b"exe") {
+        name.clone_from(&crate::state::engine().program.path);
+    }
     if name.is_empty() {
         if flags & sys::AT_EMPTY_PATH == 0 {
             return Err(errno::ENOENT);
@@ -268,7 +271,17 @@ pub(super) fn prctl(engine: &Engine, thread: &mut Thread, a: &[u64; 6]) -> Outco
     const SET_SECCOMP: u64 = 22;
     const SET_MM: u64 = 35;
     const SET_SYSCALL_USER_DISPATCH: u64 = 59;
+    const SET_PDEATHSIG: u64 = 1;
+    const GET_PDEATHSIG: u64 = 2;
     match a[0] {
+        SET_PDEATHSIG => {
+            engine.death_signal_set.store(1, Ordering::Relaxed);
+            Outcome::Pass
+        }
+        // The first process dies with the recorder; the guest has not asked for that.
+        GET_PDEATHSIG if engine.death_signal_set.load(Ordering::Relaxed) == 0 => {
+            Outcome::Done(if guest_mem::write_u32(a[1], 0) { 0 } else { -errno::EFAULT })
+        }
         SET_NAME => {
             let mut name = [0u8; 16];
             let count = guest_mem::read(a[1], &mut name);
@@ -280,10 +293,7 @@ pub(super) fn prctl(engine: &Engine, thread: &mut Thread, a: &[u64; 6]) -> Outco
         }
         SET_SECCOMP => not_installed(thread, "seccomp"),
         SET_SYSCALL_USER_DISPATCH | SET_MM => Outcome::Done(-errno::EINVAL),
-        _ => {
-            let _ = engine;
-            Outcome::Pass
-        }
+        _ => Outcome::Pass,
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) fn sigaction(engine: &Engine, thread: &mut Thread, a: &[u64; 6]) -> i
     drop(actions);
     if unblock {
         // A pending signal whose action becomes "ignore" is forgotten.
-        thread.signals.blocked &= !bit(signal);
+        thread.signals.blocked.forget(signal);
     }
     if old != 0 {
         let mut bytes = [0u8; 32];

@@ -255,7 +255,7 @@ unsafe extern "C" fn start(thread: *mut Thread) -> ! {
         let process = engine.shared.control().next_process.fetch_add(1, Ordering::Relaxed);
         thread.process = process;
         reinstall_if_cleared(thread);
-        announce_process(engine, thread, parent, Start::Vfork);
+        announce_process(engine, thread, parent, Start::Vfork, sys::tsc());
     } else {
         open_ring(engine, thread);
     }
@@ -279,6 +279,7 @@ fn fork(engine: &'static Engine, thread: &mut Thread, call: &Call, wanted: &Argu
     let parent = thread.process;
     let process = engine.shared.control().next_process.fetch_add(1, Ordering::Relaxed);
     let kernel = for_kernel(wanted, 0, 0);
+    let before = sys::tsc();
     signals::set_kernel_mask(u64::MAX);
     let frozen = engine.heap.get().map(|heap| heap.lock_all());
     engine.acquire_all();
@@ -312,7 +313,7 @@ fn fork(engine: &'static Engine, thread: &mut Thread, call: &Call, wanted: &Argu
         if wanted.stack != 0 {
             thread.context.regs[gpr::RSP] = wanted.stack;
         }
-        announce_process(engine, thread, parent, Start::Fork);
+        announce_process(engine, thread, parent, Start::Fork, before);
         announce_thread(thread, 0);
     }
     if !thread.signals.held {
@@ -326,14 +327,15 @@ fn open_ring(engine: &Engine, thread: &mut Thread) {
     thread.writer = Writer::open(engine.shared, thread.process, thread.pid, tid);
 }
 
-/// Opens the first ring of a new process and tells the recorder about it.
-pub fn announce_process(engine: &Engine, thread: &mut Thread, parent: u32, how: Start) {
+/// Opens the first ring of a new process and tells the recorder about it. `tsc` is its start; for a fork a time before
+/// it, so that what the parent does next comes later.
+pub fn announce_process(engine: &Engine, thread: &mut Thread, parent: u32, how: Start, tsc: u64) {
     open_ring(engine, thread);
     let ppid = {
         // SAFETY: touches no memory.
         unsafe { sys::call(nr::GETPPID, &[]) as u32 }
     };
-    let fixed = [sys::tsc(), pair(thread.process, parent), pair(thread.pid, ppid), how as u64];
+    let fixed = [tsc, pair(thread.process, parent), pair(thread.pid, ppid), how as u64];
     let (path, command, directory) = crate::boot::identity(engine);
     if let Some(writer) = &mut thread.writer {
         writer.push_strings(Kind::ProcessStart, &fixed, &[&path, &command, &directory, b""]);

@@ -1,10 +1,11 @@
 // build: c++ -g -O0 -std=c++17
-// A program with its own operator new on top of malloc: it is replaced like the one of the library.
+// A program with its own operator new on top of malloc: it is replaced like the one of the library. The allocator is
+// given a file name of its own, so that the records belong to its callers.
 #include "../guest.h"
 #include <new>
 
 static long calls;
-
+#line 1 "allocator.inc"
 __attribute__((noinline)) void *operator new(std::size_t size) {
     calls++;
     void *p = std::malloc(size);
@@ -13,6 +14,7 @@ __attribute__((noinline)) void *operator new(std::size_t size) {
 }
 __attribute__((noinline)) void operator delete(void *p) noexcept { std::free(p); }
 __attribute__((noinline)) void operator delete(void *p, std::size_t) noexcept { std::free(p); }
+#line 18 "own_new.cpp"
 
 static long *kept;
 

@@ -30,28 +30,29 @@ static void handler(int signal, siginfo_t *info, void *context) {
     siglongjmp(back, 1);
 }
 
-// Runs one instruction with known registers; its label is the place where the fault must be seen.
-#define FAULT(name, instruction, rax_value, after)                                                     \
-    do {                                                                                               \
-        uintptr_t label = 0, end = 0;                                                                  \
-        __asm__ volatile("lea 1f(%%rip), %0\n\tlea 2f(%%rip), %1" : "=r"(label), "=r"(end));           \
-        signal_number = 0;                                                                             \
-        if (sigsetjmp(back, 1) == 0) {                                                                 \
-            __asm__ volatile("mov $0x1111, %%ebx\n\tmov $0x2222, %%r9d\n\tmov $0x3333, %%r15d\n\t"     \
-                             "xor %%edx, %%edx\n\txor %%ecx, %%ecx\n\tstc\n\t"                          \
-                             "1: " instruction "\n\t2:"                                                \
-                             :                                                                         \
-                             : "a"((uintptr_t)(rax_value))                                             \
-                             : "rbx", "rcx", "rdx", "r9", "r15", "memory", "cc");                      \
-            printf("%s: no fault\n", name);                                                            \
-        } else {                                                                                       \
-            uintptr_t expected = (after) == 2 ? (uintptr_t)(rax_value) : (after) ? end : label;        \
-            printf("%s: signal %d code %d trap %d error %d address %s place %s registers %d carry %d\n", name, signal_number, \
-                   code, trap, error, place_name(address, (uintptr_t)(rax_value), label),              \
-                   place == expected ? "exact" : "WRONG",                                              \
-                   registers[0] == 0x1111 && registers[1] == 0x2222 && registers[2] == 0x3333,         \
-                   (int)(registers[3] & 1));                                                           \
-        }                                                                                              \
+static uintptr_t label, end;
+
+// Runs one instruction with known registers after a preparation; its label is the place where the fault must be seen.
+#define FAULT(name, preparation, instruction, rax_value, after)                                              \
+    do {                                                                                                     \
+        signal_number = 0;                                                                                   \
+        if (sigsetjmp(back, 1) == 0) {                                                                       \
+            __asm__ volatile("lea 1f(%%rip), %%rdx\n\tmov %%rdx, %[label]\n\t"                              \
+                             "lea 2f(%%rip), %%rdx\n\tmov %%rdx, %[end]\n\t"                                \
+                             "mov $0x1111, %%ebx\n\tmov $0x2222, %%r9d\n\tmov $0x3333, %%r15d\n\t"         \
+                             "xor %%edx, %%edx\n\txor %%ecx, %%ecx\n\tstc\n\t" preparation "\n\t"         \
+                             "1: " instruction "\n\t2:"                                                      \
+                             : [label] "=m"(label), [end] "=m"(end)                                          \
+                             : "a"((uintptr_t)(rax_value))                                                   \
+                             : "rbx", "rcx", "rdx", "rdi", "r9", "r15", "xmm0", "memory", "cc");             \
+            printf("%s: no fault\n", name);                                                                  \
+        } else {                                                                                             \
+            uintptr_t expected = (after) == 2 ? (uintptr_t)(rax_value) : (after) ? end : label;              \
+            CHECK(place == expected);                                                                        \
+            CHECK(registers[0] == 0x1111 && registers[1] == 0x2222 && registers[2] == 0x3333);               \
+            printf("%s: signal %d code %d trap %d error %d address %s carry %d\n", name, signal_number, code, \
+                   trap, error, place_name(address, (uintptr_t)(rax_value), label), (int)(registers[3] & 1)); \
+        }                                                                                                    \
     } while (0)
 
 static const char *place_name(uintptr_t a, uintptr_t target, uintptr_t label) {
@@ -73,36 +74,36 @@ int main(void) {
     int fd = memfd_create("short", 0);
     char *file = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
-    FAULT("null load", "mov (%%rax), %%rcx", 0, 0);
-    FAULT("null store", "movl $1, (%%rax)", 0, 0);
-    FAULT("small address", "incl 16(%%rax)", 16, 0);
-    FAULT("not canonical", "mov (%%rax), %%cl", 0x8000000000000000, 0);
-    FAULT("kernel address", "mov (%%rax), %%cl", 0xffffffff80000000, 0);
-    FAULT("store to read-only", "movb $1, (%%rax)", readable, 0);
-    FAULT("load without permission", "movups (%%rax), %%xmm0", none, 0);
-    FAULT("store without permission", "movq %%xmm0, (%%rax)", none, 0);
-    FAULT("across the end", "mov (%%rax), %%rcx", gap + 4092, 0);
-    FAULT("add to memory", "addq %%r9, 8(%%rax)", none, 0);
-    FAULT("exchange", "xchg %%ecx, (%%rax)", none, 0);
-    FAULT("locked", "lock incl (%%rax)", readable, 0);
-    FAULT("compare and exchange", "lock cmpxchgl %%ecx, (%%r9)", 0x2222, 0);
-    FAULT("push from memory", "pushq (%%rax)", none, 0);
-    FAULT("string store", "mov %%rax, %%rdi; .byte 0x90", none, 0);
-    FAULT("unaligned vector", "movaps 1(%%rax), %%xmm0", readable, 0);
-    FAULT("beyond the file", "mov 4096(%%rax), %%cl", file, 0);
-    FAULT("empty file", "movb $1, (%%rax)", file, 0);
-    FAULT("division by zero", "divl %%ecx", 77, 0);
-    FAULT("division overflow", "mov $1, %%ecx; mov $5, %%edx; .byte 0x90", 1, 0);
-    FAULT("undefined", "ud2", 0, 0);
-    FAULT("breakpoint", "int3", 0, 1);
-    FAULT("privileged", "hlt", 0, 0);
-    FAULT("port", "inb $0x80, %%al", 0, 0);
-    FAULT("jump to nothing", "jmp *%%rax", 0, 2);
-    FAULT("jump to data", "jmp *%%rax", readable, 2);
-    FAULT("jump far away", "jmp *%%rax", none, 2);
-    FAULT("indirect call through null", "call *(%%rax)", 0, 0);
-    FAULT("prefetch", "prefetcht0 (%%rax)", 0, 0);
-    FAULT("long nop", "nopl 8(%%rax)", 0, 0);
-    FAULT("address only", "lea 5(%%rax), %%rcx", 0, 0);
+    FAULT("null load", "", "mov (%%rax), %%rcx", 0, 0);
+    FAULT("null store", "", "movl $1, (%%rax)", 0, 0);
+    FAULT("small address", "", "incl 16(%%rax)", 16, 0);
+    FAULT("not canonical", "", "mov (%%rax), %%cl", 0x8000000000000000, 0);
+    FAULT("kernel address", "", "mov (%%rax), %%cl", 0xffffffff80000000, 0);
+    FAULT("store to read-only", "", "movb $1, (%%rax)", readable, 0);
+    FAULT("load without permission", "", "movups (%%rax), %%xmm0", none, 0);
+    FAULT("store without permission", "", "movq %%xmm0, (%%rax)", none, 0);
+    FAULT("across the end", "", "mov (%%rax), %%rcx", gap + 4092, 0);
+    FAULT("add to memory", "", "addq %%r9, 8(%%rax)", none, 0);
+    FAULT("exchange", "", "xchg %%ecx, (%%rax)", none, 0);
+    FAULT("locked", "", "lock incl (%%rax)", readable, 0);
+    FAULT("compare and exchange", "", "lock cmpxchgl %%ecx, (%%r9)", 0x2222, 0);
+    FAULT("push from memory", "", "pushq (%%rax)", none, 0);
+    FAULT("string store", "mov %%rax, %%rdi; mov $100, %%ecx", "rep stosb", none, 0);
+    FAULT("unaligned vector", "", "movaps 1(%%rax), %%xmm0", readable, 0);
+    FAULT("beyond the file", "", "mov 4096(%%rax), %%cl", file, 0);
+    FAULT("empty file", "", "movb $1, (%%rax)", file, 0);
+    FAULT("division by zero", "", "divl %%ecx", 77, 0);
+    FAULT("division overflow", "mov $1, %%ecx; mov $5, %%edx", "divl %%ecx", 1, 0);
+    FAULT("undefined", "", "ud2", 0, 0);
+    FAULT("breakpoint", "", "int3", 0, 1);
+    FAULT("privileged", "", "hlt", 0, 0);
+    FAULT("port", "", "inb $0x80, %%al", 0, 0);
+    FAULT("jump to nothing", "", "jmp *%%rax", 0, 2);
+    FAULT("jump to data", "", "jmp *%%rax", readable, 2);
+    FAULT("jump far away", "", "jmp *%%rax", none, 2);
+    FAULT("indirect call through null", "", "call *(%%rax)", 0, 0);
+    FAULT("prefetch", "", "prefetcht0 (%%rax)", 0, 0);
+    FAULT("long nop", "", "nopl 8(%%rax)", 0, 0);
+    FAULT("address only", "", "lea 5(%%rax), %%rcx", 0, 0);
     return SUCCESS();
 }

@@ -1,4 +1,5 @@
 // build: cc -O2 -pthread
+// trace: partial
 // Blocking calls interrupted by a timer, with and without SA_RESTART: each ends as the manual says.
 #define _GNU_SOURCE
 #include "../guest.h"

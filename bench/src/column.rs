@@ -1,0 +1,144 @@
+//! The ways to run a program that are compared: natively, recorded, under a peer.
+//!
+//! Always holds: a command of a column runs exactly the program and arguments that the native one runs.
+//! Not here: which programs (`workload`), when (`run`).
+
+use crate::tools::Tools;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A program and its arguments.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    pub path: PathBuf,
+    pub arguments: Vec<OsString>,
+}
+
+/// One way to run a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Column {
+    Native,
+    /// Under the engine, with nothing recorded.
+    Translation,
+    /// Heap events with their stacks and the leak scan, into a file.
+    Heap,
+    ValgrindNone,
+    Massif,
+    /// The whole of heaptrack: library, interpreter and compressor.
+    Heaptrack,
+    /// Heaptrack's library alone, its output thrown away.
+    Preload,
+}
+
+impl Column {
+    pub(crate) const ALL: [Column; 7] = [
+        Column::Native,
+        Column::Translation,
+        Column::Heap,
+        Column::ValgrindNone,
+        Column::Massif,
+        Column::Heaptrack,
+        Column::Preload,
+    ];
+
+    /// The head of the column.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Column::Native => "native",
+            Column::Translation => "translation only",
+            Column::Heap => "heap events",
+            Column::ValgrindNone => "valgrind none",
+            Column::Massif => "massif",
+            Column::Heaptrack => "heaptrack",
+            Column::Preload => "its preload alone",
+        }
+    }
+
+    /// Whether it is `vg-record`, which can print counters.
+    pub(crate) fn is_ours(self) -> bool {
+        matches!(self, Column::Translation | Column::Heap)
+    }
+
+    /// Whether the program's standard output comes out alone, to be compared with the native one.
+    pub(crate) fn keeps_stdout(self) -> bool {
+        self != Column::Heaptrack
+    }
+
+    /// The command that runs `program` this way; its files go into `scratch`. `None`: not installed.
+    pub(crate) fn command(self, tools: &Tools, program: &Program, scratch: &Path) -> Option<Command> {
+        let ours = |events: &str| {
+            let mut command = Command::new(&tools.vg_record);
+            command.args([events, "--stats", "-o"]).arg(trace(scratch)).arg("--").arg(&program.path);
+            command
+        };
+        let mut command = match self {
+            Column::Native => Command::new(&program.path),
+            Column::Translation => tools.records_nothing.then(|| ours("--events=none"))?,
+            Column::Heap => ours("--events=alloc"),
+            Column::ValgrindNone | Column::Massif => {
+                let mut command = Command::new(tools.valgrind.as_ref()?);
+                command.arg("-q");
+                if self == Column::Massif {
+                    let mut option = OsString::from("--massif-out-file=");
+                    option.push(scratch.join("massif.out"));
+                    command.arg("--tool=massif").arg(option);
+                } else {
+                    command.arg("--tool=none");
+                }
+                command.arg(&program.path);
+                command
+            }
+            Column::Heaptrack => {
+                let mut command = Command::new(tools.heaptrack.as_ref()?);
+                command.arg("-o").arg(scratch.join("heaptrack")).arg(&program.path);
+                command
+            }
+            Column::Preload => {
+                let mut command = Command::new(&program.path);
+                command.env("LD_PRELOAD", tools.preload.as_ref()?).env("DUMP_HEAPTRACK_OUTPUT", "/dev/null");
+                command
+            }
+        };
+        command.args(&program.arguments);
+        Some(command)
+    }
+}
+
+/// Where `vg-record` writes to.
+pub(crate) fn trace(scratch: &Path) -> PathBuf {
+    scratch.join("trace.capnp")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(command: &Command) -> Vec<String> {
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        words.map(|word| word.to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn commands_end_with_the_program_and_missing_peers_have_none() {
+        let tools = Tools {
+            vg_record: "/t/vg-record".into(),
+            vg_leaks: "/t/vg-leaks".into(),
+            records_nothing: false,
+            valgrind: Some("/v".into()),
+            heaptrack: None,
+            preload: None,
+        };
+        let program = Program { path: "/bin/p".into(), arguments: vec!["-a".into(), "b".into()] };
+        let made = |column: Column| column.command(&tools, &program, Path::new("/s"));
+        for column in [Column::Native, Column::Heap, Column::ValgrindNone, Column::Massif] {
+            let words = words(&made(column).expect("installed"));
+            assert_eq!(words[words.len() - 3..], ["/bin/p", "-a", "b"], "{column:?}");
+        }
+        for column in [Column::Translation, Column::Heaptrack, Column::Preload] {
+            assert!(made(column).is_none(), "{column:?}");
+        }
+        let record = words(&made(Column::Heap).expect("ours"));
+        assert_eq!(record[..5], ["/t/vg-record", "--events=alloc", "--stats", "-o", "/s/trace.capnp"]);
+    }
+}

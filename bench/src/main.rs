@@ -1,0 +1,166 @@
+//! `bench`: what recording costs, compared with running natively and under the peers.
+//!
+//! This file holds the command line and the order of things. Always holds: what is printed on standard output is the
+//! result; progress goes to standard error. Not here: everything else; see the modules.
+#![deny(unsafe_code)]
+
+mod column;
+mod counters;
+mod input;
+mod machine;
+mod measure;
+mod report;
+mod run;
+mod single;
+mod table;
+mod tools;
+mod workload;
+
+use clap::Parser;
+use column::Column;
+use run::{Bench, Clock};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use table::Table;
+use workload::Group;
+
+/// The single questions, by the names that --only knows.
+const SINGLE: [&str; 3] = ["startup", "threads", "scan"];
+
+/// Compare recording with running natively and under valgrind and heaptrack
+///
+/// Builds vg-record, makes the inputs, runs every program in every column in turn, and prints medians as ratios to
+/// native. Peers that are not installed are "-". Use a quiet machine: the load is printed with the results.
+#[derive(Debug, Parser)]
+#[command(max_term_width = 80)]
+struct Cli {
+    /// One round instead of several
+    #[arg(long, conflicts_with = "runs")]
+    quick: bool,
+
+    /// Rounds; the median counts
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    runs: u16,
+
+    /// Only this program or question, also several times: a name of the tables (its first word is enough), or
+    /// startup, threads, scan
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+
+    /// Print markdown tables
+    #[arg(long)]
+    markdown: bool,
+
+    /// Print what vg-record --stats counted, too
+    #[arg(long)]
+    stats: bool,
+
+    /// Leave valgrind and heaptrack out
+    #[arg(long)]
+    no_peers: bool,
+
+    /// Take vg-record and vg-leaks from FOLDER instead of building them
+    #[arg(long, value_name = "FOLDER")]
+    tools: Option<PathBuf>,
+}
+
+impl Cli {
+    fn wants(&self, name: &str) -> bool {
+        let first = |text: &str| text.split([' ', '(']).next().unwrap_or_default().to_owned();
+        self.only.is_empty() || self.only.iter().any(|only| only == name || *only == first(name))
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match bench(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn bench(cli: &Cli) -> anyhow::Result<()> {
+    let tools = tools::Tools::find(cli.tools.as_deref())?;
+    let inputs = input::Inputs::make()?;
+    let workloads = workload::all(&inputs);
+    let known = |only: &String| {
+        let one = Cli { only: vec![only.clone()], ..Cli::parse_from(["bench"]) };
+        SINGLE.contains(&only.as_str()) || workloads.iter().any(|workload| one.wants(workload.name))
+    };
+    if let Some(unknown) = cli.only.iter().find(|only| !known(only)) {
+        let names: Vec<&str> = workloads.iter().map(|workload| workload.name).chain(SINGLE).collect();
+        anyhow::bail!("--only={unknown}: the names are {}", names.join(", "));
+    }
+    let runs = if cli.quick { 1 } else { usize::from(cli.runs) };
+    let bench = Bench { tools: &tools, scratch: inputs.folder(), peers: !cli.no_peers, runs };
+    let mut notes = Vec::new();
+    if !tools.records_nothing {
+        notes.push("translation only: this vg-record has no --events=none".into());
+    }
+    println!("{}", machine::line());
+
+    let mut results = Vec::new();
+    for workload in workloads.iter().filter(|workload| cli.wants(workload.name)) {
+        match &workload.program {
+            Some(program) => match bench.workload(workload, program) {
+                Ok(measured) => results.push((workload, measured)),
+                Err(error) => notes.push(format!("{error:#}")),
+            },
+            None => notes.push(format!("{}: not installed", workload.name)),
+        }
+    }
+    notes.extend(report::failures(&results));
+    let programs = [Group::Real, Group::Heap];
+    let mut tables = vec![
+        report::ratios(&results, &programs, Clock::Cpu),
+        report::ratios(&results, &programs, Clock::Wall),
+        report::ratios(&results, &[Group::Micro], Clock::Cpu),
+        report::trace_sizes(&results),
+    ];
+    if cli.wants(SINGLE[0]) {
+        tables.extend(single::startup(&bench, &mut notes));
+    }
+    if cli.wants(SINGLE[1]) {
+        tables.push(single::threads(&bench, &inputs, &mut notes));
+    }
+    if cli.wants(SINGLE[2]) {
+        match single::scan(&bench, &inputs) {
+            Ok(table) => tables.push(table),
+            Err(error) => notes.push(format!("leak scan: {error:#}")),
+        }
+    }
+    if cli.stats {
+        tables.push(report::highlights(&results, Column::Translation));
+        tables.push(report::highlights(&results, Column::Heap));
+    }
+    let rounds = if runs == 1 { "one round".to_owned() } else { format!("medians of {runs} rounds") };
+    println!("{rounds}; {}", machine::load());
+    for table in tables.iter().filter(|table| !Table::is_empty(table)) {
+        println!("\n{}", table.text(cli.markdown).trim_end());
+    }
+    for note in &notes {
+        println!("\nnote: {note}");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_or_their_first_words_choose() {
+        let cli = Cli::parse_from(["bench", "--only=xz", "--only=fib", "--only", "cc1 -O2", "--only=scan"]);
+        for name in ["xz -1", "fib(38)", "cc1 -O2", "scan"] {
+            assert!(cli.wants(name), "{name}");
+        }
+        for name in ["gzip", "threads", "x"] {
+            assert!(!cli.wants(name), "{name}");
+        }
+        assert!(Cli::parse_from(["bench"]).wants("anything"));
+        assert!(Cli::try_parse_from(["bench", "--quick", "--runs=3"]).is_err());
+    }
+}

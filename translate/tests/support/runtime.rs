@@ -1,0 +1,396 @@
+//! A minimal engine: cache, context, dispatcher and state recovery, for a guest in a [`Puppet`].
+//!
+//! The dispatcher's address holds a breakpoint, so the test does the dispatcher's work while the child is stopped.
+
+use super::puppet::{Puppet, Region, Regs, Stop, get_gprs, set_gprs};
+use super::space::Space;
+use std::collections::HashMap;
+use translate::layout::{self, Fix, MapEntry};
+use translate::{Block, Config, Limits, Prefix, Special, StubTable, Translator, emit_prefix, emit_stubs};
+
+const FRAGMENTS: u64 = 0x2000;
+const TABLES: u64 = 0x60_0000;
+const CLASS: u64 = 0x72_0000;
+const CONTEXT: u64 = 0x74_0000;
+const ENGINE_STACK: u64 = 0x75_0000;
+const DISPATCHER: u64 = 0x76_0000;
+const SIZE: usize = 0x77_0000;
+
+/// What surrounds one run.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    pub count: bool,
+    pub limits: Limits,
+    pub link: bool,
+}
+
+/// Everything that a guest program can see of itself, but its memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// In encoding order.
+    pub regs: [u64; 16],
+    pub pc: u64,
+    pub flags: u64,
+    pub fs_base: u64,
+    pub gs_base: u64,
+}
+
+/// CF PF AF ZF SF DF OF AC: the flags that a program owns.
+pub const FLAGS: u64 = 0x4_0cd5;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Exit,
+    Signal(Stop),
+    Special(Special),
+}
+
+struct Placed {
+    start: u64,
+    end: u64,
+    body: u64,
+    flags_live: bool,
+    /// By `Prefix`: whether the table leads to it.
+    prefixes: [bool; 2],
+}
+
+struct PlacedExit {
+    target: u64,
+    patch: u64,
+    special: Option<Special>,
+}
+
+pub struct Runtime {
+    pub region: Region,
+    pub stubs: StubTable,
+    translator: Translator,
+    options: Options,
+    at: u64,
+    fragments: Vec<Placed>,
+    by_pc: HashMap<u64, usize>,
+    exits: Vec<PlacedExit>,
+    /// By table and entry: where the last prefix of the chain has its displacement.
+    chains: HashMap<(usize, u16), u64>,
+    /// Maps by start address, rising: (start, end, map).
+    maps: Vec<(u64, u64, Vec<MapEntry>)>,
+}
+
+fn index(kind: Prefix) -> usize {
+    match kind {
+        Prefix::Indirect => 0,
+        Prefix::Return => 1,
+    }
+}
+
+impl Runtime {
+    pub fn new(slot: u64) -> Runtime {
+        let base = 0x6000_0000 + slot * 0x0100_0000;
+        let mut region = Region::map(base, SIZE);
+        let table = |n: u64| (base + TABLES + n * 0x8_0000) as u32;
+        let stubs = emit_stubs(base, region.bytes_mut(base, 0x1000), (base + CLASS) as u32, table(1)).unwrap();
+        region.write(base + DISPATCHER, &[0xcc]);
+        for slot in 0..0x1_0000u64 {
+            region.set_u64(base + TABLES + slot * 8, stubs.addresses.indirect_miss);
+            region.set_u64(base + TABLES + 0x8_0000 + slot * 8, stubs.addresses.return_miss);
+        }
+        // getuid goes through the dispatcher, every other call directly.
+        region.write(base + CLASS + libc::SYS_getuid as u64, &[1]);
+        Runtime {
+            region,
+            stubs,
+            translator: Translator::new(),
+            options: Options { count: false, limits: Limits::default(), link: true },
+            at: base + FRAGMENTS,
+            fragments: Vec::new(),
+            by_pc: HashMap::new(),
+            exits: Vec::new(),
+            chains: HashMap::new(),
+            maps: Vec::new(),
+        }
+    }
+
+    fn base(&self) -> u64 {
+        self.region.base
+    }
+
+    fn config(&self) -> Config {
+        Config {
+            indirect_table: (self.base() + TABLES) as u32,
+            return_table: (self.base() + TABLES + 0x8_0000) as u32,
+            stubs: self.stubs.addresses,
+            count: self.options.count,
+        }
+    }
+
+    pub fn slot(&self, offset: u32) -> u64 {
+        self.region.u64(self.base() + CONTEXT + u64::from(offset))
+    }
+
+    fn set_slot(&mut self, offset: u32, value: u64) {
+        let address = self.base() + CONTEXT + u64::from(offset);
+        self.region.set_u64(address, value);
+    }
+
+    /// Empties the cache.
+    fn reset(&mut self, options: Options) {
+        let misses = [self.stubs.addresses.indirect_miss, self.stubs.addresses.return_miss];
+        let used: Vec<_> = self.chains.drain().map(|(key, _)| key).collect();
+        for (table, slot) in used {
+            let address = self.table_entry(table, slot);
+            self.region.set_u64(address, misses[table]);
+        }
+        self.options = options;
+        self.at = self.base() + FRAGMENTS;
+        self.fragments.clear();
+        self.by_pc.clear();
+        self.exits.clear();
+        self.maps.clear();
+    }
+
+    fn table_entry(&self, table: usize, slot: u16) -> u64 {
+        self.base() + TABLES + table as u64 * 0x8_0000 + u64::from(slot) * 8
+    }
+
+    fn patch(&mut self, field: u64, target: u64) {
+        assert!(field & 63 <= 60, "a patch field must not straddle a cache line");
+        self.region.write(field, &(target.wrapping_sub(field + 4) as u32).to_le_bytes());
+    }
+
+    /// The fragment of `pc`, translated now if need be.
+    fn fragment(&mut self, space: &Space, pc: u64, prefix: Option<Prefix>) -> usize {
+        if let Some(&id) = self.by_pc.get(&pc) {
+            if let Some(kind) = prefix.filter(|kind| !self.fragments[id].prefixes[index(*kind)]) {
+                let at = self.at.next_multiple_of(16);
+                let (flags_live, body) = (self.fragments[id].flags_live, self.fragments[id].body);
+                let config = self.config();
+                let buffer = self.region.bytes_mut(at, 0x100);
+                let (size, entry, map) = emit_prefix(&config, kind, pc, flags_live, body, at, buffer).unwrap();
+                self.add_entry(id, kind, pc, at + u64::from(entry.at), at + u64::from(entry.chain));
+                self.maps.push((at, at + u64::from(size), map));
+                self.at = at + u64::from(size);
+            }
+            return id;
+        }
+        assert!(space.is_code(pc), "the guest went to {pc:#x}, which is no code");
+        let room = (space.code() + 0x8_0000 - pc).min(4096) as usize;
+        let block = Block::decode(space.region.bytes(pc, room), pc, self.options.limits);
+        let at = self.at.next_multiple_of(16);
+        assert!(at + 0x4000 < self.base() + TABLES, "the test's cache is full");
+        let config = self.config();
+        let first = self.exits.len() as u32;
+        let buffer = self.region.bytes_mut(at, 0x4000);
+        let fragment = self.translator.translate(&block, &config, prefix, first, at, buffer).unwrap();
+        assert_eq!(fragment.pc, pc);
+        assert_eq!(fragment.end, block.end());
+        assert!(fragment.map.windows(2).all(|pair| pair[0].cache < pair[1].cache), "{:x?}", fragment.map);
+        for exit in &fragment.exits {
+            self.exits.push(PlacedExit {
+                target: exit.target,
+                patch: if exit.patch == 0 { 0 } else { at + u64::from(exit.patch) },
+                special: exit.special,
+            });
+        }
+        let id = self.fragments.len();
+        let end = at + u64::from(fragment.size);
+        self.fragments.push(Placed {
+            start: at,
+            end,
+            body: at + u64::from(fragment.body),
+            flags_live: fragment.flags_live,
+            prefixes: [false; 2],
+        });
+        self.by_pc.insert(pc, id);
+        if let (Some(entry), Some(kind)) = (fragment.entry, prefix) {
+            self.add_entry(id, kind, pc, at + u64::from(entry.at), at + u64::from(entry.chain));
+        }
+        self.maps.push((at, end, fragment.map));
+        self.at = end;
+        id
+    }
+
+    fn add_entry(&mut self, id: usize, kind: Prefix, pc: u64, entry: u64, chain: u64) {
+        self.fragments[id].prefixes[index(kind)] = true;
+        match self.chains.insert((index(kind), pc as u16), chain) {
+            Some(last) => self.patch(last, entry),
+            None => {
+                let address = self.table_entry(index(kind), pc as u16);
+                self.region.set_u64(address, entry);
+            }
+        }
+    }
+
+    /// Sets up a run that begins with `state`.
+    pub fn start(&mut self, puppet: &Puppet, space: &Space, state: &State, xstate: &[u8], options: Options) {
+        self.reset(options);
+        let base = self.base();
+        self.region.bytes_mut(base + CONTEXT, 0x1000).fill(0);
+        self.set_slot(layout::SELF, base + CONTEXT);
+        self.set_slot(layout::GUEST_FS, state.fs_base);
+        self.set_slot(layout::GUEST_GS, state.gs_base);
+        self.set_slot(layout::ENGINE_RSP, base + ENGINE_STACK + 0x8000);
+        self.set_slot(layout::DISPATCH, base + DISPATCHER);
+        self.set_slot(layout::FLAGS, state.flags | 0x202);
+        for (i, value) in state.regs.iter().enumerate() {
+            self.set_slot(layout::REGS + 8 * i as u32, *value);
+        }
+        self.region.write(base + CONTEXT + u64::from(layout::XMM), &xstate[160..416]);
+        let id = self.fragment(space, state.pc, None);
+        self.enter(puppet, self.fragments[id].body, xstate);
+    }
+
+    /// Sends the child through the `enter` stub to cache address `next`.
+    fn enter(&mut self, puppet: &Puppet, next: u64, xstate: &[u8]) {
+        self.set_slot(layout::NEXT, next);
+        let mut regs = puppet.regs();
+        set_gprs(&mut regs, &[0xdead_dead_dead_dead; 16]);
+        regs.rip = self.stubs.enter;
+        regs.eflags = 0x202;
+        regs.fs_base = self.base() + CONTEXT;
+        // Nothing that the guest may do must ever use the real base.
+        regs.gs_base = 0x5a5a_0000_0000;
+        puppet.set_regs(&regs);
+        puppet.set_xstate(xstate);
+    }
+
+    /// Whether the child stands at the dispatcher.
+    pub fn at_dispatcher(&self, pc: u64) -> bool {
+        pc == self.base() + DISPATCHER
+    }
+
+    /// What the dispatcher does. `Some` when the program has ended.
+    pub fn dispatch(&mut self, puppet: &Puppet, space: &Space) -> Option<End> {
+        assert_eq!(self.slot(layout::STATE) as u32, layout::STATE_ENGINE);
+        let exit = self.slot(layout::EXIT) as u32 as usize;
+        let (pc, kind) = match self.slot(layout::REASON) as u32 {
+            layout::EXIT_DIRECT => {
+                assert_eq!(self.exits[exit].special, None);
+                (self.exits[exit].target, None)
+            }
+            layout::EXIT_INDIRECT => (self.slot(layout::TARGET), Some(Prefix::Indirect)),
+            layout::EXIT_RETURN => (self.slot(layout::TARGET), Some(Prefix::Return)),
+            layout::EXIT_SPECIAL => {
+                self.set_slot(layout::PC, self.exits[exit].target);
+                return Some(End::Special(self.exits[exit].special.unwrap()));
+            }
+            layout::EXIT_SYSCALL => {
+                self.go_on(puppet, self.stubs.syscall_pass);
+                return None;
+            }
+            reason => panic!("the dispatcher was entered for reason {reason}"),
+        };
+        self.set_slot(layout::PC, pc);
+        if pc == space.exit() {
+            return Some(End::Exit);
+        }
+        let id = self.fragment(space, pc, kind);
+        let body = self.fragments[id].body;
+        if kind.is_none() && self.options.link {
+            let field = self.exits[exit].patch;
+            self.patch(field, body);
+        }
+        self.go_on(puppet, body);
+        None
+    }
+
+    /// Returns from the dispatcher as the engine's own does, but having used every register it may use.
+    fn go_on(&mut self, puppet: &Puppet, next: u64) {
+        self.set_slot(layout::NEXT, next);
+        let mut regs = puppet.regs();
+        // Behind the call that led to the dispatcher.
+        regs.rip = self.region.u64(regs.rsp);
+        assert_eq!(regs.rip, self.stubs.enter);
+        set_gprs(&mut regs, &[0xdead_dead_dead_dead; 16]);
+        regs.rsp = self.slot(layout::ENGINE_RSP);
+        puppet.set_regs(&regs);
+    }
+
+    /// Runs to the program's end.
+    pub fn run(&mut self, puppet: &Puppet, space: &Space) -> End {
+        loop {
+            let stop = puppet.run();
+            let pc = puppet.regs().rip;
+            if stop.signal != libc::SIGTRAP || !self.at_dispatcher(pc - 1) {
+                return End::Signal(stop);
+            }
+            if let Some(end) = self.dispatch(puppet, space) {
+                return end;
+            }
+        }
+    }
+
+    /// The guest's state as the context holds it, after the dispatcher was entered.
+    pub fn state_in_context(&self) -> State {
+        State {
+            regs: std::array::from_fn(|i| self.slot(layout::REGS + 8 * i as u32)),
+            pc: self.slot(layout::PC),
+            flags: self.slot(layout::FLAGS) & FLAGS,
+            fs_base: self.slot(layout::GUEST_FS),
+            gs_base: self.slot(layout::GUEST_GS),
+        }
+    }
+
+    /// The low halves of the vector registers in the context.
+    pub fn xmm_in_context(&self) -> &[u8] {
+        self.region.bytes(self.base() + CONTEXT + u64::from(layout::XMM), 256)
+    }
+
+    /// Whether cache address `pc` lies in the switch between engine and cache, where the context holds the state
+    /// or the dispatcher is about to see it.
+    pub fn in_switch(&self, pc: u64) -> bool {
+        self.at_dispatcher(pc) || (self.stubs.switch_start..self.stubs.switch_end).contains(&pc)
+    }
+
+    /// The guest's state at an arbitrary stop, by the rules of [`layout`].
+    pub fn recover(&self, space: &Space, regs: &Regs) -> State {
+        let mut state = State {
+            regs: get_gprs(regs),
+            pc: regs.rip,
+            flags: regs.eflags & FLAGS,
+            fs_base: self.slot(layout::GUEST_FS),
+            gs_base: self.slot(layout::GUEST_GS),
+        };
+        let (start, _, map) = self
+            .maps
+            .iter()
+            .find(|(start, end, _)| (*start..*end).contains(&state.pc))
+            .unwrap_or_else(|| panic!("{:#x} is in no fragment", state.pc));
+        let offset = (state.pc - start) as u32;
+        let entry = map.iter().rev().find(|entry| entry.cache <= offset).expect("the map covers the fragment");
+        state.pc = entry.guest;
+        self.apply(space, &mut state, entry.fix);
+        state
+    }
+
+    fn apply(&self, space: &Space, state: &mut State, fix: Fix) {
+        let returned_to = |rsp: u64| space.region.u64(rsp.wrapping_sub(8));
+        match fix {
+            Fix::R11_TO_R11 => state.pc = state.regs[11],
+            Fix::R11_TO_TARGET | Fix::RCX_R11_TO_TARGET => state.pc = self.slot(layout::TARGET),
+            Fix::R11_TO_STACK | Fix::RCX_R11_TO_STACK => state.pc = returned_to(state.regs[4]),
+            Fix::UNPUSH | Fix::UNPUSH_R11 => state.regs[4] = state.regs[4].wrapping_add(8),
+            _ => (),
+        }
+        if fix.rcx_is_spilled() {
+            state.regs[1] = self.slot(layout::SPILL);
+        }
+        if fix.r11_is_saved() {
+            state.regs[11] = self.slot(layout::R11);
+        }
+        if let Some(register) = fix.spilled() {
+            state.regs[register as usize] = self.slot(layout::SPILL);
+        }
+    }
+
+    /// Disassembly of the fragments, for messages.
+    pub fn listing(&self) -> String {
+        let mut out = String::new();
+        for (pc, id) in &self.by_pc {
+            let placed = &self.fragments[*id];
+            out += &format!("guest {pc:#x}:\n");
+            let bytes = self.region.bytes(placed.start, (placed.end - placed.start) as usize);
+            out += &super::disassemble(bytes, placed.start);
+        }
+        out
+    }
+}

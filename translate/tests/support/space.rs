@@ -1,0 +1,113 @@
+//! Where one test's guest program lives: code, data, stack and what FS and GS point at, in one mapping.
+//!
+//! There are several such spaces, so that guest addresses of every size are translated: reachable from the code
+//! cache, between 2 and 4 GiB, across the 4 GiB line, and far away.
+
+use super::puppet::Region;
+
+/// Bytes for code; sections lie in it at multiples of 64 KiB.
+const CODE_BYTES: u64 = 0x8_0000;
+const EXIT: u64 = 0xf_f000;
+const DATA: u64 = 0x10_0000;
+const STACK: u64 = 0x11_0000;
+const FS: u64 = 0x12_0000;
+const GS: u64 = 0x13_0000;
+const SIZE: usize = 0x14_0000;
+
+/// What a program may read and write: offset in the space and size.
+const WRITABLE: [(u64, usize); 4] = [(DATA, 0x3000), (STACK, 0x2000), (FS, 0x1000), (GS, 0x1000)];
+
+pub const SPACES: usize = 4;
+
+pub struct Space {
+    pub region: Region,
+}
+
+impl Space {
+    /// Space `kind` of the test that owns `slot`: tests of one process run at the same time.
+    pub fn map(kind: usize, slot: u64) -> Space {
+        let base = match kind {
+            0 => 0x1000_0000 + slot * 0x0200_0000,
+            1 => 0x9000_0000 + slot * 0x0200_0000,
+            2 => 0xfffd_8000 + (slot << 32),
+            _ => 0x6e00_0000_0000 + slot * 0x0200_0000,
+        } & !0xfff;
+        let mut space = Space { region: Region::map(base, SIZE) };
+        let exit = space.exit();
+        space.region.write(exit, &[0xcc]);
+        space
+    }
+
+    pub fn code(&self) -> u64 {
+        self.region.base
+    }
+
+    pub fn is_code(&self, pc: u64) -> bool {
+        (self.region.base..self.region.base + CODE_BYTES).contains(&pc)
+    }
+
+    /// Where a program ends: natively a breakpoint.
+    pub fn exit(&self) -> u64 {
+        self.region.base + EXIT
+    }
+
+    /// Middle of the 8 KiB that random operands may touch.
+    pub fn data(&self) -> u64 {
+        self.region.base + DATA + 0x1000
+    }
+
+    /// 4 KiB of jump tables and loop counters.
+    pub fn table(&self) -> u64 {
+        self.region.base + DATA + 0x2000
+    }
+
+    /// The first stack pointer.
+    pub fn stack(&self) -> u64 {
+        self.region.base + STACK + 0x1000
+    }
+
+    pub fn stack_end(&self) -> u64 {
+        self.region.base + STACK + 0x2000
+    }
+
+    pub fn fs(&self) -> u64 {
+        self.region.base + FS + 0x800
+    }
+
+    pub fn gs(&self) -> u64 {
+        self.region.base + GS + 0x800
+    }
+
+    /// A copy of everything writable.
+    pub fn snapshot(&self) -> Vec<u8> {
+        let mut copy = Vec::new();
+        for (offset, size) in WRITABLE {
+            copy.extend_from_slice(self.region.bytes(self.region.base + offset, size));
+        }
+        copy
+    }
+
+    pub fn restore(&mut self, snapshot: &[u8]) {
+        let mut at = 0;
+        for (offset, size) in WRITABLE {
+            self.region.write(self.region.base + offset, &snapshot[at..at + size]);
+            at += size;
+        }
+    }
+
+    /// First address at which memory differs from the snapshot; the stack below `stack_pointer` does not count.
+    pub fn difference(&self, snapshot: &[u8], stack_pointer: u64) -> Option<u64> {
+        let mut at = 0;
+        for (offset, size) in WRITABLE {
+            let base = self.region.base + offset;
+            let (now, then) = (self.region.bytes(base, size), &snapshot[at..at + size]);
+            at += size;
+            let skip = if offset == STACK { stack_pointer.saturating_sub(base).min(size as u64) as usize } else { 0 };
+            if now[skip..] != then[skip..] {
+                let first = (skip..size).find(|&i| now[i] != then[i])?;
+                return Some(base + first as u64);
+            }
+        }
+        None
+    }
+}
