@@ -15,6 +15,9 @@ use ring::record::Stat;
 
 /// Removes all fragments that depend on bytes of a range.
 pub fn discard(engine: &Engine, start: u64, end: u64) {
+    if start >= end {
+        return;
+    }
     let removed = engine.cache.lock().invalidate(start, end);
     engine.count(Stat::Invalidations, removed as u64);
 }
@@ -117,6 +120,24 @@ pub fn unguard(engine: &Engine, address: u64, error: u64) -> bool {
         discard(engine, page, page + PAGE);
     }
     true
+}
+
+/// Makes every guarded page writable again and forgets its fragments; false when none was guarded.
+pub fn unguard_all(engine: &Engine) -> bool {
+    let guarded = |mapping: &Mapping| mapping.guarded && mapping.protection & 2 != 0;
+    let space = engine.space.lock();
+    let pages: Vec<(u64, u64)> = space
+        .iter()
+        .filter(|(_, mapping)| guarded(mapping))
+        .flat_map(|(start, mapping)| (start..mapping.end).step_by(PAGE as usize).map(|page| (page, page + PAGE)))
+        .collect();
+    drop(space);
+    const WRITE: u64 = 2;
+    let mut any = false;
+    for (page, _) in pages {
+        any |= unguard(engine, page, WRITE);
+    }
+    any
 }
 
 /// Removes all fragments of code mapped from a file.

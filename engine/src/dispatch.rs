@@ -46,6 +46,13 @@ pub extern "C" fn dispatch(context: *mut Context) {
             thread.context.pc = exit.target;
             special(engine, thread, exit.special);
         }
+        layout::EXIT_SYSCALL_FAULT => {
+            // The kernel was told to use memory that it cannot. If it is memory that we protect, the guest may.
+            if code::unguard_all(engine) {
+                thread.context.regs[0] = thread.context.spill;
+                thread.context.pc = thread.context.pc.wrapping_sub(2);
+            }
+        }
         layout::EXIT_SYSCALL => {
             if settle(engine, thread, true) {
                 return;
@@ -92,6 +99,7 @@ fn settle(engine: &'static Engine, thread: &mut Thread, at_syscall: bool) -> boo
     if thread.signals.fatal != 0 {
         process_end::die(engine, thread);
     }
+    raise::unblocked(thread);
     if raise::prepare(thread) {
         if at_syscall {
             thread.context.pc = thread.context.pc.wrapping_sub(2);

@@ -162,7 +162,7 @@ pub fn snapshot(engine: &Engine, thread: &mut Thread, world: &WorldStopped<'_>, 
     batch.send();
 
     let (mut roots, files) = ranges(engine);
-    let registers = registers(engine, thread);
+    let registers = registers(engine, thread, reason == Reason::Exit);
     let pagemap = loader::open(b"/proc/self/pagemap").unwrap_or(-1);
     let window = Window { first: 0, count: 0, present: [0; 512] };
     let memory = Scanned { pagemap, files: &files, window: core::cell::RefCell::new(window) };
@@ -178,9 +178,9 @@ pub fn snapshot(engine: &Engine, thread: &mut Thread, world: &WorldStopped<'_>, 
     engine.count(Stat::ScanNanoseconds, sys::monotonic_ns() - begun);
 }
 
-/// General registers of all threads. What a thread holds in a system call is in its context only as far as the
+/// General registers of all threads, without those of a thread that has left guest code for good (as Valgrind does). What a thread holds in a system call is in its context only as far as the
 /// engine saw it last.
-fn registers(engine: &Engine, thread: &Thread) -> Vec<Register> {
+fn registers(engine: &Engine, thread: &Thread, ending: bool) -> Vec<Register> {
     let mut out = Vec::new();
     let mut add = |thread: &Thread| {
         let tid = thread.tid.load(Ordering::Relaxed);
@@ -192,7 +192,9 @@ fn registers(engine: &Engine, thread: &Thread) -> Vec<Register> {
     for other in threads.iter().filter(|other| !core::ptr::eq(*other, thread)) {
         add(other);
     }
-    add(thread);
+    if !ending {
+        add(thread);
+    }
     out
 }
 
@@ -209,7 +211,7 @@ fn ranges(engine: &Engine) -> (Vec<RootRange>, Vec<FileRange>) {
     let mut files = Vec::new();
     for (start, mapping) in space.iter() {
         let readable = mapping.protection & 1 != 0;
-        if mapping.file.is_some() {
+        if mapping.is_file() {
             let executable = mapping.protection & 4 != 0;
             files.push(FileRange { start, end: mapping.end, readable, executable });
         }
@@ -220,7 +222,7 @@ fn ranges(engine: &Engine) -> (Vec<RootRange>, Vec<FileRange>) {
         let owner = threads.iter().find(|(sp, _)| (start..mapping.end).contains(sp));
         let (kind, tid) = match owner {
             Some((_, tid)) => (RootKind::Stack, *tid),
-            None if mapping.file.is_some() => (RootKind::Data, 0),
+            None if mapping.is_file() => (RootKind::Data, 0),
             None => (RootKind::Mapping, 0),
         };
         // What lies below a stack pointer (and its red zone) is dead.

@@ -24,6 +24,8 @@ pub struct Module {
     pub path: Vec<u8>,
     /// PT_GNU_EH_FRAME in memory: address and size.
     pub eh_frame_hdr: (u64, u64),
+    /// Section .eh_frame in memory, for a static program, which has no PT_GNU_EH_FRAME; found by `symbols`.
+    pub eh_frame: (u64, u64),
     /// PT_DYNAMIC in memory.
     pub dynamic: (u64, u64),
     /// Start and end of the loaded segment that holds `eh_frame_hdr`.
@@ -121,6 +123,7 @@ pub fn read_headers(base: u64) -> Option<Module> {
         bias,
         path: Vec::new(),
         eh_frame_hdr,
+        eh_frame: (0, 0),
         dynamic: find(2),
         eh_segment,
         file: None,

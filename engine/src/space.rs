@@ -66,6 +66,16 @@ pub struct Mapping {
     pub guarded: bool,
 }
 
+/// Device number that stands for shared memory without a file; the inode tells one such object from another.
+pub const SHARED_MEMORY: u64 = u64::MAX;
+
+impl Mapping {
+    /// Whether it maps a file (and not shared memory without a name).
+    pub fn is_file(&self) -> bool {
+        self.file.is_some_and(|(device, _)| device != SHARED_MEMORY)
+    }
+}
+
 /// The guest's mappings, by start address.
 #[derive(Default)]
 pub struct Space {
@@ -106,6 +116,9 @@ impl Space {
 
     /// Forgets everything in the range; true when something executable was in it.
     pub fn remove(&mut self, start: u64, end: u64) -> bool {
+        if start >= end {
+            return false;
+        }
         self.split(start);
         self.split(end);
         let mut executable = false;
@@ -125,6 +138,9 @@ impl Space {
 
     /// Changes the protection; true when executable memory was in the range or is now.
     pub fn protect(&mut self, start: u64, end: u64, protection: u8) -> bool {
+        if start >= end {
+            return false;
+        }
         self.split(start);
         self.split(end);
         let mut executable = false;

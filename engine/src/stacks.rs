@@ -78,7 +78,8 @@ impl Stacks {
                 avma: module.start..module.end,
                 bias: module.bias,
                 eh_frame_hdr: None,
-                eh_frame: None,
+                eh_frame: (module.eh_frame.1 != 0)
+                    .then(|| section((module.eh_frame.0, module.eh_frame.0 + module.eh_frame.1))),
             }
         };
         // An overlap means that the old module was unmapped piece by piece: the new one wins.
@@ -146,7 +147,7 @@ fn bounds(engine: &Engine, sp: u64) -> Option<(u64, u64)> {
     (mapping.protection & 1 != 0).then_some((start, mapping.end))
 }
 
-/// The stack of a thread that is about to execute the instruction at `pc`; 0 when there is none to be had.
+/// The stack of a thread that is about to execute the function at `pc`; 0 when there is none to be had.
 pub fn take(engine: &Engine, thread: &mut Thread, pc: u64) -> u32 {
     let regs = Regs::from_encoding_order(pc, &thread.context.regs);
     let sp = thread.context.regs[gpr::RSP];
@@ -167,6 +168,7 @@ pub fn take(engine: &Engine, thread: &mut Thread, pc: u64) -> u32 {
     let memory = GuestMemory { engine, bounds: thread.stack_bounds };
     let writer = &mut thread.writer;
     let depth = engine.options.depth as usize;
+    state.unwinder.at_entry(pc);
     state.unwinder.stack(&state.modules, &regs, &memory, &engine.stacks.tree, depth, |node| {
         if let Some(writer) = writer {
             let ids = pair(node.id, node.parent);

@@ -187,6 +187,7 @@ struct Found {
     functions: Vec<(u64, Function)>,
     errno_location: Option<u64>,
     freeres: Vec<u64>,
+    eh_frame: (u64, u64),
 }
 
 impl Found {
@@ -225,13 +226,18 @@ pub fn analyse(engine: &Engine, pc: u64) {
             None => return,
         }
     };
-    engine.stacks.add_module(&module);
-    if engine.heap.get().is_none() || is_dynamic_linker(&module) {
+    if engine.heap.get().is_none() {
         return;
     }
+    let mut module = module;
     let mut found = Found::default();
     if !from_file(&module, &mut found) {
         from_memory(&module, &mut found);
+    }
+    module.eh_frame = found.eh_frame;
+    engine.stacks.add_module(&module);
+    if is_dynamic_linker(&module) {
+        return;
     }
     let mut targets = engine.heap.targets.lock();
     for (pc, function) in found.functions {
@@ -273,7 +279,17 @@ fn sections(fd: i64, bias: u64, found: &mut Found) -> Option<()> {
     let mut table = alloc::vec![0u8; count * 64];
     (loader::pread(fd, &mut table, offset) == table.len()).then_some(())?;
     let mut any = false;
+    let names = table.chunks_exact(64).nth(usize::from(u16::from_le_bytes([head[62], head[63]])));
     for section in table.chunks_exact(64) {
+        // .eh_frame is loaded (SHF_ALLOC) program data (or SHT_X86_64_UNWIND) of that name.
+        let named = names.is_some_and(|names| {
+            let mut name = [0u8; 10];
+            let at = quad(names, 24) + (quad(section, 0) & 0xffff_ffff);
+            quad(section, 8) & 2 != 0 && loader::pread(fd, &mut name, at) == 10 && &name == b".eh_frame\0"
+        });
+        if named {
+            found.eh_frame = (quad(section, 16).wrapping_add(bias), quad(section, 32));
+        }
         const SYMTAB: u32 = 2;
         const DYNSYM: u32 = 11;
         let kind = quad(section, 0) >> 32;

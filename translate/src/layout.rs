@@ -68,6 +68,9 @@ pub const EXIT_RESUME: u32 = 4;
 /// `REASON`: the block ends in something that the engine must do; `EXIT` is the exit's number.
 pub const EXIT_SPECIAL: u32 = 5;
 
+/// `REASON`: a system call that the kernel refused with EFAULT; `SPILL` holds its number, `PC` the guest pc behind it.
+pub const EXIT_SYSCALL_FAULT: u32 = 6;
+
 /// How the guest's registers are recovered when a thread is interrupted inside a fragment. The map gives the
 /// guest pc; `Fix` what else differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +93,10 @@ impl Fix {
     pub const RCX_R11: Fix = Fix(6);
     /// As `UNPUSH`, and r11 is in `R11`.
     pub const UNPUSH_R11: Fix = Fix(7);
+    /// As `R11_TO_TARGET`, and rcx is in `SPILL`.
+    pub const RCX_R11_TO_TARGET: Fix = Fix(8);
+    /// As `R11_TO_STACK`, and rcx is in `SPILL`.
+    pub const RCX_R11_TO_STACK: Fix = Fix(9);
 
     /// General register `number` (encoding order) is in `SPILL`.
     pub const fn spill(number: u8) -> Fix {
@@ -106,9 +113,14 @@ impl Fix {
         (16..48).contains(&self.0).then(|| self.0 & 15)
     }
 
+    /// Whether rcx is in `SPILL`.
+    pub fn rcx_is_spilled(self) -> bool {
+        matches!(self.0, 6 | 8 | 9) || self.spilled() == Some(1)
+    }
+
     /// Whether r11 is in `R11`.
     pub fn r11_is_saved(self) -> bool {
-        matches!(self.0, 1..=4 | 6 | 7 | 32..48)
+        matches!(self.0, 1..=4 | 6..=9 | 32..48)
     }
 }
 

@@ -208,6 +208,8 @@ pub fn emit_stubs(at: u64, buffer: &mut [u8], syscall_class: u32, return_table: 
     e.bytes(&[0xe3, 5]);
     e.jmp(syscall_slow);
     table.syscall_pass = e.here();
+    // The number, in case the call must be made again.
+    e.store_ctx(layout::SPILL, reg::RAX);
     e.store_ctx_imm(layout::STATE, layout::STATE_SYSCALL);
     table.syscall_window = e.here();
     // mov ecx, fs:[PENDING]; jrcxz go
@@ -219,6 +221,9 @@ pub fn emit_stubs(at: u64, buffer: &mut [u8], syscall_class: u32, return_table: 
     e.bytes(&[0x0f, 0x05]);
     table.syscall_done = e.here();
     e.store_ctx_imm(layout::STATE, layout::STATE_CACHE);
+    // lea rcx, [rax + EFAULT]; jrcxz: the kernel may have met a page that the engine protects.
+    e.bytes(&[0x48, 0x8d, 0x48, 14, 0xe3, 0]);
+    let fault = e.offset();
     // mov ecx, fs:[PENDING]; jrcxz go: a world that was stopped meanwhile may have emptied the cache.
     e.bytes(&[0x64, 0x8b, 0x0c, 0x25]);
     e.u32(layout::PENDING);
@@ -231,6 +236,9 @@ pub fn emit_stubs(at: u64, buffer: &mut [u8], syscall_class: u32, return_table: 
     // jmp fs:[CONTINUE]
     e.bytes(&[0x64, 0xff, 0x24, 0x25]);
     e.u32(layout::CONTINUE);
+    e.patch_u8(fault - 1, (e.offset() - fault) as u8);
+    e.load_ctx(reg::RCX, layout::PC);
+    leave(e, layout::EXIT_SYSCALL_FAULT, to_dispatcher);
     table.syscall_end = e.here();
 
     table.addresses.heap_call = e.here();

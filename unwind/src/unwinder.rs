@@ -100,6 +100,8 @@ struct Rules {
     cache: RuleCache,
     cfi: Evaluator,
     compiled: u64,
+    /// See [`Unwinder::at_entry`].
+    entry: u64,
 }
 
 /// One walk.
@@ -127,7 +129,7 @@ impl Unwinder {
     pub fn new(log2_entries: u32) -> Unwinder {
         let cache = RuleCache::new(log2_entries.clamp(8, 20));
         Unwinder {
-            rules: Rules { cache, cfi: Evaluator::new(), compiled: 0 },
+            rules: Rules { cache, cfi: Evaluator::new(), compiled: 0, entry: 0 },
             history: History::new(),
             spare: 0,
             counters: Counters::default(),
@@ -168,6 +170,12 @@ impl Unwinder {
         self.counters.frames += self.history.walked() as u64;
         self.counters.reused += self.history.shared() as u64;
         self.history.finish(end, modules, tree, &mut self.spare, emit)
+    }
+
+    /// The next stacks are taken at the first instruction of the function at `pc`, whose return address is on
+    /// top of the stack, also when no unwind information says so.
+    pub fn at_entry(&mut self, pc: u64) {
+        self.rules.entry = pc;
     }
 
     /// Forgets the last stack: the next one is walked in full. Only needed when the tree is another one
@@ -227,6 +235,13 @@ impl Rules {
         // neighbour's.
         let by_bytes =
             !state.is_exact() && rule.is_none_or(|rule| rule.form() != Form::Cfi) || rule.is_none();
+        if rule.is_none()
+            && state.is_exact()
+            && state.pc() == self.entry
+            && let Some(at_entry) = Rule::plain(Form::Sp, 8, Saved::Same, 0)
+        {
+            return Some(at_entry.in_module(slot));
+        }
         let rule = if by_bytes && fallback::is_sigreturn(memory, state.pc(), state.is_exact()) {
             Rule::of(Form::Signal)
         } else {

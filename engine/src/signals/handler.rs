@@ -124,14 +124,18 @@ fn engine_fault(signal: u32, info: &[u8; SIGINFO_BYTES], kernel: &Ucontext) -> !
 
 /// Keeps a signal for the way back into the cache and blocks all others meanwhile.
 fn hold(thread: &mut Thread, info: &[u8; SIGINFO_BYTES], kernel: &mut Ucontext) {
+    kernel.mask = kernel_mask(u64::MAX);
+    thread.context.pending.store(1, Ordering::Release);
+    if thread.signals.held {
+        thread.signals.blocked.push(info);
+        return;
+    }
     for (word, bytes) in thread.signals.info.iter_mut().zip(info.chunks_exact(8)) {
         *word = u64::from_le_bytes([
             bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7],
         ]);
     }
     thread.signals.held = true;
-    thread.context.pending.store(1, Ordering::Release);
-    kernel.mask = kernel_mask(u64::MAX);
 }
 
 /// The vector registers of a thread that was about to enter the cache are still in its context.
@@ -277,6 +281,7 @@ fn die(
             regs[4],
         ));
     }
+    thread.signals.held = false;
     hold(thread, info, kernel);
     thread.signals.held = false;
     thread.signals.fatal = signal;

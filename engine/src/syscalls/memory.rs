@@ -9,6 +9,7 @@ use crate::space::{self, Mapping, PAGE, Space};
 use crate::state::Engine;
 use crate::sys::{self, errno, nr};
 use crate::{code, loader, modules};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 fn aligned(address: u64) -> bool {
     address.is_multiple_of(PAGE)
@@ -62,13 +63,20 @@ pub(super) fn mmap(engine: &Engine, a: &[u64; 6]) -> i64 {
         Ok(mapped) => mapped,
         Err(error) => return -error,
     };
-    let file = if anonymous { None } else { loader::identity(fd as i64) };
+    let file = if !anonymous {
+        loader::identity(fd as i64)
+    } else if flags & sys::MAP_SHARED != 0 {
+        static OBJECTS: AtomicU64 = AtomicU64::new(1 << 32);
+        Some((space::SHARED_MEMORY, OBJECTS.fetch_add(1, Ordering::Relaxed)))
+    } else {
+        None
+    };
     let mapping = Mapping {
         end: mapped + length,
         protection: protection as u8 & 7,
         shared: flags & sys::MAP_SHARED != 0,
         file,
-        offset,
+        offset: if anonymous { 0 } else { offset },
         guarded: false,
     };
     let replaced = space.insert(mapped, mapping);
@@ -120,7 +128,7 @@ pub(super) fn mprotect(engine: &Engine, call: &Call) -> i64 {
         return result;
     }
     let executable = space.protect(start, end, protection as u8 & 7);
-    let is_file = space.find(start).is_some_and(|(_, mapping)| mapping.file.is_some());
+    let is_file = space.find(start).is_some_and(|(_, mapping)| mapping.is_file());
     drop(space);
     if executable {
         code::discard(engine, start, end);
@@ -268,7 +276,7 @@ pub(super) fn shmat(engine: &Engine, a: &[u64; 6]) -> i64 {
     let result = unsafe { sys::call(nr::SHMAT, &[id, at, flags]) };
     if result >= 0 {
         let protection = if flags & SHM_RDONLY != 0 { 1 } else { 3 };
-        let file = Some((u64::MAX, id));
+        let file = Some((space::SHARED_MEMORY, id));
         space.insert(at, Mapping { end: at + length, protection, shared: true, file, offset: 0, guarded: false });
     }
     result

@@ -173,7 +173,7 @@ impl Runtime {
             return id;
         }
         assert!(space.is_code(pc), "the guest went to {pc:#x}, which is no code");
-        let room = (space.code() + 0x8_0000 - pc).min(4096) as usize;
+        let room = (space.exit() - pc).min(4096) as usize;
         let block = Block::decode(space.region.bytes(pc, room), pc, self.options.limits);
         let at = self.at.next_multiple_of(16);
         assert!(at + 0x4000 < self.base() + TABLES, "the test's cache is full");
@@ -339,6 +339,11 @@ impl Runtime {
     /// or the dispatcher is about to see it.
     pub fn in_switch(&self, pc: u64) -> bool {
         self.at_dispatcher(pc) || (self.stubs.switch_start..self.stubs.switch_end).contains(&pc)
+    }
+
+    /// Whether cache address `pc` lies in a fragment or prefix.
+    pub fn in_cache(&self, pc: u64) -> bool {
+        self.maps.iter().any(|(start, end, _)| (*start..=*end).contains(&pc))
     }
 
     /// The guest's state at an arbitrary stop, by the rules of [`layout`].

@@ -6,7 +6,7 @@
 use super::puppet::Region;
 
 /// Bytes for code; sections lie in it at multiples of 64 KiB.
-const CODE_BYTES: u64 = 0x8_0000;
+const CODE_BYTES: u64 = 0xf_f000;
 const EXIT: u64 = 0xf_f000;
 const DATA: u64 = 0x10_0000;
 const STACK: u64 = 0x11_0000;

@@ -1,0 +1,261 @@
+//! An interrupt at any place of the code cache finds the guest at an instruction boundary.
+//!
+//! Random programs are single-stepped natively, which gives the sequence of their states. Then their translation is
+//! single-stepped, and at every cache pc the rules of [`translate::layout`] must recover a state of that sequence:
+//! the one reached so far or the next one, memory included; never one in between, and never an earlier one.
+//!
+//! Status flags that are overwritten before anything reads them may differ: the counter and the prefixes use them.
+
+mod support;
+
+use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind};
+use support::generate::{Generator, Program, Style};
+use support::pool::Pool;
+use support::puppet::Puppet;
+use support::rng::Rng;
+use support::runtime::{End, Options, Runtime, State};
+use support::space::Space;
+use translate::Limits;
+
+const STATUS: u32 = iced_x86::RflagsBits::OF
+    | iced_x86::RflagsBits::SF
+    | iced_x86::RflagsBits::ZF
+    | iced_x86::RflagsBits::AF
+    | iced_x86::RflagsBits::CF
+    | iced_x86::RflagsBits::PF;
+
+/// The processor's bits for iced's.
+fn rflags(iced: u32) -> u64 {
+    use iced_x86::RflagsBits as B;
+    [(B::OF, 0x800), (B::SF, 0x80), (B::ZF, 0x40), (B::AF, 0x10), (B::CF, 1), (B::PF, 4)]
+        .into_iter()
+        .filter(|(bit, _)| iced & bit != 0)
+        .fold(0, |all, (_, bit)| all | bit)
+}
+
+/// A state between two guest instructions.
+struct Boundary {
+    state: State,
+    memory: Vec<u8>,
+    vectors: Vec<u8>,
+    /// Status flags that matter here (iced's bits).
+    live: u32,
+}
+
+struct Bench {
+    puppet: Puppet,
+    space: Space,
+    runtime: Runtime,
+    pool: Pool,
+    blank: Vec<u8>,
+    /// Cache addresses looked at.
+    looked: u64,
+}
+
+/// Flags that surely get values that depend neither on their own old ones nor on a count.
+fn overwritten(insn: &Instruction) -> u32 {
+    use Mnemonic::*;
+    match insn.mnemonic() {
+        Shl | Shr | Sar | Rol | Ror | Rcl | Rcr | Shld | Shrd => {
+            let last = insn.op_count() - 1;
+            // Five bits of the count are used with any operand size.
+            let counts = insn.op_kind(last) == OpKind::Immediate8 && insn.immediate8() & 31 != 0;
+            if counts { insn.rflags_written() | insn.rflags_cleared() } else { 0 }
+        }
+        // Processors clear AF, which the manuals leave undefined.
+        And | Or | Xor | Test | Andn => insn.rflags_modified(),
+        _ if insn.has_rep_prefix() || insn.has_repne_prefix() => 0,
+        _ => insn.rflags_written() | insn.rflags_cleared() | insn.rflags_set(),
+    }
+}
+
+impl Bench {
+    fn new(kind: usize) -> Bench {
+        let slot = 8 + kind as u64;
+        let (space, runtime) = (Space::map(kind, slot), Runtime::new(slot));
+        let puppet = Puppet::spawn();
+        let blank = puppet.xstate();
+        Bench { puppet, space, runtime, pool: Pool::new(), blank, looked: 0 }
+    }
+
+    fn decode(&self, pc: u64) -> Instruction {
+        let bytes = self.space.region.bytes(pc, 15);
+        Decoder::with_ip(64, bytes, pc, DecoderOptions::NONE).decode()
+    }
+
+    fn native(&mut self, program: &Program) -> Result<Vec<Boundary>, String> {
+        program.load(&mut self.space);
+        program.start_natively(&self.puppet);
+        let mut boundaries = Vec::new();
+        loop {
+            let state = support::native_state(&self.puppet);
+            let vectors = support::visible(&self.puppet.xstate());
+            boundaries.push(Boundary { memory: self.space.snapshot(), live: STATUS, vectors, state });
+            let pc = boundaries.last().unwrap().state.pc;
+            if pc == self.space.exit() {
+                break;
+            }
+            if boundaries.len() > 4000 {
+                return Ok(Vec::new());
+            }
+            let stop = self.puppet.step();
+            if stop.signal != libc::SIGTRAP {
+                return Err(format!("bad program: natively {stop:?} at {pc:#x}\n{}", program.listing()));
+            }
+        }
+        for i in (0..boundaries.len() - 1).rev() {
+            let insn = self.decode(boundaries[i].state.pc);
+            boundaries[i].live = boundaries[i + 1].live & !overwritten(&insn) | insn.rflags_read() & STATUS;
+        }
+        Ok(boundaries)
+    }
+
+    fn check(&mut self, seed: u64, options: Options) -> Result<(), String> {
+        let style = Style { length: 25 + seed % 40, opaque: false, fault: false };
+        let program = Generator::new(seed, &self.pool, &self.space, style).program(&self.blank);
+        let boundaries = self.native(&program)?;
+        if boundaries.is_empty() {
+            return Ok(());
+        }
+        self.space.restore(&program.memory);
+        self.runtime.start(&self.puppet, &self.space, &program.first_state(), &program.xstate, options);
+        let mut at = 0;
+        loop {
+            let regs = self.puppet.regs();
+            if self.runtime.at_dispatcher(regs.rip) {
+                match self.runtime.dispatch(&self.puppet, &self.space) {
+                    None => continue,
+                    Some(End::Exit) => break,
+                    Some(end) => return Err(format!("ended with {end:?}")),
+                }
+            }
+            if !self.runtime.in_switch(regs.rip) {
+                let state = self.runtime.recover(&self.space, &regs);
+                self.looked += 1;
+                let (mut reasons, mut found) = (Vec::new(), false);
+                for candidate in at..(at + 2).min(boundaries.len()) {
+                    match self.matches(&boundaries[candidate], &state) {
+                        Ok(()) => {
+                            at = candidate;
+                            found = true;
+                            break;
+                        }
+                        Err(reason) => reasons.push(reason),
+                    }
+                }
+                if !found {
+                    let guest = support::disassemble(
+                        self.space.region.bytes(boundaries[at].state.pc, 15),
+                        boundaries[at].state.pc,
+                    );
+                    return Err(format!(
+                        "cache {:#x} ({}), guest {}: against before and after:\n{}",
+                        regs.rip,
+                        support::disassemble(self.runtime.region.bytes(regs.rip, 15), regs.rip)
+                            .lines()
+                            .next()
+                            .unwrap_or_default(),
+                        guest.lines().next().unwrap_or_default(),
+                        reasons.join("\n")
+                    ));
+                }
+            }
+            let stop = self.puppet.step();
+            if stop.signal != libc::SIGTRAP {
+                return Err(format!("{stop:?} at cache {:#x}", self.puppet.regs().rip));
+            }
+        }
+        if at + 1 < boundaries.len() - 1 {
+            return Err(format!("ended at boundary {at} of {}", boundaries.len()));
+        }
+        if options.count {
+            let counted = self.runtime.slot(translate::layout::INSTRUCTIONS);
+            // A native single step shows every iteration of a repeated string instruction.
+            let stepped = (0..boundaries.len() - 1)
+                .filter(|&i| i == 0 || boundaries[i].state.pc != boundaries[i - 1].state.pc || !self.repeats(&boundaries[i]))
+                .count() as u64;
+            if counted != stepped {
+                return Err(format!("counted {counted} instructions, executed {stepped}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn repeats(&self, at: &Boundary) -> bool {
+        let insn = self.decode(at.state.pc);
+        insn.has_rep_prefix() || insn.has_repne_prefix()
+    }
+
+    fn matches(&self, boundary: &Boundary, state: &State) -> Result<(), String> {
+        let mut native = boundary.state.clone();
+        let dead = rflags(STATUS & !boundary.live);
+        native.flags = native.flags & !dead | state.flags & dead;
+        if native != *state {
+            return Err(support::describe("state", &native, state));
+        }
+        if let Some(at) = self.space.difference(&boundary.memory, state.regs[4]) {
+            return Err(format!("memory at {at:#x}"));
+        }
+        if support::visible(&self.puppet.xstate()) != boundary.vectors {
+            return Err("vector registers".into());
+        }
+        Ok(())
+    }
+}
+
+fn run(kind: usize, programs: u64) {
+    let mut bench = Bench::new(kind);
+    let only: Option<u64> = std::env::var("VG_SEED").ok().and_then(|text| {
+        let (wanted, seed) = text.split_once(':')?;
+        (wanted.parse() == Ok(kind)).then(|| seed.parse().ok())?
+    });
+    if only.is_none() && std::env::var_os("VG_SEED").is_some() {
+        return;
+    }
+    let seeds = match only {
+        Some(seed) => seed..seed + 1,
+        None => 1..1 + programs * support::long_factor(),
+    };
+    let mut failures = 0;
+    for seed in seeds.clone() {
+        let mut rng = Rng::new(seed ^ 0x77);
+        let small = Limits { instructions: 1 + rng.below(9) as usize, segments: 1 + rng.below(3) as usize };
+        let limits = if rng.one_in(3) { small } else { Limits::default() };
+        let options = Options { count: rng.one_in(2), limits, link: !rng.one_in(4) };
+        if let Err(error) = bench.check(seed, options) {
+            failures += 1;
+            eprintln!("VG_SEED={kind}:{seed}: {options:?}\n{error}");
+            if only.is_some() {
+                eprintln!("{}", bench.runtime.listing());
+            }
+            if failures == 6 {
+                break;
+            }
+        }
+    }
+    eprintln!("space {kind}: {} cache addresses looked at", bench.looked);
+    assert_eq!(failures, 0, "states were not recovered; see VG_SEED lines above");
+    if only.is_none() {
+        assert!(bench.looked > 100 * (seeds.end - seeds.start), "programs are too short to mean much");
+    }
+}
+
+#[test]
+fn in_reach_of_the_cache() {
+    run(0, 60);
+}
+
+#[test]
+fn between_2_and_4_gib() {
+    run(1, 60);
+}
+
+#[test]
+fn across_4_gib() {
+    run(2, 60);
+}
+
+#[test]
+fn far_away() {
+    run(3, 60);
+}
