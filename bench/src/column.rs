@@ -27,18 +27,21 @@ pub(crate) enum Column {
     Massif,
     /// The whole of heaptrack: library, interpreter and compressor.
     Heaptrack,
+    /// The same without the interpreter: its trace still has to be interpreted before it can be read.
+    HeaptrackRaw,
     /// Heaptrack's library alone, its output thrown away.
     Preload,
 }
 
 impl Column {
-    pub(crate) const ALL: [Column; 7] = [
+    pub(crate) const ALL: [Column; 8] = [
         Column::Native,
         Column::Translation,
         Column::Heap,
         Column::ValgrindNone,
         Column::Massif,
         Column::Heaptrack,
+        Column::HeaptrackRaw,
         Column::Preload,
     ];
 
@@ -51,7 +54,8 @@ impl Column {
             Column::ValgrindNone => "valgrind none",
             Column::Massif => "massif",
             Column::Heaptrack => "heaptrack",
-            Column::Preload => "its preload alone",
+            Column::HeaptrackRaw => "heaptrack raw",
+            Column::Preload => "preload alone",
         }
     }
 
@@ -62,7 +66,7 @@ impl Column {
 
     /// Whether the program's standard output comes out alone, to be compared with the native one.
     pub(crate) fn keeps_stdout(self) -> bool {
-        self != Column::Heaptrack
+        !matches!(self, Column::Heaptrack | Column::HeaptrackRaw)
     }
 
     /// The command that runs `program` this way; its files go into `scratch`. `None`: not installed.
@@ -89,8 +93,11 @@ impl Column {
                 command.arg(&program.path);
                 command
             }
-            Column::Heaptrack => {
+            Column::Heaptrack | Column::HeaptrackRaw => {
                 let mut command = Command::new(tools.heaptrack.as_ref()?);
+                if self == Column::HeaptrackRaw {
+                    command.arg("--raw");
+                }
                 command.arg("-o").arg(scratch.join("heaptrack")).arg(&program.path);
                 command
             }
@@ -135,7 +142,7 @@ mod tests {
             let words = words(&made(column).expect("installed"));
             assert_eq!(words[words.len() - 3..], ["/bin/p", "-a", "b"], "{column:?}");
         }
-        for column in [Column::Translation, Column::Heaptrack, Column::Preload] {
+        for column in [Column::Translation, Column::Heaptrack, Column::HeaptrackRaw, Column::Preload] {
             assert!(made(column).is_none(), "{column:?}");
         }
         let record = words(&made(Column::Heap).expect("ours"));

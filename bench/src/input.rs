@@ -20,6 +20,8 @@ const SOURCES: [(&str, &str); 8] = [
     ("work.sql", include_str!("../programs/work.sql")),
 ];
 
+/// Names of the folders, in front of the number of the process.
+const PREFIX: &str = "vg-bench-";
 /// Bytes of the text that is compressed.
 const TEXT_BYTES: usize = 12 << 20;
 /// Functions in the C source that is compiled.
@@ -37,7 +39,8 @@ impl Inputs {
     /// # Errors
     /// The folder cannot be written, or there is no C compiler `cc` that can build the programs.
     pub(crate) fn make() -> anyhow::Result<Inputs> {
-        let folder = std::env::temp_dir().join(format!("vg-bench-{}", std::process::id()));
+        remove_abandoned();
+        let folder = std::env::temp_dir().join(format!("{PREFIX}{}", std::process::id()));
         fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let inputs = Inputs { folder };
         inputs.write("text", &text(TEXT_BYTES))?;
@@ -78,6 +81,19 @@ impl Drop for Inputs {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.folder) {
             eprintln!("cannot remove {}: {error}", self.folder.display());
+        }
+    }
+}
+
+/// Removes folders of runs that were interrupted: those whose process is gone.
+fn remove_abandoned() {
+    let Ok(entries) = fs::read_dir(std::env::temp_dir()) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.parse::<u32>().ok());
+        if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            // Somebody else's folder stays: it is not ours to complain about.
+            let _ = fs::remove_dir_all(entry.path());
         }
     }
 }

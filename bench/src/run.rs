@@ -17,8 +17,12 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-/// No run of a workload takes this long unless it hangs.
-const LIMIT: Duration = Duration::from_secs(600);
+/// No run takes this long unless it hangs.
+pub(crate) const LIMIT: Duration = Duration::from_secs(600);
+/// Nor this many times as long as the native run, on top of [`SHORTEST_LIMIT`] (heaptrack's interpreter may die and
+/// leave the program waiting for ever).
+const LIMIT_RATIO: u32 = 100;
+const SHORTEST_LIMIT: Duration = Duration::from_secs(30);
 
 /// Everything that a run needs.
 #[derive(Debug)]
@@ -84,6 +88,7 @@ impl Bench<'_> {
     pub(crate) fn workload(&self, workload: &Workload, program: &Program) -> anyhow::Result<Vec<Measured>> {
         let cell = |&column| Measured { column, cell: Cell::Missing, counters: None };
         let mut all: Vec<Measured> = workload.columns().iter().map(cell).collect();
+        let mut limit = LIMIT;
         for round in 0..self.runs {
             for measured in &mut all {
                 if matches!(measured.cell, Cell::Failed(_)) {
@@ -96,7 +101,7 @@ impl Bench<'_> {
                     self.runs,
                     measured.column.title()
                 );
-                let outcome = match self.once(measured.column, program) {
+                let outcome = match self.once(measured.column, program, limit) {
                     None => continue,
                     Some(Ok(outcome)) => outcome,
                     Some(Err(error)) if measured.column == Column::Native => {
@@ -109,6 +114,9 @@ impl Bench<'_> {
                         continue;
                     }
                 };
+                if measured.column == Column::Native {
+                    limit = LIMIT.min(SHORTEST_LIMIT + outcome.sample.wall * LIMIT_RATIO);
+                }
                 measured.counters = outcome.counters;
                 match &mut measured.cell {
                     Cell::Times(samples) => samples.push(outcome.sample),
@@ -123,15 +131,25 @@ impl Bench<'_> {
     ///
     /// # Errors
     /// It did not start or end well, took too long, or printed something else than the last native run did.
-    pub(crate) fn once(&self, column: Column, program: &Program) -> Option<anyhow::Result<Outcome>> {
+    pub(crate) fn once(
+        &self,
+        column: Column,
+        program: &Program,
+        limit: Duration,
+    ) -> Option<anyhow::Result<Outcome>> {
         if !self.peers && column > Column::Heap {
             return None;
         }
         let command = column.command(self.tools, program, self.scratch)?;
-        Some(self.measured(column, command))
+        Some(self.measured(column, command, limit))
     }
 
-    fn measured(&self, column: Column, mut command: std::process::Command) -> anyhow::Result<Outcome> {
+    fn measured(
+        &self,
+        column: Column,
+        mut command: std::process::Command,
+        limit: Duration,
+    ) -> anyhow::Result<Outcome> {
         let native = self.file("stdout.native");
         let stdout = if column == Column::Native { native.clone() } else { self.file("stdout") };
         let stderr = self.file("stderr");
@@ -140,10 +158,11 @@ impl Bench<'_> {
         command.stdin(Stdio::null()).stdout(create(&stdout)?).stderr(create(&stderr)?);
         // Messages differ by language, and some tools ask servers for symbols.
         command.env("LC_ALL", "C").env_remove("DEBUGINFOD_URLS").current_dir(self.scratch);
-        let (status, sample) = measure::run(&mut command, LIMIT)?;
+        let (status, sample) = measure::run(&mut command, limit)?;
         let said = fs::read(&stderr).unwrap_or_default();
         let said = String::from_utf8_lossy(&said);
-        let status = status.with_context(|| format!("killed after {} seconds", LIMIT.as_secs()))?;
+        let status =
+            status.with_context(|| format!("killed: it took longer than {} seconds", limit.as_secs()))?;
         if !status.success() {
             let line =
                 said.lines().find(|line| !line.trim().is_empty()).unwrap_or("nothing on standard error");

@@ -6,7 +6,7 @@
 use crate::column::{Column, Program, trace};
 use crate::input::Inputs;
 use crate::measure::{self, Sample};
-use crate::run::{Bench, Cell, Clock};
+use crate::run::{Bench, Cell, Clock, LIMIT};
 use crate::table::{NONE, Table, grouped, seconds};
 use crate::tools::in_path;
 use anyhow::Context as _;
@@ -18,8 +18,6 @@ use std::time::Duration;
 const BLOCKS: u64 = 10_000_000;
 /// Allocations of each thread; each comes with some microsecond of computing.
 const ROUNDS: &str = "1000000";
-/// `vg-leaks` on the trace of the list.
-const LEAKS_LIMIT: Duration = Duration::from_secs(600);
 
 /// Starts of `true`, each column in turn.
 pub(crate) fn startup(bench: &Bench<'_>, notes: &mut Vec<String>) -> Option<Table> {
@@ -88,8 +86,8 @@ pub(crate) fn scan(bench: &Bench<'_>, inputs: &Inputs) -> anyhow::Result<Table> 
     eprintln!("leak scan of {BLOCKS} blocks");
     let program = Program { path: inputs.path("list"), arguments: vec![BLOCKS.to_string().into()] };
     let available = "the native run and ours need nothing installed";
-    let native = bench.once(Column::Native, &program).context(available)??;
-    let ours = bench.once(Column::Heap, &program).context(available)??;
+    let native = bench.once(Column::Native, &program, LIMIT).context(available)??;
+    let ours = bench.once(Column::Heap, &program, LIMIT).context(available)??;
     let counters = ours.counters.unwrap_or_default();
     let trace = trace(bench.scratch);
     let bytes = fs::metadata(&trace).map_or(0, |data| data.len());
@@ -116,7 +114,7 @@ fn leaks(bench: &Bench<'_>, trace: &std::path::Path) -> anyhow::Result<Sample> {
     let errors = bench.scratch.join("stderr");
     let mut command = Command::new(&bench.tools.vg_leaks);
     command.arg(trace).stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&errors)?);
-    let (status, sample) = measure::run(&mut command, LEAKS_LIMIT)?;
+    let (status, sample) = measure::run(&mut command, LIMIT)?;
     // 1: there are leaks of the kinds that count.
     let good = status.and_then(|status| status.code()).is_some_and(|code| code <= 1);
     anyhow::ensure!(good, "vg-leaks failed: {}", fs::read_to_string(&errors).unwrap_or_default().trim());
@@ -135,7 +133,7 @@ fn add(
     if matches!(cell, Cell::Failed(_)) {
         return;
     }
-    match bench.once(column, program) {
+    match bench.once(column, program, LIMIT) {
         None => {}
         Some(Ok(outcome)) => match cell {
             Cell::Times(samples) => samples.push(outcome.sample),

@@ -244,10 +244,10 @@ pub fn fault(engine: &Engine, thread: &mut Thread, signal: u32, code: u32, addre
     thread.signals.info[0] = u64::from(signal);
     thread.signals.info[1] = u64::from(code);
     thread.signals.info[2] = address;
-    thread.signals.held = true;
+    thread.signals.set_held(true);
     thread.context.pending.store(1, Ordering::Release);
     // As for every held signal: nothing else may arrive before it.
-    crate::signals::set_kernel_mask(crate::signals::kernel_mask(u64::MAX));
+    crate::signals::set_kernel_mask(crate::signals::HELD_MASK);
 }
 
 fn special(engine: &'static Engine, thread: &mut Thread, special: Option<Special>) {

@@ -90,11 +90,16 @@ pub(crate) fn prefix(e: &mut Emitter<'_>, config: &Config, kind: Prefix, pc: u64
         Prefix::Return => config.stubs.return_miss,
         Prefix::Indirect => config.stubs.indirect_miss,
     };
-    e.mark(pc, Fix::R11);
+    // Until the check has passed, the guest may be on its way to any pc that shares the table's entry.
+    let (unchecked, unchecked_without_rcx) = match kind {
+        Prefix::Return => (Fix::R11_TO_STACK, Fix::RCX_R11_TO_STACK),
+        Prefix::Indirect => (Fix::R11_TO_TARGET, Fix::RCX_R11_TO_TARGET),
+    };
+    e.mark(pc, unchecked);
     let chain;
     if live {
         e.store_ctx(layout::SPILL, reg::RCX);
-        e.mark(pc, Fix::RCX_R11);
+        e.mark(pc, unchecked_without_rcx);
         match kind {
             // mov rcx, [rsp-8]
             Prefix::Return => e.bytes(&[0x48, 0x8b, 0x4c, 0x24, 0xf8]),
@@ -114,11 +119,13 @@ pub(crate) fn prefix(e: &mut Emitter<'_>, config: &Config, kind: Prefix, pc: u64
         e.bytes(&[0xe3, 0]);
         let jrcxz = e.offset();
         e.load_ctx(reg::RCX, layout::SPILL);
+        e.mark(pc, unchecked);
         e.align_for_patch(1);
         e.bytes(&[0xe9]);
         chain = e.offset();
         e.rel32(miss);
         e.patch_u8(jrcxz - 1, (e.offset() - jrcxz) as u8);
+        e.mark(pc, Fix::RCX_R11);
         e.load_ctx(reg::RCX, layout::SPILL);
         e.mark(pc, Fix::R11);
     } else {
@@ -150,6 +157,7 @@ pub(crate) fn prefix(e: &mut Emitter<'_>, config: &Config, kind: Prefix, pc: u64
         chain = e.offset();
         e.rel32(miss);
     }
+    e.mark(pc, Fix::R11);
     e.load_ctx(reg::R11, layout::R11);
     chain
 }

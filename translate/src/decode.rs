@@ -69,6 +69,7 @@ pub enum Special {
 
 pub(crate) struct Insn {
     pub(crate) iced: Instruction,
+    /// Where the displacement of a RIP-relative operand is; empty for others.
     pub(crate) offsets: ConstantOffsets,
     pub(crate) flow: Flow,
     /// Offset of its bytes in the block's bytes.
@@ -130,7 +131,12 @@ impl<'a> Block<'a> {
             if matches!(flow, Flow::Condition(_) | Flow::ShortCondition(_)) {
                 segments += 1;
             }
-            let offsets = decoder.get_constant_offsets(&iced);
+            // Only the displacement of a RIP-relative operand is ever patched.
+            let offsets = if iced.is_ip_rel_memory_operand() {
+                decoder.get_constant_offsets(&iced)
+            } else {
+                ConstantOffsets::default()
+            };
             insns.push(Insn { iced, offsets, flow, at });
             if flow.ends() {
                 break;

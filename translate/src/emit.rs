@@ -27,6 +27,13 @@ pub(crate) struct Emitter<'a> {
     pub(crate) map: Vec<MapEntry>,
 }
 
+/// A place in the emitted code and its map.
+#[derive(Clone, Copy)]
+pub(crate) struct Position {
+    length: usize,
+    marks: usize,
+}
+
 impl<'a> Emitter<'a> {
     pub(crate) fn new(buffer: &'a mut [u8], base: u64) -> Emitter<'a> {
         Emitter { buffer, base, length: 0, overflow: false, map: Vec::new() }
@@ -43,6 +50,17 @@ impl<'a> Emitter<'a> {
     /// Cache address of the next byte.
     pub(crate) fn here(&self) -> u64 {
         self.base + self.length as u64
+    }
+
+    /// Where the emitter stands, for [`Emitter::rewind`].
+    pub(crate) fn position(&self) -> Position {
+        Position { length: self.length, marks: self.map.len() }
+    }
+
+    /// Takes back everything since `position`. The last mark before it must be made again.
+    pub(crate) fn rewind(&mut self, position: Position) {
+        self.length = position.length;
+        self.map.truncate(position.marks);
     }
 
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {

@@ -14,15 +14,19 @@ pub(crate) const STATUS: u32 = RflagsBits::OF
     | RflagsBits::PF;
 
 /// Which status flags an instruction surely overwrites, whatever its operands' values.
+///
+/// Flags that the manuals leave undefined count as kept, because processors do keep some of them (bsf, mul, div) and
+/// a guest must not see another value than natively; but every processor clears AF in the logical operations, which
+/// are too common to let AF stay live across them.
 pub(crate) fn killed(insn: &iced_x86::Instruction) -> u32 {
     use iced_x86::Mnemonic::*;
     match insn.mnemonic() {
         // A count of zero changes no flag; the count may come from CL or be masked to zero.
-        Shl | Shr | Sar | Rol | Ror | Rcl | Rcr | Shld | Shrd => {
+        Shl | Sal | Shr | Sar | Rol | Ror | Rcl | Rcr | Shld | Shrd => {
             let last = insn.op_count() - 1;
             let known = insn.op_kind(last) == iced_x86::OpKind::Immediate8
                 && insn.immediate8() & if insn.op0_size_is_64() { 63 } else { 31 } != 0;
-            if known { insn.rflags_modified() & STATUS } else { 0 }
+            if known { overwritten(insn) } else { 0 }
         }
         // With a repeat count of zero the flags stay.
         Cmpsb | Cmpsw | Cmpsd | Cmpsq | Scasb | Scasw | Scasd | Scasq
@@ -30,8 +34,13 @@ pub(crate) fn killed(insn: &iced_x86::Instruction) -> u32 {
         {
             0
         }
-        _ => insn.rflags_modified() & STATUS,
+        And | Or | Xor | Test => STATUS,
+        _ => overwritten(insn),
     }
+}
+
+fn overwritten(insn: &iced_x86::Instruction) -> u32 {
+    (insn.rflags_written() | insn.rflags_cleared() | insn.rflags_set()) & STATUS
 }
 
 trait Op0Size {

@@ -111,11 +111,6 @@ impl Default for Translator {
     }
 }
 
-struct Pending {
-    exit: Exit,
-    kind: Option<Special>,
-}
-
 impl Translator {
     /// A translator with its own encoder.
     pub fn new() -> Translator {
@@ -137,16 +132,17 @@ impl Translator {
         buffer: &mut [u8],
     ) -> Result<Fragment, Refusal> {
         let mut e = Emitter::new(buffer, at);
+        e.map.reserve(block.insns.len() + 8);
         flags::live_before(&block.insns, &mut self.live);
         let flags_live = self.live[0] & STATUS != 0;
         let entry = prefix.map(|kind| {
-            let chain = branch::prefix(&mut e, config, kind, block.pc, flags_live);
+            let chain = branch::prefix(&mut e, config, kind, block.pc, true);
             Entry { at: 0, chain: chain as u32 }
         });
         let body = e.offset() as u32;
         e.mark(block.pc, Fix::NONE);
 
-        let mut exits: Vec<Pending> = Vec::new();
+        let mut exits: Vec<Exit> = Vec::new();
         let mut counter = config.count.then(|| CounterPlan::new(block, &self.live));
         let mut fell_through = true;
         for (i, insn) in block.insns.iter().enumerate() {
@@ -172,11 +168,14 @@ impl Translator {
                     e.align_for_patch(2);
                     e.bytes(&[0x0f, 0x80 | condition]);
                     exits.push(field(&mut e, target, None));
+                    e.mark(insn.next_pc(), Fix::NONE);
                 }
                 Flow::ShortCondition(target) => {
                     // The taken side hops over a hop: these branches have no rel32 form.
                     e.bytes(&bytes[..bytes.len() - 1]);
                     e.bytes(&[2]);
+                    // loop has counted by now.
+                    e.mark(insn.next_pc(), Fix::NONE);
                     e.bytes(&[0xeb, 0]);
                     let hop = e.offset();
                     e.mark(target, Fix::NONE);
@@ -192,7 +191,9 @@ impl Translator {
                 }
                 Flow::IndirectJump | Flow::IndirectCall => {
                     let call = insn.flow == Flow::IndirectCall;
+                    let start = e.position();
                     if !branch::indirect(&mut e, &mut self.tools, config, insn, call) {
+                        e.rewind(start);
                         exits.push(leave(&mut e, pc, Some(Special::Unsupported)));
                     }
                 }
@@ -215,20 +216,15 @@ impl Translator {
             exits.push(leave(&mut e, next, None));
         }
 
-        let exits = exits
-            .into_iter()
-            .zip(first_exit..)
-            .map(|(pending, number)| {
-                let stub = e.offset();
-                e.mark(pending.exit.target, Fix::NONE);
-                let displacement = (stub as u32).wrapping_sub(pending.exit.patch + 4);
-                e.patch_u32(pending.exit.patch as usize, displacement);
-                e.store_ctx_imm(layout::EXIT, number);
-                let special = pending.kind.is_some();
-                e.jmp(if special { config.stubs.special_exit } else { config.stubs.direct_exit });
-                Exit { stub: stub as u32, special: pending.kind, ..pending.exit }
-            })
-            .collect();
+        for (exit, number) in exits.iter_mut().zip(first_exit..) {
+            let stub = e.offset() as u32;
+            exit.stub = stub;
+            e.mark(exit.target, Fix::NONE);
+            e.patch_u32(exit.patch as usize, stub.wrapping_sub(exit.patch + 4));
+            e.store_ctx_imm(layout::EXIT, number);
+            let special = exit.special.is_some();
+            e.jmp(if special { config.stubs.special_exit } else { config.stubs.direct_exit });
+        }
         if e.overflowed() {
             return Err(Refusal::NoSpace);
         }
@@ -247,7 +243,7 @@ impl Translator {
 
     /// Emits an instruction that goes on with the next one. False when there is no way.
     fn copy_or_emulate(&mut self, e: &mut Emitter<'_>, insn: &crate::decode::Insn, bytes: &[u8]) -> bool {
-        use iced_x86::{Code, Register};
+        use iced_x86::{Code, Mnemonic, Register};
         let iced = &insn.iced;
         let slot = |fs: bool| if fs { layout::GUEST_FS } else { layout::GUEST_GS };
         let register = || crate::decode::number(iced.op0_register());
@@ -258,10 +254,9 @@ impl Translator {
             }
             Code::Rdfsbase_r32 | Code::Rdgsbase_r32 => {
                 let Some(register) = register() else { return false };
-                e.load_ctx(register, slot(iced.code() == Code::Rdfsbase_r32));
-                // mov r32, r32: clears the upper half
-                let rex = if register >= 8 { 0x45 } else { 0x40 };
-                e.bytes(&[rex, 0x89, 0xc0 | (register & 7) << 3 | (register & 7)]);
+                // mov r32, fs:[slot]
+                e.bytes(&[0x64, 0x40 | (register >> 3) << 2, 0x8b, 0x04 | (register & 7) << 3, 0x25]);
+                e.u32(slot(iced.code() == Code::Rdfsbase_r32));
             }
             Code::Wrfsbase_r64 | Code::Wrgsbase_r64 => {
                 let Some(register) = register() else { return false };
@@ -269,20 +264,27 @@ impl Translator {
             }
             Code::Wrfsbase_r32 | Code::Wrgsbase_r32 => {
                 let Some(register) = register() else { return false };
-                let slot = slot(iced.code() == Code::Wrfsbase_r32);
-                e.store_ctx_imm(slot + 4, 0);
-                // mov dword fs:[slot], r32
-                e.bytes(&[0x64, 0x40 | (register >> 3) << 2, 0x89, 0x04 | (register & 7) << 3, 0x25]);
-                e.u32(slot);
+                e.store_ctx(layout::SPILL, register);
+                e.mark(insn.pc(), Fix::spill(register));
+                // mov r32, r32: the base must change in one store, with its upper half.
+                let rex = 0x40 | (register >> 3) << 2 | register >> 3;
+                e.bytes(&[rex, 0x89, 0xc0 | (register & 7) << 3 | (register & 7)]);
+                e.store_ctx(slot(iced.code() == Code::Wrfsbase_r32), register);
+                e.mark(insn.next_pc(), Fix::spill(register));
+                e.load_ctx(register, layout::SPILL);
             }
             // A selector load resets the base; with the null selectors of 64-bit programs, to zero.
             Code::Mov_Sreg_r32m16 | Code::Mov_Sreg_rm16 | Code::Mov_Sreg_r64m16
                 if matches!(iced.op0_register(), Register::FS | Register::GS) =>
             {
-                let slot = slot(iced.op0_register() == Register::FS);
-                e.store_ctx_imm(slot, 0);
-                e.store_ctx_imm(slot + 4, 0);
+                // mov qword fs:[slot], 0
+                e.bytes(&[0x64, 0x48, 0xc7, 0x04, 0x25]);
+                e.u32(slot(iced.op0_register() == Register::FS));
+                e.u32(0);
             }
+            // They would load the segments that are the engine's.
+            Code::Popq_FS | Code::Popq_GS | Code::Popw_FS | Code::Popw_GS => return false,
+            _ if matches!(iced.mnemonic(), Mnemonic::Lfs | Mnemonic::Lgs) => return false,
             Code::Swapgs => return false,
             _ => return operand::copy(e, &mut self.tools, insn, bytes),
         }
@@ -305,7 +307,7 @@ pub fn emit_prefix(
     buffer: &mut [u8],
 ) -> Result<(u32, Entry, Vec<MapEntry>), Refusal> {
     let mut e = Emitter::new(buffer, at);
-    let chain = branch::prefix(&mut e, config, kind, pc, flags_live) as u32;
+    let chain = branch::prefix(&mut e, config, kind, pc, true) as u32;
     e.mark(pc, Fix::NONE);
     e.jmp(body);
     if e.overflowed() {
@@ -315,17 +317,17 @@ pub fn emit_prefix(
 }
 
 /// `jmp rel32` that will lead to the exit's stub.
-fn leave(e: &mut Emitter<'_>, target: u64, special: Option<Special>) -> Pending {
+fn leave(e: &mut Emitter<'_>, target: u64, special: Option<Special>) -> Exit {
     e.align_for_patch(1);
     e.bytes(&[0xe9]);
     field(e, target, special)
 }
 
 /// The rel32 field of an exit whose opcode has been emitted.
-fn field(e: &mut Emitter<'_>, target: u64, special: Option<Special>) -> Pending {
+fn field(e: &mut Emitter<'_>, target: u64, special: Option<Special>) -> Exit {
     let patch = e.offset() as u32;
     e.u32(0);
-    Pending { exit: Exit { target, patch, stub: 0, special: None }, kind: special }
+    Exit { target, patch, stub: 0, special }
 }
 
 /// Where the instructions of each segment are counted: at a place where no status flag is live, if there is one.
@@ -357,17 +359,33 @@ impl CounterPlan {
             return;
         }
         if self.dead[i] {
-            // add qword fs:[INSTRUCTIONS], imm8
             e.mark(pc, Fix::NONE);
-            e.bytes(&[0x64, 0x48, 0x83, 0x04, 0x25]);
-            e.u32(layout::INSTRUCTIONS);
-            e.bytes(&[n as u8]);
+            match i8::try_from(n) {
+                Ok(n) => {
+                    // add qword fs:[INSTRUCTIONS], imm8
+                    e.bytes(&[0x64, 0x48, 0x83, 0x04, 0x25]);
+                    e.u32(layout::INSTRUCTIONS);
+                    e.bytes(&[n as u8]);
+                }
+                Err(_) => {
+                    // add qword fs:[INSTRUCTIONS], imm32
+                    e.bytes(&[0x64, 0x48, 0x81, 0x04, 0x25]);
+                    e.u32(layout::INSTRUCTIONS);
+                    e.u32(n);
+                }
+            }
         } else {
             e.store_ctx(layout::SPILL, reg::RAX);
             e.mark(pc, Fix::spill(reg::RAX));
             e.load_ctx(reg::RAX, layout::INSTRUCTIONS);
             // lea rax, [rax + n]
-            e.bytes(&[0x48, 0x8d, 0x40, n as u8]);
+            match i8::try_from(n) {
+                Ok(n) => e.bytes(&[0x48, 0x8d, 0x40, n as u8]),
+                Err(_) => {
+                    e.bytes(&[0x48, 0x8d, 0x80]);
+                    e.u32(n);
+                }
+            }
             e.store_ctx(layout::INSTRUCTIONS, reg::RAX);
             e.load_ctx(reg::RAX, layout::SPILL);
         }

@@ -104,7 +104,13 @@ pub(crate) fn copy(e: &mut Emitter<'_>, tools: &mut Tools, insn: &Insn, bytes: &
             return true;
         }
     }
-    rewrite(e, tools, iced.clone_for_rewrite(), insn.pc(), insn.next_pc(), Fix::spill)
+    let start = e.position();
+    let done = rewrite(e, tools, iced.clone_for_rewrite(), insn.pc(), insn.next_pc(), Fix::spill);
+    if !done {
+        // Nothing of a half-made sequence may be executed: it has destroyed the scratch register.
+        e.rewind(start);
+    }
+    done
 }
 
 trait CloneForRewrite {
@@ -157,6 +163,11 @@ fn rewrite(
         match insn.op0_register().size() {
             8 => e.load_imm(register, target),
             4 => e.load_imm(register, u64::from(target as u32)),
+            2 => {
+                // mov r16, imm16
+                e.bytes(&[0x66, 0x40 | register >> 3, 0xb8 | register & 7]);
+                e.bytes(&(target as u16).to_le_bytes());
+            }
             _ => return false,
         }
         return true;
@@ -200,8 +211,10 @@ fn rewrite(
     });
     let Some(scratch) = scratch else { return false };
     let register = GENERAL[scratch as usize];
-    let spilled = destination.is_none();
-    if spilled {
+    // Also a destination: if the access faults, the guest's handler must find its old value. r11 alone is the
+    // destination of an indirect branch's target, and already saved.
+    let restore = destination.is_none();
+    if restore || next != pc {
         e.store_ctx(layout::SPILL, scratch);
         e.mark(pc, fix(scratch));
     }
@@ -224,19 +237,31 @@ fn rewrite(
         (Some(slot), None) => {
             e.load_ctx(scratch, slot);
             if insn.memory_base() != Register::None && insn.memory_index() != Register::None {
-                // lea scratch, [scratch + base]
-                let sum = Instruction::with2(
-                    Code::Lea_r64_m,
-                    register,
-                    MemoryOperand::with_base_index(insn.memory_base(), register),
-                );
-                if !sum.is_ok_and(|sum| tools.encode(e, &sum)) {
-                    return false;
+                if insn.memory_base() == Register::RSP {
+                    // lea scratch, [scratch + index*scale]: a pop's address is that behind the pop, so the sum
+                    // must leave rsp to the instruction itself.
+                    let (index, scale) = (insn.memory_index(), insn.memory_index_scale());
+                    let sum = MemoryOperand::with_base_index_scale(register, index, scale);
+                    if !lea(e, tools, register, sum) {
+                        return false;
+                    }
+                    insn.set_memory_index(register);
+                    insn.set_memory_index_scale(1);
+                } else {
+                    // lea scratch, [base + scratch]
+                    if !lea(e, tools, register, MemoryOperand::with_base_index(insn.memory_base(), register)) {
+                        return false;
+                    }
+                    insn.set_memory_base(register);
                 }
-                insn.set_memory_base(register);
-            } else if insn.memory_base() != Register::None {
+            } else if insn.memory_base() == Register::RSP {
                 insn.set_memory_index(register);
                 insn.set_memory_index_scale(1);
+            } else if insn.memory_base() != Register::None {
+                // The guest's base becomes the index: rbp as a base would turn a wild access' #GP into #SS.
+                insn.set_memory_index(insn.memory_base());
+                insn.set_memory_index_scale(1);
+                insn.set_memory_base(register);
             } else {
                 insn.set_memory_base(register);
             }
@@ -249,11 +274,15 @@ fn rewrite(
     if !tools.encode(e, &insn) {
         return false;
     }
-    if spilled {
+    if restore {
         e.mark(next, fix(scratch));
         e.load_ctx(scratch, layout::SPILL);
     }
     true
+}
+
+fn lea(e: &mut Emitter<'_>, tools: &mut Tools, to: Register, address: MemoryOperand) -> bool {
+    Instruction::with2(Code::Lea_r64_m, to, address).is_ok_and(|lea| tools.encode(e, &lea))
 }
 
 /// `mov r11, operand` for the target of an indirect branch; r11 has been saved.

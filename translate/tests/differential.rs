@@ -27,8 +27,7 @@ struct Bench {
 
 impl Bench {
     fn new(kind: usize) -> Bench {
-        let slot = kind as u64;
-        let (space, runtime) = (Space::map(kind, slot), Runtime::new(slot));
+        let (space, runtime) = (Space::map(kind), Runtime::new(kind as u64));
         let puppet = Puppet::spawn();
         let blank = puppet.xstate();
         Bench { puppet, space, runtime, pool: Pool::new(), blank, executed: 0 }
@@ -87,6 +86,11 @@ impl Bench {
             End::Signal(_) if self.runtime.in_cache(regs.rip) => self.runtime.recover(&self.space, &regs),
             End::Signal(stop) => return Err(format!("{stop:?} outside the cache at {:#x}", regs.rip)),
             _ => self.runtime.state_in_context(),
+        };
+        // Going where no code is ends a program natively too, and there.
+        let end = match (end, native_end) {
+            (End::Wild, End::Signal(stop)) if stop.signal == libc::SIGSEGV => End::Signal(stop),
+            (end, _) => end,
         };
         if end != native_end {
             return Err(format!(
@@ -160,27 +164,27 @@ fn run(kind: usize, programs: u64) {
     eprintln!("space {kind}: {} guest instructions executed in translation", bench.executed);
     assert_eq!(failures, 0, "programs behaved differently when translated; see VG_SEED lines above");
     if only.is_none() {
-        assert!(bench.executed > 400 * (seeds.end - seeds.start), "programs are too short to mean much");
+        assert!(bench.executed > 120 * (seeds.end - seeds.start), "programs are too short to mean much");
     }
 }
 
 #[test]
 fn in_reach_of_the_cache() {
     assert_eq!(SPACES, 4);
-    run(0, 700);
+    run(0, 2000);
 }
 
 #[test]
 fn between_2_and_4_gib() {
-    run(1, 700);
+    run(1, 2000);
 }
 
 #[test]
 fn across_4_gib() {
-    run(2, 700);
+    run(2, 2000);
 }
 
 #[test]
 fn far_away() {
-    run(3, 700);
+    run(3, 2000);
 }

@@ -71,8 +71,7 @@ fn overwritten(insn: &Instruction) -> u32 {
 
 impl Bench {
     fn new(kind: usize) -> Bench {
-        let slot = 8 + kind as u64;
-        let (space, runtime) = (Space::map(kind, slot), Runtime::new(slot));
+        let (space, runtime) = (Space::map(kind), Runtime::new(kind as u64));
         let puppet = Puppet::spawn();
         let blank = puppet.xstate();
         Bench { puppet, space, runtime, pool: Pool::new(), blank, looked: 0 }
@@ -242,20 +241,20 @@ fn run(kind: usize, programs: u64) {
 
 #[test]
 fn in_reach_of_the_cache() {
-    run(0, 60);
+    run(0, 200);
 }
 
 #[test]
 fn between_2_and_4_gib() {
-    run(1, 60);
+    run(1, 200);
 }
 
 #[test]
 fn across_4_gib() {
-    run(2, 60);
+    run(2, 200);
 }
 
 #[test]
 fn far_away() {
-    run(3, 60);
+    run(3, 200);
 }

@@ -11,7 +11,7 @@
 use super::frame::{self, CR2, ERROR, SIGINFO_BYTES, SEGMENTS, TRAP_NUMBER, Ucontext};
 use super::recover::{GuestRegs, Interrupted, recover};
 use super::{
-    Action, DEFAULT, DefaultEffect, IGNORE, SA_NODEFER, SA_RESETHAND, STOP_VALUE, UNBLOCKABLE, bit, default_effect,
+    Action, DEFAULT, DefaultEffect, HELD_MASK, IGNORE, SA_NODEFER, SA_RESETHAND, STOP_VALUE, UNBLOCKABLE, bit, default_effect,
     kernel_mask, sig,
 };
 use crate::context::Thread;
@@ -124,9 +124,9 @@ fn engine_fault(signal: u32, info: &[u8; SIGINFO_BYTES], kernel: &Ucontext) -> !
 
 /// Keeps a signal for the way back into the cache and blocks all others meanwhile.
 fn hold(thread: &mut Thread, info: &[u8; SIGINFO_BYTES], kernel: &mut Ucontext) {
-    kernel.mask = kernel_mask(u64::MAX);
+    kernel.mask = HELD_MASK;
     thread.context.pending.store(1, Ordering::Release);
-    if thread.signals.held {
+    if thread.signals.is_held() {
         thread.signals.blocked.push(info);
         return;
     }
@@ -135,7 +135,7 @@ fn hold(thread: &mut Thread, info: &[u8; SIGINFO_BYTES], kernel: &mut Ucontext) 
             bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7],
         ]);
     }
-    thread.signals.held = true;
+    thread.signals.set_held(true);
 }
 
 /// The vector registers of a thread that was about to enter the cache are still in its context.
@@ -227,8 +227,8 @@ fn deliver(
         kernel.gregs[ERROR] = error;
         kernel.gregs[CR2] = address;
     }
-    // What the kernel would restore: during sigsuspend and its relatives this is not the mask in force.
-    let saved = kernel.mask & !UNBLOCKABLE | thread.signals.mask & UNBLOCKABLE;
+    // What the kernel would restore: also during sigsuspend and its relatives, whose mask is the kernel's business.
+    let saved = thread.signals.mask;
     // SAFETY: the kernel's frame holds the floating-point state where the sigcontext says.
     let fpstate = unsafe {
         let head = core::slice::from_raw_parts(kernel.fpstate as *const u8, 512);
@@ -281,9 +281,9 @@ fn die(
             regs[4],
         ));
     }
-    thread.signals.held = false;
+    thread.signals.set_held(false);
     hold(thread, info, kernel);
-    thread.signals.held = false;
+    thread.signals.set_held(false);
     thread.signals.fatal = signal;
     resume(engine, thread, guest, kernel);
 }

@@ -46,6 +46,10 @@ pub const fn bit(signal: u32) -> u64 {
 pub const UNBLOCKABLE: u64 =
     bit(sig::ILL) | bit(sig::TRAP) | bit(sig::BUS) | bit(sig::FPE) | bit(sig::SEGV) | bit(sig::ENGINE);
 
+/// The kernel's mask while a signal is held: all but the synchronous five. The thread is in the engine, or in the
+/// raise stub, and needs no stop signal.
+pub const HELD_MASK: u64 = !(bit(sig::ILL) | bit(sig::TRAP) | bit(sig::BUS) | bit(sig::FPE) | bit(sig::SEGV));
+
 pub const SA_SIGINFO: u64 = 4;
 pub const SA_ONSTACK: u64 = 0x0800_0000;
 pub const SA_RESTART: u64 = 0x1000_0000;
@@ -156,6 +160,13 @@ impl Waiting {
         }
     }
 
+    /// Whether none waits. The handler adds some behind the compiler's back.
+    #[allow(unsafe_code, reason = "volatile access to an own field")]
+    pub fn is_empty(&self) -> bool {
+        // SAFETY: a field of a live reference.
+        unsafe { (&raw const self.count).read_volatile() == 0 }
+    }
+
     /// Takes the first that is not in `mask`.
     pub fn take(&mut self, mask: u64) -> Option<[u64; 16]> {
         let at = self.infos[..self.count].iter().position(|info| mask & bit(Waiting::signal(info)) == 0)?;
@@ -188,7 +199,7 @@ pub struct ThreadSignals {
     /// A signal that arrived while the engine ran: its siginfo. Valid while `held` is set.
     pub info: [u64; 16],
     /// Whether `info` holds a signal; all signals are blocked in the kernel then.
-    pub held: bool,
+    held: bool,
     /// Signal that is going to end the process, 0 = none; its siginfo is in `info`.
     pub fatal: u32,
     /// Signals that the kernel never blocks, which arrived while the guest had them blocked.
@@ -228,6 +239,22 @@ impl ThreadSignals {
             kernel_mask: 0,
             frame: alloc::vec::Vec::new(),
         }
+    }
+}
+
+impl ThreadSignals {
+    /// Whether `info` holds a signal. The handler sets this behind the compiler's back.
+    #[allow(unsafe_code, reason = "volatile access to an own field")]
+    pub fn is_held(&self) -> bool {
+        // SAFETY: a field of a live reference.
+        unsafe { (&raw const self.held).read_volatile() }
+    }
+
+    /// Sets whether `info` holds a signal.
+    #[allow(unsafe_code, reason = "volatile access to an own field")]
+    pub fn set_held(&mut self, held: bool) {
+        // SAFETY: a field of a live reference.
+        unsafe { (&raw mut self.held).write_volatile(held) };
     }
 }
 

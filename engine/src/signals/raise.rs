@@ -6,10 +6,10 @@ use core::sync::atomic::Ordering;
 
 /// Prepares the raise stub for the signal that is held, if one is. True when the stub must be entered.
 pub fn prepare(thread: &mut Thread) -> bool {
-    if !thread.signals.held {
+    if !thread.signals.is_held() {
         return false;
     }
-    thread.signals.held = false;
+    thread.signals.set_held(false);
     thread.signals.kernel_mask = kernel_mask(thread.signals.mask);
     let pid = thread.pid;
     let tid = thread.tid.load(Ordering::Relaxed);
@@ -24,15 +24,22 @@ pub fn prepare(thread: &mut Thread) -> bool {
     true
 }
 
-/// The guest's mask has changed: a signal that the kernel never blocks may be due now.
+/// The guest's mask may have changed: a signal that waits for it may be due now.
 pub fn unblocked(thread: &mut Thread) {
-    if thread.signals.held {
+    if thread.signals.is_held() || thread.signals.blocked.is_empty() {
         return;
     }
-    if let Some(info) = thread.signals.blocked.take(thread.signals.mask) {
-        thread.signals.info = info;
-        thread.signals.held = true;
-        thread.context.pending.store(1, Ordering::Release);
-        super::set_kernel_mask(kernel_mask(u64::MAX));
+    // The handler must not add to the queue meanwhile.
+    super::set_kernel_mask(super::HELD_MASK);
+    if thread.signals.is_held() {
+        return;
+    }
+    match thread.signals.blocked.take(thread.signals.mask) {
+        Some(info) => {
+            thread.signals.info = info;
+            thread.signals.set_held(true);
+            thread.context.pending.store(1, Ordering::Release);
+        }
+        None => super::set_kernel_mask(kernel_mask(thread.signals.mask)),
     }
 }

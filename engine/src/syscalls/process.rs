@@ -203,7 +203,7 @@ pub(super) fn exec(engine: &'static Engine, thread: &mut Thread, call: &Call) ->
     if passed >= 0 {
         loader::close(passed);
     }
-    if !thread.signals.held {
+    if !thread.signals.is_held() {
         signals::set_kernel_mask(signals::kernel_mask(thread.signals.mask));
     }
     Outcome::Done(result)
@@ -224,7 +224,7 @@ fn native_exec(engine: &'static Engine, thread: &mut Thread, call: &Call, name: 
     // SAFETY: the kernel checks the guest's pointers.
     let result = unsafe { sys::call(call.number, &call.args) };
     process_end::reopen_rings(engine, thread, closed);
-    if !thread.signals.held {
+    if !thread.signals.is_held() {
         signals::set_kernel_mask(signals::kernel_mask(thread.signals.mask));
     }
     result

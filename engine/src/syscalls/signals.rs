@@ -74,7 +74,7 @@ pub(super) fn sigprocmask(thread: &mut Thread, a: &[u64; 6]) -> i64 {
         };
         thread.signals.mask = mask & !(bit(sig::KILL) | bit(sig::STOP));
         // While a signal is held everything stays blocked; it is unblocked when that one is sent.
-        if !thread.signals.held {
+        if !thread.signals.is_held() {
             signals::set_kernel_mask(signals::kernel_mask(thread.signals.mask));
         }
         signals::raise::unblocked(thread);

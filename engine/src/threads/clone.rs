@@ -228,7 +228,7 @@ fn shared_memory(engine: &'static Engine, thread: &mut Thread, call: &Call, want
             engine.threads.lock().recycle(memory);
         }
     }
-    if !thread.signals.held {
+    if !thread.signals.is_held() {
         signals::set_kernel_mask(signals::kernel_mask(thread.signals.mask));
     }
     Outcome::Done(result)
@@ -316,7 +316,7 @@ fn fork(engine: &'static Engine, thread: &mut Thread, call: &Call, wanted: &Argu
         announce_process(engine, thread, parent, Start::Fork, before);
         announce_thread(thread, 0);
     }
-    if !thread.signals.held {
+    if !thread.signals.is_held() {
         signals::set_kernel_mask(signals::kernel_mask(thread.signals.mask));
     }
     Outcome::Done(result)

@@ -226,7 +226,7 @@ impl<'a> Generator<'a> {
         // Labels stand in as far addresses, so encode RIP-relative operands where they reach.
         let at = if insn.is_ip_rel_memory_operand() { insn.ip_rel_memory_address() } else { self.space.code() };
         let ok = self.encoder.encode(insn, at).is_ok();
-        self.encoder.take_buffer();
+        drop(self.encoder.take_buffer());
         if !ok {
             return false;
         }

@@ -216,7 +216,8 @@ impl Symbols {
             let section = elf.section_by_index(index).ok();
             section.map_or(start, |section| section.address().saturating_add(section.size()))
         };
-        if self.0.range(start..end).next().is_none() {
+        // A section that ends before its symbol: damaged, or made by a linker script.
+        if start >= end || self.0.range(start..end).next().is_none() {
             return;
         }
         let Ok(name) = symbol.name() else { return };

@@ -1,0 +1,179 @@
+//! The emitted code of representative blocks, one file each in `golden/`.
+//!
+//! A file holds what is shown, the guest's bytes with their options, then (behind `---`) the guest's disassembly, the
+//! code with its map, and the exits. `VG_BLESS=1` rewrites the part behind `---`.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+use translate::layout::{self, Fix};
+use translate::{Block, Config, Limits, Prefix, StubAddresses, Translator};
+
+const CACHE: u64 = 0x6000_1000;
+const INDIRECT_TABLE: u32 = 0x6800_0000;
+const RETURN_TABLE: u32 = 0x6900_0000;
+const STUBS: StubAddresses = StubAddresses {
+    direct_exit: 0x6000_0100,
+    special_exit: 0x6000_0200,
+    indirect_miss: 0x6000_0300,
+    return_miss: 0x6000_0400,
+    syscall: 0x6000_0500,
+    heap_call: 0x6000_0600,
+};
+
+struct Case {
+    pc: u64,
+    bytes: Vec<u8>,
+    limits: Limits,
+    prefix: Option<Prefix>,
+    count: bool,
+}
+
+fn number(text: &str) -> u64 {
+    match text.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16),
+        None => text.parse(),
+    }
+    .unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// Parses the lines `key: value` in front of `---`; lines that begin with `#` say what is shown.
+fn parse(text: &str) -> Case {
+    let mut case =
+        Case { pc: 0x1000_0000, bytes: vec![], limits: Limits::default(), prefix: None, count: false };
+    for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+        let (key, value) = line.split_once(": ").unwrap_or_else(|| panic!("no `key: value`: {line}"));
+        match key {
+            "pc" => case.pc = number(value),
+            "bytes" => {
+                case.bytes.extend(value.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).expect(byte)));
+            }
+            "prefix" if value == "return" => case.prefix = Some(Prefix::Return),
+            "prefix" if value == "indirect" => case.prefix = Some(Prefix::Indirect),
+            "count" => case.count = value == "yes",
+            "instructions" => case.limits.instructions = number(value) as usize,
+            "segments" => case.limits.segments = number(value) as usize,
+            _ => panic!("unknown line: {line}"),
+        }
+    }
+    case
+}
+
+fn name(fix: Fix) -> String {
+    const REGISTERS: [&str; 16] = [
+        "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+    ];
+    match fix {
+        Fix::NONE => String::new(),
+        Fix::R11 => " r11 saved".into(),
+        Fix::R11_TO_R11 => " r11 saved, pc in r11".into(),
+        Fix::R11_TO_TARGET => " r11 saved, pc in TARGET".into(),
+        Fix::R11_TO_STACK => " r11 saved, pc in [rsp-8]".into(),
+        Fix::UNPUSH => " half pushed".into(),
+        Fix::UNPUSH_R11 => " half pushed, r11 saved".into(),
+        Fix::RCX_R11 => " rcx spilled, r11 saved".into(),
+        Fix::RCX_R11_TO_TARGET => " rcx spilled, r11 saved, pc in TARGET".into(),
+        Fix::RCX_R11_TO_STACK => " rcx spilled, r11 saved, pc in [rsp-8]".into(),
+        fix => {
+            let register = REGISTERS[usize::from(fix.spilled().expect("no other fixes"))];
+            let r11 = if fix.r11_is_saved() { ", r11 saved" } else { "" };
+            format!(" {register} spilled{r11}")
+        }
+    }
+}
+
+/// Names in place of addresses that are no part of what is shown.
+fn symbolic(text: &str) -> String {
+    let mut text = text.to_owned();
+    let slots = [
+        ("GUEST_FS", layout::GUEST_FS),
+        ("GUEST_GS", layout::GUEST_GS),
+        ("R11", layout::R11),
+        ("TARGET", layout::TARGET),
+        ("SPILL", layout::SPILL),
+        ("EXIT", layout::EXIT),
+        ("CONTINUE", layout::CONTINUE),
+        ("INSTRUCTIONS", layout::INSTRUCTIONS),
+    ];
+    for (name, slot) in slots {
+        let number = if slot < 10 { slot.to_string() } else { format!("{slot:X}h") };
+        text = text.replace(&format!("fs:[{number}]"), &format!("fs:[{name}]"));
+    }
+    let stubs = [
+        ("direct_exit", STUBS.direct_exit),
+        ("special_exit", STUBS.special_exit),
+        ("indirect_miss", STUBS.indirect_miss),
+        ("return_miss", STUBS.return_miss),
+        ("syscall", STUBS.syscall),
+        ("heap_call", STUBS.heap_call),
+    ];
+    for (name, address) in stubs {
+        text = text.replace(&format!("{address:016X}h"), name);
+    }
+    text = text.replace(&format!("{INDIRECT_TABLE:X}h"), "indirect_table");
+    text.replace(&format!("{RETURN_TABLE:X}h"), "return_table")
+}
+
+fn render(case: &Case) -> String {
+    let block = Block::decode(&case.bytes, case.pc, case.limits);
+    let config =
+        Config { indirect_table: INDIRECT_TABLE, return_table: RETURN_TABLE, stubs: STUBS, count: case.count };
+    let mut buffer = [0u8; 4096];
+    let mut translator = Translator::new();
+    let fragment = translator.translate(&block, &config, case.prefix, 7, CACHE, &mut buffer).unwrap();
+
+    let guest = support::disassemble(&case.bytes[..(fragment.end - case.pc) as usize], case.pc);
+    let mut out = String::new();
+    let flags = if fragment.flags_live { "live" } else { "dead" };
+    let _ = writeln!(out, "\ncache: {} bytes, flags {flags}", fragment.size);
+    let mut map: BTreeMap<u32, String> = BTreeMap::new();
+    for entry in &fragment.map {
+        map.insert(entry.cache, format!("  @ {:x}{}\n", entry.guest, name(entry.fix)));
+    }
+    let mut stubs: BTreeMap<u32, String> = BTreeMap::new();
+    for (exit, number) in fragment.exits.iter().zip(7..) {
+        let special = exit.special.map_or(String::new(), |special| format!(" {special:?}"));
+        let patch = exit.patch;
+        let text = format!("exit {number} to {:x}{special}, patched at +{patch:x}\n", exit.target);
+        stubs.insert(exit.stub, text);
+    }
+    let code = support::disassemble(&buffer[..fragment.size as usize], CACHE);
+    for line in code.lines() {
+        let at = (u64::from_str_radix(line.trim_start().split(' ').next().unwrap(), 16).unwrap() - CACHE) as u32;
+        if at == fragment.body {
+            out += "body\n";
+        }
+        out += &stubs.remove(&at).unwrap_or_default();
+        out += &map.remove(&at).unwrap_or_default();
+        let line = line.trim_start().split_once(' ').unwrap().1;
+        let _ = writeln!(out, "    +{at:02x} {line}");
+    }
+    assert!(map.is_empty(), "map entries inside of instructions: {map:?}");
+    format!("guest\n{guest}{}", symbolic(&out))
+}
+
+#[test]
+fn emitted_code() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let bless = std::env::var_os("VG_BLESS").is_some();
+    let (mut files, mut wrong) = (0, Vec::new());
+    let mut paths: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    for path in paths.into_iter().filter(|path| path.extension().is_some_and(|ext| ext == "txt")) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (input, expected) = text.split_once("---\n").unwrap_or((&text, ""));
+        let got = render(&parse(input));
+        files += 1;
+        if bless {
+            std::fs::write(&path, format!("{input}---\n{got}")).unwrap();
+        } else if got != expected {
+            let first = got.lines().zip(expected.lines()).find(|(a, b)| a != b);
+            eprintln!("{}: first difference (got, expected): {first:#?}\nwhole:\n{got}", path.display());
+            wrong.push(path);
+        }
+    }
+    assert!(files >= 25, "only {files} files in {}", folder.display());
+    assert!(wrong.is_empty(), "emitted code changed; VG_BLESS=1 accepts it: {wrong:?}");
+}
