@@ -249,15 +249,15 @@ impl HeapCall<'_> {
         }
     }
 
-    fn stack(&mut self) -> u32 {
-        stacks::take(self.engine, self.thread, self.pc)
+    fn stack(&mut self, is_free: bool) -> u32 {
+        stacks::take(self.engine, self.thread, self.pc, is_free)
     }
 
     fn allocate(&mut self, size: u64, align: u64, family: Family, zeroed: bool) -> u64 {
         if size > i64::MAX as u64 {
             return self.no_memory();
         }
-        let stack = self.stack();
+        let stack = self.stack(false);
         let request = Request { size, align, family, stack, zeroed };
         let heap = self.heap();
         let Some(address) = heap.allocate(self.cache(), request) else { return self.no_memory() };
@@ -324,7 +324,7 @@ impl HeapCall<'_> {
         if address == 0 {
             return 0;
         }
-        let stack = self.stack();
+        let stack = self.stack(true);
         let heap = self.heap();
         let tsc = sys::tsc();
         match heap.free(self.cache(), address, family, stack) {
@@ -354,7 +354,7 @@ impl HeapCall<'_> {
         if size > i64::MAX as u64 {
             return self.no_memory();
         }
-        let stack = self.stack();
+        let stack = self.stack(false);
         let heap = self.heap();
         let align = align.max(MALLOC_ALIGN);
         let request = Request { size, align, family: Family::Malloc, stack, zeroed: false };

@@ -7,6 +7,7 @@ use crate::threads::stop::WorldStopped;
 use crate::trace::Writer;
 use crate::{guest_mem, loader, sys};
 use alloc::vec::Vec;
+use core::cell::RefCell;
 use core::ops::ControlFlow;
 use core::sync::atomic::{AtomicU32, Ordering};
 use heap::scan::{self, Edge, Memory, Page, Register, Root, RootKind, RootRange, Sink};
@@ -67,17 +68,25 @@ impl Sink for Graph<'_> {
     }
 }
 
+/// Pages that one window tells about.
+const WINDOW_PAGES: u64 = 512;
+/// Windows kept. Heuristics jump between blocks and code, so one is not enough.
+const WINDOWS: usize = 64;
+
 /// Guest memory during the scan. Which pages are present comes from the kernel, so that the scan touches none anew.
 struct Scanned<'a> {
     pagemap: i64,
     files: &'a [FileRange],
-    window: core::cell::RefCell<Window>,
+    windows: RefCell<Vec<Window>>,
 }
 
+/// What the kernel says of an aligned run of pages.
+#[derive(Clone)]
 struct Window {
-    first: u64,
-    count: u64,
-    present: [u64; 512],
+    /// Page number divided by [`WINDOW_PAGES`], plus 1; 0 = empty.
+    number: u64,
+    /// Bit for each page.
+    present: [u64; WINDOW_PAGES as usize / 64],
 }
 
 struct FileRange {
@@ -90,25 +99,32 @@ struct FileRange {
 impl Scanned<'_> {
     /// Whether the kernel holds the page, in memory or swapped out; true when it does not tell.
     fn present(&self, address: u64) -> bool {
+        if self.pagemap < 0 {
+            return true;
+        }
         let page = address / PAGE;
-        let mut window = self.window.borrow_mut();
-        if page < window.first || page >= window.first + window.count {
-            if self.pagemap < 0 {
-                return true;
-            }
-            let window = &mut *window;
+        let number = page / WINDOW_PAGES;
+        let mut windows = self.windows.borrow_mut();
+        let window = &mut windows[number as usize % WINDOWS];
+        if window.number != number + 1 {
+            let mut entries = [0u64; WINDOW_PAGES as usize];
             #[allow(unsafe_code, reason = "reads the page map into an engine buffer")]
             // SAFETY: the kernel writes at most the buffer's length.
             let read = unsafe {
-                let room = [self.pagemap as u64, window.present.as_mut_ptr() as u64, 4096, page * 8];
-                sys::call(sys::nr::PREAD64, &room)
+                let at = number * WINDOW_PAGES * 8;
+                sys::call(sys::nr::PREAD64, &[self.pagemap as u64, entries.as_mut_ptr() as u64, WINDOW_PAGES * 8, at])
             };
-            if read < 8 {
+            if read < (WINDOW_PAGES * 8) as i64 {
                 return true;
             }
-            (window.first, window.count) = (page, read as u64 / 8);
+            window.number = number + 1;
+            for (bits, entries) in window.present.iter_mut().zip(entries.chunks_exact(64)) {
+                // Bit 63: in memory, bit 62: swapped out.
+                *bits = entries.iter().rev().fold(0, |bits, entry| bits << 1 | u64::from(entry >> 62 != 0));
+            }
         }
-        window.present[(page - window.first) as usize] >> 62 != 0
+        let bit = page % WINDOW_PAGES;
+        window.present[bit as usize / 64] >> (bit % 64) & 1 != 0
     }
 }
 
@@ -164,8 +180,8 @@ pub fn snapshot(engine: &Engine, thread: &mut Thread, world: &WorldStopped<'_>, 
     let (mut roots, files) = ranges(engine);
     let registers = registers(engine, thread, reason == Reason::Exit);
     let pagemap = loader::open(b"/proc/self/pagemap").unwrap_or(-1);
-    let window = Window { first: 0, count: 0, present: [0; 512] };
-    let memory = Scanned { pagemap, files: &files, window: core::cell::RefCell::new(window) };
+    let empty = Window { number: 0, present: [0; WINDOW_PAGES as usize / 64] };
+    let memory = Scanned { pagemap, files: &files, windows: RefCell::new(alloc::vec![empty; WINDOWS]) };
     let mut graph = Graph { batch: Batch::new(&mut writer, Kind::SnapshotRoots) };
     let (ControlFlow::Continue(totals) | ControlFlow::Break(totals)) =
         scan::scan(&snapshot, &mut roots, &registers, &memory, &mut graph);

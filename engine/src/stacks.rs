@@ -27,7 +27,8 @@ pub struct Stacks {
 
 /// A thread's unwinder with its copy of the module table.
 pub struct ThreadUnwinder {
-    unwinder: Unwinder,
+    /// Stacks of allocations and of frees alternate: each finds most of its last one again.
+    unwinders: [Unwinder; 2],
     modules: Modules,
     generation: u64,
 }
@@ -148,7 +149,7 @@ fn bounds(engine: &Engine, sp: u64) -> Option<(u64, u64)> {
 }
 
 /// The stack of a thread that is about to execute the function at `pc`; 0 when there is none to be had.
-pub fn take(engine: &Engine, thread: &mut Thread, pc: u64) -> u32 {
+pub fn take(engine: &Engine, thread: &mut Thread, pc: u64, is_free: bool) -> u32 {
     let regs = Regs::from_encoding_order(pc, &thread.context.regs);
     let sp = thread.context.regs[gpr::RSP];
     if sp < thread.stack_bounds.0 + 128 || sp >= thread.stack_bounds.1 {
@@ -159,7 +160,11 @@ pub fn take(engine: &Engine, thread: &mut Thread, pc: u64) -> u32 {
     }
     let generation = GENERATION.load(Ordering::Acquire);
     let state = thread.unwinder.get_or_insert_with(|| {
-        Box::new(ThreadUnwinder { unwinder: Unwinder::new(13), modules: Modules::new(), generation: 0 })
+        Box::new(ThreadUnwinder {
+            unwinders: [Unwinder::new(12), Unwinder::new(12)],
+            modules: Modules::new(),
+            generation: 0,
+        })
     });
     if state.generation != generation {
         state.modules = engine.stacks.modules.lock().clone();
@@ -168,8 +173,9 @@ pub fn take(engine: &Engine, thread: &mut Thread, pc: u64) -> u32 {
     let memory = GuestMemory { engine, bounds: thread.stack_bounds };
     let writer = &mut thread.writer;
     let depth = engine.options.depth as usize;
-    state.unwinder.at_entry(pc);
-    state.unwinder.stack(&state.modules, &regs, &memory, &engine.stacks.tree, depth, |node| {
+    let unwinder = &mut state.unwinders[usize::from(is_free)];
+    unwinder.at_entry(pc);
+    unwinder.stack(&state.modules, &regs, &memory, &engine.stacks.tree, depth, |node| {
         if let Some(writer) = writer {
             let ids = pair(node.id, node.parent);
             writer.push(&[header(Kind::Node, 4), ids, u64::from(node.module), node.address]);

@@ -69,9 +69,26 @@ impl Kind {
     pub fn from_number(number: u16) -> Option<Kind> {
         use Kind::*;
         const ALL: [Kind; 20] = [
-            Pad, ProcessStart, ThreadStart, ThreadName, ThreadExit, Module, ModuleGone, Node, Alloc, Free,
-            Realloc, Message, SnapshotBegin, SnapshotBlocks, SnapshotRoots, SnapshotEdges, SnapshotEnd, Stats,
-            ProcessEnd, NotFollowed,
+            Pad,
+            ProcessStart,
+            ThreadStart,
+            ThreadName,
+            ThreadExit,
+            Module,
+            ModuleGone,
+            Node,
+            Alloc,
+            Free,
+            Realloc,
+            Message,
+            SnapshotBegin,
+            SnapshotBlocks,
+            SnapshotRoots,
+            SnapshotEdges,
+            SnapshotEnd,
+            Stats,
+            ProcessEnd,
+            NotFollowed,
         ];
         ALL.get(number as usize).copied()
     }
@@ -302,7 +319,8 @@ mod tests {
             at += put_string(&mut words[at..], s.as_bytes()).expect("room");
         }
         let mut seen = Vec::new();
-        Record { words: &words[..at] }.strings(1, |bytes| seen.push(String::from_utf8(bytes.collect()).unwrap()));
+        Record { words: &words[..at] }
+            .strings(1, |bytes| seen.push(String::from_utf8(bytes.collect()).unwrap()));
         assert_eq!(seen, ["", "seven77", "eight888", "nine99999"]);
     }
 

@@ -103,7 +103,8 @@ fn main() {
             (bytes, entries, exits) = (0, 0, 0);
             for &at in &starts {
                 let block = Block::decode(&text[at..], GUEST + at as u64, Limits::default());
-                let fragment = translator.translate(&block, &config, prefix, 0, CACHE + 0x10_0000, &mut buffer);
+                let fragment =
+                    translator.translate(&block, &config, prefix, 0, CACHE + 0x10_0000, &mut buffer);
                 let fragment = fragment.expect("64 KiB hold any fragment");
                 bytes += u64::from(fragment.size);
                 entries += fragment.map.len() as u64;

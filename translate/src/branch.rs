@@ -83,6 +83,11 @@ pub(crate) fn indirect(
     true
 }
 
+/// Whether a prefix keeps the flags even when none is live at its own body. It must, to be exact: a guest that is on
+/// its way to another pc of the same slot, where flags are live, passes through here (and, when that pc has no
+/// fragment yet, on to the dispatcher). A compare instead saves 0.4 ns per return, 15 % of a recursive fib.
+const KEEP_FLAGS: bool = true;
+
 /// The entry that is reached through a table. `live` = status flags are live at the body. Returns the offset of
 /// the rel32 field that leads to the next prefix of the same slot.
 pub(crate) fn prefix(e: &mut Emitter<'_>, config: &Config, kind: Prefix, pc: u64, live: bool) -> usize {
@@ -97,7 +102,7 @@ pub(crate) fn prefix(e: &mut Emitter<'_>, config: &Config, kind: Prefix, pc: u64
     };
     e.mark(pc, unchecked);
     let chain;
-    if live {
+    if live || KEEP_FLAGS {
         e.store_ctx(layout::SPILL, reg::RCX);
         e.mark(pc, unchecked_without_rcx);
         match kind {

@@ -1,7 +1,9 @@
 //! Decoding of a guest superblock: from its first instruction through conditional fall-throughs to a stop.
 
 use alloc::vec::Vec;
-use iced_x86::{Code, ConstantOffsets, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, Register};
+use iced_x86::{
+    Code, ConstantOffsets, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, Register,
+};
 
 /// How much one fragment may cover.
 #[derive(Debug, Clone, Copy)]
@@ -184,7 +186,11 @@ fn classify(insn: &Instruction) -> Flow {
             if insn.is_jcc_short_or_near() { Flow::Condition(target) } else { Flow::ShortCondition(target) }
         }
         FlowControl::IndirectBranch => {
-            if insn.is_jmp_far_indirect() { Flow::Special(Special::Unsupported) } else { Flow::IndirectJump }
+            if insn.is_jmp_far_indirect() {
+                Flow::Special(Special::Unsupported)
+            } else {
+                Flow::IndirectJump
+            }
         }
         FlowControl::Call => match insn.code() {
             Code::Syscall => Flow::Syscall,
@@ -192,7 +198,11 @@ fn classify(insn: &Instruction) -> Flow {
             _ => Flow::Special(Special::Unsupported),
         },
         FlowControl::IndirectCall => {
-            if insn.is_call_near_indirect() { Flow::IndirectCall } else { Flow::Special(Special::Unsupported) }
+            if insn.is_call_near_indirect() {
+                Flow::IndirectCall
+            } else {
+                Flow::Special(Special::Unsupported)
+            }
         }
         FlowControl::Return => match insn.code() {
             Code::Retnq => Flow::Return(0),

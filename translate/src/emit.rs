@@ -10,6 +10,7 @@ pub(crate) mod reg {
     pub(crate) const RAX: u8 = 0;
     pub(crate) const RCX: u8 = 1;
     pub(crate) const RSP: u8 = 4;
+    pub(crate) const RBP: u8 = 5;
     pub(crate) const R11: u8 = 11;
 }
 

@@ -6,12 +6,8 @@ use crate::decode::Insn;
 use iced_x86::RflagsBits;
 
 /// OF SF ZF AF CF PF: what cmp and add change.
-pub(crate) const STATUS: u32 = RflagsBits::OF
-    | RflagsBits::SF
-    | RflagsBits::ZF
-    | RflagsBits::AF
-    | RflagsBits::CF
-    | RflagsBits::PF;
+pub(crate) const STATUS: u32 =
+    RflagsBits::OF | RflagsBits::SF | RflagsBits::ZF | RflagsBits::AF | RflagsBits::CF | RflagsBits::PF;
 
 /// Which status flags an instruction surely overwrites, whatever its operands' values.
 ///

@@ -136,7 +136,7 @@ impl Translator {
         flags::live_before(&block.insns, &mut self.live);
         let flags_live = self.live[0] & STATUS != 0;
         let entry = prefix.map(|kind| {
-            let chain = branch::prefix(&mut e, config, kind, block.pc, true);
+            let chain = branch::prefix(&mut e, config, kind, block.pc, flags_live);
             Entry { at: 0, chain: chain as u32 }
         });
         let body = e.offset() as u32;
@@ -307,7 +307,7 @@ pub fn emit_prefix(
     buffer: &mut [u8],
 ) -> Result<(u32, Entry, Vec<MapEntry>), Refusal> {
     let mut e = Emitter::new(buffer, at);
-    let chain = branch::prefix(&mut e, config, kind, pc, true) as u32;
+    let chain = branch::prefix(&mut e, config, kind, pc, flags_live) as u32;
     e.mark(pc, Fix::NONE);
     e.jmp(body);
     if e.overflowed() {

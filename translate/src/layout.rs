@@ -110,7 +110,7 @@ impl Fix {
 
     /// The register of [`Fix::spill`] or [`Fix::spill_and_r11`].
     pub fn spilled(self) -> Option<u8> {
-        (16..48).contains(&self.0).then(|| self.0 & 15)
+        (16..48).contains(&self.0).then_some(self.0 & 15)
     }
 
     /// Whether rcx is in `SPILL`.

@@ -97,7 +97,10 @@ pub(crate) fn copy(e: &mut Emitter<'_>, tools: &mut Tools, insn: &Insn, bytes: &
         let end = e.here() + bytes.len() as u64;
         let displacement = target.wrapping_sub(end);
         let field = insn.offsets.displacement_offset();
-        if iced.memory_base() == Register::RIP && fits_i32(displacement) && insn.offsets.displacement_size() == 4 {
+        if iced.memory_base() == Register::RIP
+            && fits_i32(displacement)
+            && insn.offsets.displacement_size() == 4
+        {
             let start = e.offset();
             e.bytes(bytes);
             e.patch_u32(start + field, displacement as u32);
@@ -184,10 +187,8 @@ fn rewrite(
         }
         for i in 0..insn.op_count() {
             if insn.op_kind(i) == OpKind::Register {
-                high_byte |= matches!(
-                    insn.op_register(i),
-                    Register::AH | Register::BH | Register::CH | Register::DH
-                );
+                high_byte |=
+                    matches!(insn.op_register(i), Register::AH | Register::BH | Register::CH | Register::DH);
             }
         }
         if insn.op0_kind() == OpKind::Register && info.op0_access() == OpAccess::Write {
@@ -196,6 +197,8 @@ fn rewrite(
             op0_only_written = (register.is_gpr32() || register.is_gpr64())
                 && !address.contains(&number(register))
                 && number(register) != Some(reg::RSP)
+                // As a base it would turn the #GP of a wild access into #SS.
+                && number(register) != Some(reg::RBP)
                 // An implicit use besides op0 would read what the scratch destroyed.
                 && info
                     .used_registers()
@@ -249,7 +252,8 @@ fn rewrite(
                     insn.set_memory_index_scale(1);
                 } else {
                     // lea scratch, [base + scratch]
-                    if !lea(e, tools, register, MemoryOperand::with_base_index(insn.memory_base(), register)) {
+                    if !lea(e, tools, register, MemoryOperand::with_base_index(insn.memory_base(), register))
+                    {
                         return false;
                     }
                     insn.set_memory_base(register);

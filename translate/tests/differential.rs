@@ -39,8 +39,11 @@ impl Bench {
         program.load(&mut self.space);
         program.start_natively(&self.puppet);
         let stop = self.puppet.run();
-        let native_end =
-            if support::reached_exit(&self.puppet, &self.space, stop) { End::Exit } else { End::Signal(stop) };
+        let native_end = if support::reached_exit(&self.puppet, &self.space, stop) {
+            End::Exit
+        } else {
+            End::Signal(stop)
+        };
         let mut native = support::native_state(&self.puppet);
         if native_end == End::Exit {
             native.pc -= 1;
@@ -51,13 +54,15 @@ impl Bench {
         let memory = self.space.snapshot();
         let mut counts = Vec::new();
         for options in variants {
-            let count = self.translated(&program, *options, native_end, &native, &vectors, &memory).map_err(|error| {
-                let mut text = format!("{options:?}\n{error}\n{}", program.listing());
-                if std::env::var_os("VG_SEED").is_some() {
-                    let _ = write!(text, "\n{}", self.runtime.listing());
-                }
-                text
-            })?;
+            let count = self.translated(&program, *options, native_end, &native, &vectors, &memory).map_err(
+                |error| {
+                    let mut text = format!("{options:?}\n{error}\n{}", program.listing());
+                    if std::env::var_os("VG_SEED").is_some() {
+                        let _ = write!(text, "\n{}", self.runtime.listing());
+                    }
+                    text
+                },
+            )?;
             if options.count {
                 counts.push(count);
             }
@@ -171,20 +176,20 @@ fn run(kind: usize, programs: u64) {
 #[test]
 fn in_reach_of_the_cache() {
     assert_eq!(SPACES, 4);
-    run(0, 2000);
+    run(0, 1500);
 }
 
 #[test]
 fn between_2_and_4_gib() {
-    run(1, 2000);
+    run(1, 1500);
 }
 
 #[test]
 fn across_4_gib() {
-    run(2, 2000);
+    run(2, 1500);
 }
 
 #[test]
 fn far_away() {
-    run(3, 2000);
+    run(3, 1500);
 }

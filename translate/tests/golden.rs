@@ -48,7 +48,8 @@ fn parse(text: &str) -> Case {
         match key {
             "pc" => case.pc = number(value),
             "bytes" => {
-                case.bytes.extend(value.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).expect(byte)));
+                case.bytes
+                    .extend(value.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).expect(byte)));
             }
             "prefix" if value == "return" => case.prefix = Some(Prefix::Return),
             "prefix" if value == "indirect" => case.prefix = Some(Prefix::Indirect),
@@ -63,7 +64,8 @@ fn parse(text: &str) -> Case {
 
 fn name(fix: Fix) -> String {
     const REGISTERS: [&str; 16] = [
-        "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+        "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
+        "r14", "r15",
     ];
     match fix {
         Fix::NONE => String::new(),
@@ -118,8 +120,12 @@ fn symbolic(text: &str) -> String {
 
 fn render(case: &Case) -> String {
     let block = Block::decode(&case.bytes, case.pc, case.limits);
-    let config =
-        Config { indirect_table: INDIRECT_TABLE, return_table: RETURN_TABLE, stubs: STUBS, count: case.count };
+    let config = Config {
+        indirect_table: INDIRECT_TABLE,
+        return_table: RETURN_TABLE,
+        stubs: STUBS,
+        count: case.count,
+    };
     let mut buffer = [0u8; 4096];
     let mut translator = Translator::new();
     let fragment = translator.translate(&block, &config, case.prefix, 7, CACHE, &mut buffer).unwrap();
@@ -141,7 +147,8 @@ fn render(case: &Case) -> String {
     }
     let code = support::disassemble(&buffer[..fragment.size as usize], CACHE);
     for line in code.lines() {
-        let at = (u64::from_str_radix(line.trim_start().split(' ').next().unwrap(), 16).unwrap() - CACHE) as u32;
+        let at =
+            (u64::from_str_radix(line.trim_start().split(' ').next().unwrap(), 16).unwrap() - CACHE) as u32;
         if at == fragment.body {
             out += "body\n";
         }

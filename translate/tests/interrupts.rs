@@ -131,18 +131,11 @@ impl Bench {
             if !self.runtime.in_switch(regs.rip) {
                 let state = self.runtime.recover(&self.space, &regs);
                 self.looked += 1;
-                let (mut reasons, mut found) = (Vec::new(), false);
-                for candidate in at..(at + 2).min(boundaries.len()) {
-                    match self.matches(&boundaries[candidate], &state) {
-                        Ok(()) => {
-                            at = candidate;
-                            found = true;
-                            break;
-                        }
-                        Err(reason) => reasons.push(reason),
-                    }
-                }
-                if !found {
+                let mut reasons = Vec::new();
+                let found = boundaries.iter().enumerate().skip(at).take(2).find(|(_, boundary)| {
+                    self.matches(boundary, &state).map_err(|reason| reasons.push(reason)).is_ok()
+                });
+                let Some((reached, _)) = found else {
                     let guest = support::disassemble(
                         self.space.region.bytes(boundaries[at].state.pc, 15),
                         boundaries[at].state.pc,
@@ -157,7 +150,8 @@ impl Bench {
                         guest.lines().next().unwrap_or_default(),
                         reasons.join("\n")
                     ));
-                }
+                };
+                at = reached;
             }
             let stop = self.puppet.step();
             if stop.signal != libc::SIGTRAP {
@@ -171,7 +165,11 @@ impl Bench {
             let counted = self.runtime.slot(translate::layout::INSTRUCTIONS);
             // A native single step shows every iteration of a repeated string instruction.
             let stepped = (0..boundaries.len() - 1)
-                .filter(|&i| i == 0 || boundaries[i].state.pc != boundaries[i - 1].state.pc || !self.repeats(&boundaries[i]))
+                .filter(|&i| {
+                    i == 0
+                        || boundaries[i].state.pc != boundaries[i - 1].state.pc
+                        || !self.repeats(&boundaries[i])
+                })
                 .count() as u64;
             if counted != stepped {
                 return Err(format!("counted {counted} instructions, executed {stepped}"));

@@ -79,10 +79,12 @@ pub(crate) enum Events {
     Alloc,
     /// Definedness and addressability (not available yet)
     Shadow,
-    /// Instruction counts (not available yet)
+    /// Executed instructions, as a clock of all other events
     Instr,
     /// Memory accesses (not available yet)
     Access,
+    /// Nothing: the program only runs under the engine (not together with other kinds)
+    None,
 }
 
 /// A yes or no.
@@ -95,14 +97,24 @@ impl Cli {
     /// # Errors
     /// A kind was asked for that this version cannot record.
     pub(crate) fn event_bits(&self) -> anyhow::Result<u32> {
-        let missing = self.events.iter().find(|kind| **kind != Events::Alloc);
-        if let Some(name) = missing.and_then(ValueEnum::to_possible_value) {
-            anyhow::bail!(
-                "--events={}: this version cannot record them yet; alloc is available",
-                name.get_name()
-            );
+        if self.events.contains(&Events::None) {
+            anyhow::ensure!(self.events.len() == 1, "--events=none: cannot be combined with other kinds");
+            return Ok(0);
         }
-        Ok(ring::shared::EVENTS_ALLOC)
+        if self.events.is_empty() {
+            return Ok(ring::shared::EVENTS_ALLOC | ring::shared::EVENTS_INSTR);
+        }
+        self.events.iter().try_fold(0, |bits, kind| match kind {
+            Events::Alloc => Ok(bits | ring::shared::EVENTS_ALLOC),
+            Events::Instr => Ok(bits | ring::shared::EVENTS_INSTR),
+            Events::Shadow | Events::Access | Events::None => {
+                let name = kind.to_possible_value();
+                anyhow::bail!(
+                    "--events={}: this version cannot record them yet; alloc and instr are available",
+                    name.as_ref().map_or("none", |value| value.get_name())
+                )
+            }
+        })
     }
 
     /// Options that differ from their defaults, in the spelling of the command line; they become part of the trace.
@@ -114,7 +126,13 @@ impl Cli {
             }
         };
         let no = "no";
-        add(!self.events.is_empty(), "--events=alloc".into());
+        let names: Vec<String> = self
+            .events
+            .iter()
+            .filter_map(ValueEnum::to_possible_value)
+            .map(|value| value.get_name().to_owned())
+            .collect();
+        add(!names.is_empty(), format!("--events={}", names.join(",")));
         add(!self.children.0, format!("--children={no}"));
         add(self.stats, "--stats".into());
         add(self.cache_size != 0, format!("--cache-size={}", self.cache_size));
@@ -210,7 +228,10 @@ mod tests {
 
     #[test]
     fn kinds_that_cannot_be_recorded_are_refused() {
-        assert_eq!(parse(&["p"]).expect("parses").event_bits().expect("default"), ring::shared::EVENTS_ALLOC);
+        let default = ring::shared::EVENTS_ALLOC | ring::shared::EVENTS_INSTR;
+        assert_eq!(parse(&["p"]).expect("parses").event_bits().expect("default"), default);
+        assert_eq!(parse(&["--events=none", "p"]).expect("parses").event_bits().expect("none"), 0);
+        assert!(parse(&["--events=none,alloc", "p"]).expect("parses").event_bits().is_err());
         let cli = parse(&["--events=alloc,shadow", "p"]).expect("parses");
         assert!(cli.event_bits().unwrap_err().to_string().contains("--events=shadow"));
         assert!(parse(&["--events=nonsense", "p"]).is_err());

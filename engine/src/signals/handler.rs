@@ -304,7 +304,8 @@ pub fn sigreturn(thread: &mut Thread) {
     thread.context.pc = guest.pc;
     context.gregs[16] = engine().stubs.resume;
     context.stack = thread.signals.own;
-    context.mask = kernel_mask(thread.signals.mask);
+    // A signal that is held is sent first; then all that wait are unblocked together, and the kernel orders them.
+    context.mask = if thread.signals.is_held() { HELD_MASK } else { kernel_mask(thread.signals.mask) };
     // The kernel wants its own segments; a guest cannot change them.
     let segments = context.gregs[SEGMENTS];
     if segments as u16 != 0x33 {

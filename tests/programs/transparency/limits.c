@@ -1,4 +1,5 @@
 // build: cc -O2
+// known: limits of address space and data are remembered but not enforced
 // trace: partial
 // Resource limits are shown as they were set and hold for the program: address space, data, stack, file size.
 #define _GNU_SOURCE

@@ -1,4 +1,5 @@
 // build: cc -O2
+// known: filters of the program are not in force while it is recorded
 // trace: partial
 // A filter of the program on its own system calls: refused numbers, trapped ones, strict killing in a child.
 #define _GNU_SOURCE

@@ -107,7 +107,8 @@ type Made = Option<Vec<Instruction>>;
 impl<'a> Generator<'a> {
     pub fn new(seed: u64, pool: &'a Pool, space: &'a Space, style: Style) -> Generator<'a> {
         let mut rng = Rng::new(seed);
-        let mut candidates: Vec<usize> = (0..16).filter(|n| *n != RSP && !STRING_AND_COUNT.contains(n)).collect();
+        let mut candidates: Vec<usize> =
+            (0..16).filter(|n| *n != RSP && !STRING_AND_COUNT.contains(n)).collect();
         let mut take = || candidates.remove(rng.below(candidates.len() as u64) as usize);
         let registers = [take(), take(), take(), take(), take()];
         let mut pointer = |n: usize| (registers[n], space.data() + rng.below(16) * 64 - 512);
@@ -224,7 +225,8 @@ impl<'a> Generator<'a> {
     /// Takes an instruction if iced encodes it and it leaves the reserved registers alone.
     fn accept(&mut self, insn: &Instruction) -> bool {
         // Labels stand in as far addresses, so encode RIP-relative operands where they reach.
-        let at = if insn.is_ip_rel_memory_operand() { insn.ip_rel_memory_address() } else { self.space.code() };
+        let at =
+            if insn.is_ip_rel_memory_operand() { insn.ip_rel_memory_address() } else { self.space.code() };
         let ok = self.encoder.encode(insn, at).is_ok();
         drop(self.encoder.take_buffer());
         if !ok {
@@ -233,7 +235,8 @@ impl<'a> Generator<'a> {
         let reserved = self.reserved;
         self.info.info(insn).used_registers().iter().all(|used| {
             let register = used.register();
-            let writes = !matches!(used.access(), OpAccess::Read | OpAccess::CondRead | OpAccess::NoMemAccess);
+            let writes =
+                !matches!(used.access(), OpAccess::Read | OpAccess::CondRead | OpAccess::NoMemAccess);
             !(writes && register.is_gpr() && reserved & 1 << register.full_register().number() != 0)
         })
     }
@@ -287,7 +290,8 @@ impl<'a> Generator<'a> {
                     before.push(Self::mov64(index, self.rng.below(4) * 64));
                     insn.set_memory_index_scale(1 << self.rng.below(3));
                 } else {
-                    let byte = [Register::AL, Register::CL, Register::DL, Register::BL][self.rng.below(4) as usize];
+                    let byte =
+                        [Register::AL, Register::CL, Register::DL, Register::BL][self.rng.below(4) as usize];
                     before.push(Instruction::with2(Code::Movzx_r32_rm8, gpr32(index), byte).unwrap());
                     insn.set_memory_index_scale(1 << self.rng.below(4));
                 }
@@ -380,11 +384,19 @@ impl<'a> Generator<'a> {
         Some(match kind {
             r8_or_mem | r8_reg | r8_opcode => Register::AL + self.rng.below(20) as u32,
             r16_or_mem | r16_reg | r16_rm | r16_opcode => Register::AX + self.rng.below(16) as u32,
-            r32_or_mem | r32_reg | r32_rm | r32_opcode | r32_vvvv => Register::EAX + self.rng.below(16) as u32,
-            r64_or_mem | r64_reg | r64_rm | r64_opcode | r64_vvvv => Register::RAX + self.rng.below(16) as u32,
+            r32_or_mem | r32_reg | r32_rm | r32_opcode | r32_vvvv => {
+                Register::EAX + self.rng.below(16) as u32
+            }
+            r64_or_mem | r64_reg | r64_rm | r64_opcode | r64_vvvv => {
+                Register::RAX + self.rng.below(16) as u32
+            }
             mm_or_mem | mm_reg | mm_rm => Register::MM0 + self.rng.below(8) as u32,
-            xmm_or_mem | xmm_reg | xmm_rm | xmm_vvvv | xmm_is4 => Register::XMM0 + self.rng.below(vector) as u32,
-            ymm_or_mem | ymm_reg | ymm_rm | ymm_vvvv | ymm_is4 => Register::YMM0 + self.rng.below(vector) as u32,
+            xmm_or_mem | xmm_reg | xmm_rm | xmm_vvvv | xmm_is4 => {
+                Register::XMM0 + self.rng.below(vector) as u32
+            }
+            ymm_or_mem | ymm_reg | ymm_rm | ymm_vvvv | ymm_is4 => {
+                Register::YMM0 + self.rng.below(vector) as u32
+            }
             zmm_or_mem | zmm_reg | zmm_rm | zmm_vvvv => Register::ZMM0 + self.rng.below(vector) as u32,
             k_or_mem | k_reg | kp1_reg | k_rm | k_vvvv => Register::K0 + self.rng.below(8) as u32,
             al => Register::AL,
@@ -424,8 +436,8 @@ impl<'a> Generator<'a> {
             let value = self.rng.value();
             match kind {
                 mem | mem_offs => memory = true,
-                r8_or_mem | r16_or_mem | r32_or_mem | r64_or_mem | mm_or_mem | xmm_or_mem | ymm_or_mem | zmm_or_mem
-                | k_or_mem
+                r8_or_mem | r16_or_mem | r32_or_mem | r64_or_mem | mm_or_mem | xmm_or_mem | ymm_or_mem
+                | zmm_or_mem | k_or_mem
                     if self.rng.one_in(2) =>
                 {
                     memory = true;
@@ -512,7 +524,8 @@ impl<'a> Generator<'a> {
             // The bit offset reaches beyond the operand: keep it small.
             let register = insn.op1_register();
             let n = register.full_register().number();
-            if !self.free(n) || insn.memory_base().full_register() == register.full_register()
+            if !self.free(n)
+                || insn.memory_base().full_register() == register.full_register()
                 || insn.memory_index().full_register() == register.full_register()
             {
                 return Option::None;
@@ -614,7 +627,8 @@ impl<'a> Generator<'a> {
             return self.plain();
         }
         let count = self.rng.below(20);
-        let (source, target) = (self.space.data() + self.rng.below(512), self.space.data() - self.rng.below(512));
+        let (source, target) =
+            (self.space.data() + self.rng.below(512), self.space.data() - self.rng.below(512));
         self.emit(Self::mov64(6, source));
         self.emit(Self::mov64(7, target));
         self.emit(Self::mov64(1, count));
@@ -623,11 +637,26 @@ impl<'a> Generator<'a> {
             self.emit(Instruction::with(Code::Std));
         }
         const CODES: [Code; 20] = [
-            Code::Movsb_m8_m8, Code::Movsw_m16_m16, Code::Movsd_m32_m32, Code::Movsq_m64_m64,
-            Code::Stosb_m8_AL, Code::Stosw_m16_AX, Code::Stosd_m32_EAX, Code::Stosq_m64_RAX,
-            Code::Lodsb_AL_m8, Code::Lodsw_AX_m16, Code::Lodsd_EAX_m32, Code::Lodsq_RAX_m64,
-            Code::Cmpsb_m8_m8, Code::Cmpsw_m16_m16, Code::Cmpsd_m32_m32, Code::Cmpsq_m64_m64,
-            Code::Scasb_AL_m8, Code::Scasw_AX_m16, Code::Scasd_EAX_m32, Code::Scasq_RAX_m64,
+            Code::Movsb_m8_m8,
+            Code::Movsw_m16_m16,
+            Code::Movsd_m32_m32,
+            Code::Movsq_m64_m64,
+            Code::Stosb_m8_AL,
+            Code::Stosw_m16_AX,
+            Code::Stosd_m32_EAX,
+            Code::Stosq_m64_RAX,
+            Code::Lodsb_AL_m8,
+            Code::Lodsw_AX_m16,
+            Code::Lodsd_EAX_m32,
+            Code::Lodsq_RAX_m64,
+            Code::Cmpsb_m8_m8,
+            Code::Cmpsw_m16_m16,
+            Code::Cmpsd_m32_m32,
+            Code::Cmpsq_m64_m64,
+            Code::Scasb_AL_m8,
+            Code::Scasw_AX_m16,
+            Code::Scasd_EAX_m32,
+            Code::Scasq_RAX_m64,
         ];
         let n = self.rng.below(20) as usize;
         let mut insn = Instruction::default();
@@ -742,9 +771,21 @@ impl<'a> Generator<'a> {
 
     fn condition(&mut self) -> Code {
         self.rng.pick(&[
-            Code::Jo_rel32_64, Code::Jno_rel32_64, Code::Jb_rel32_64, Code::Jae_rel32_64, Code::Je_rel32_64,
-            Code::Jne_rel32_64, Code::Jbe_rel32_64, Code::Ja_rel32_64, Code::Js_rel32_64, Code::Jns_rel32_64,
-            Code::Jp_rel32_64, Code::Jnp_rel32_64, Code::Jl_rel32_64, Code::Jge_rel32_64, Code::Jle_rel32_64,
+            Code::Jo_rel32_64,
+            Code::Jno_rel32_64,
+            Code::Jb_rel32_64,
+            Code::Jae_rel32_64,
+            Code::Je_rel32_64,
+            Code::Jne_rel32_64,
+            Code::Jbe_rel32_64,
+            Code::Ja_rel32_64,
+            Code::Js_rel32_64,
+            Code::Jns_rel32_64,
+            Code::Jp_rel32_64,
+            Code::Jnp_rel32_64,
+            Code::Jl_rel32_64,
+            Code::Jge_rel32_64,
+            Code::Jle_rel32_64,
             Code::Jg_rel32_64,
         ])
     }
@@ -784,7 +825,10 @@ impl<'a> Generator<'a> {
             self.plains(3);
             self.reserved &= !(1 << 1);
             let code = self.rng.pick(&[
-                Code::Loop_rel8_64_RCX, Code::Loop_rel8_64_ECX, Code::Loope_rel8_64_RCX, Code::Loopne_rel8_64_RCX,
+                Code::Loop_rel8_64_RCX,
+                Code::Loop_rel8_64_ECX,
+                Code::Loope_rel8_64_RCX,
+                Code::Loopne_rel8_64_RCX,
             ]);
             self.branch(code, head);
             return;
@@ -812,7 +856,8 @@ impl<'a> Generator<'a> {
         }
         let function = self.rng.below(self.functions.len() as u64) as usize;
         let pops = self.functions[function].pops;
-        let entry = self.functions[function].entries[self.rng.below(self.functions[function].entries.len() as u64) as usize];
+        let entry = self.functions[function].entries
+            [self.rng.below(self.functions[function].entries.len() as u64) as usize];
         for _ in 0..pops {
             self.push_any();
         }
@@ -1001,7 +1046,8 @@ impl<'a> Generator<'a> {
                 self.emit(Self::mov64(RSP, bad));
                 let label = self.label();
                 let slot = self.table_slot(label);
-                let code = self.rng.pick(&[Code::Call_rel32_64, Code::Call_rm64, Code::Retnq, Code::Retnq_imm16]);
+                let code =
+                    self.rng.pick(&[Code::Call_rel32_64, Code::Call_rm64, Code::Retnq, Code::Retnq_imm16]);
                 match code {
                     Code::Call_rel32_64 => self.branch(code, label),
                     Code::Call_rm64 => self.emit(Instruction::with1(code, Self::absolute(slot)).unwrap()),
@@ -1123,10 +1169,14 @@ impl<'a> Generator<'a> {
             }
             all.push(insns);
         }
-        let blocks: Vec<_> =
-            all.iter().zip(&self.sections).map(|(insns, section)| InstructionBlock::new(insns, section.base)).collect();
+        let blocks: Vec<_> = all
+            .iter()
+            .zip(&self.sections)
+            .map(|(insns, section)| InstructionBlock::new(insns, section.base))
+            .collect();
         let options = BlockEncoderOptions::RETURN_NEW_INSTRUCTION_OFFSETS;
-        let results = BlockEncoder::encode_slice(64, &blocks, options).expect("random programs are encodable");
+        let results =
+            BlockEncoder::encode_slice(64, &blocks, options).expect("random programs are encodable");
         let mut table = Vec::new();
         for (slot, label) in self.table.clone() {
             let (section, index) = self.labels[label.0].expect("every label is bound");

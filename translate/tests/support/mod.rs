@@ -103,7 +103,8 @@ pub fn reached_exit(puppet: &Puppet, space: &Space, stop: Stop) -> bool {
 
 pub fn describe(what: &str, native: &State, translated: &State) -> String {
     const NAMES: [&str; 16] = [
-        "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+        "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
+        "r14", "r15",
     ];
     let mut out = format!("{what}:\n");
     let mut line = |name: &str, a: u64, b: u64| {

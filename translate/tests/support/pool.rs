@@ -15,8 +15,8 @@ pub struct Pool {
 fn available(feature: CpuidFeature) -> bool {
     use CpuidFeature::*;
     match feature {
-        INTEL8086 | INTEL186 | INTEL286 | INTEL386 | INTEL486 | X64 | CMOV | CX8 | FPU | FPU287 | FPU387 | MMX | SSE
-        | SSE2 | MULTIBYTENOP | PREFETCHW | CET_IBT => true,
+        INTEL8086 | INTEL186 | INTEL286 | INTEL386 | INTEL486 | X64 | CMOV | CX8 | FPU | FPU287 | FPU387
+        | MMX | SSE | SSE2 | MULTIBYTENOP | PREFETCHW | CET_IBT => true,
         SSE3 => has!("sse3"),
         SSSE3 => has!("ssse3"),
         SSE4_1 => has!("sse4.1"),
@@ -72,18 +72,71 @@ fn operand(kind: OpCodeOperandKind) -> bool {
     use OpCodeOperandKind::*;
     matches!(
         kind,
-        mem_offs | mem | r8_or_mem | r16_or_mem | r32_or_mem | r64_or_mem | mm_or_mem | xmm_or_mem | ymm_or_mem
-            | zmm_or_mem | k_or_mem | r8_reg | r8_opcode | r16_reg | r16_rm | r16_opcode | r32_reg | r32_rm
-            | r32_opcode | r32_vvvv | r64_reg | r64_rm | r64_opcode | r64_vvvv | k_reg | kp1_reg | k_rm | k_vvvv
-            | mm_reg | mm_rm | xmm_reg | xmm_rm | xmm_vvvv | xmm_is4 | ymm_reg | ymm_rm | ymm_vvvv | ymm_is4
-            | zmm_reg | zmm_rm | zmm_vvvv | al | cl | ax | dx | eax | rax | st0 | sti_opcode | imm8 | imm8_const_1
-            | imm8sex16 | imm8sex32 | imm8sex64 | imm16 | imm32 | imm32sex64 | imm64
+        mem_offs
+            | mem
+            | r8_or_mem
+            | r16_or_mem
+            | r32_or_mem
+            | r64_or_mem
+            | mm_or_mem
+            | xmm_or_mem
+            | ymm_or_mem
+            | zmm_or_mem
+            | k_or_mem
+            | r8_reg
+            | r8_opcode
+            | r16_reg
+            | r16_rm
+            | r16_opcode
+            | r32_reg
+            | r32_rm
+            | r32_opcode
+            | r32_vvvv
+            | r64_reg
+            | r64_rm
+            | r64_opcode
+            | r64_vvvv
+            | k_reg
+            | kp1_reg
+            | k_rm
+            | k_vvvv
+            | mm_reg
+            | mm_rm
+            | xmm_reg
+            | xmm_rm
+            | xmm_vvvv
+            | xmm_is4
+            | ymm_reg
+            | ymm_rm
+            | ymm_vvvv
+            | ymm_is4
+            | zmm_reg
+            | zmm_rm
+            | zmm_vvvv
+            | al
+            | cl
+            | ax
+            | dx
+            | eax
+            | rax
+            | st0
+            | sti_opcode
+            | imm8
+            | imm8_const_1
+            | imm8sex16
+            | imm8sex32
+            | imm8sex64
+            | imm16
+            | imm32
+            | imm32sex64
+            | imm64
     )
 }
 
 impl Pool {
     pub fn new() -> Pool {
-        let mut pool = Pool { integer: vec![], x87: vec![], legacy_vector: vec![], vex: vec![], evex: vec![] };
+        let mut pool =
+            Pool { integer: vec![], x87: vec![], legacy_vector: vec![], vex: vec![], evex: vec![] };
         for code in Code::values() {
             let op = code.op_code();
             let usable = op.is_instruction()
@@ -107,7 +160,10 @@ impl Pool {
             }
             let vector = code.cpuid_features().iter().any(|feature| {
                 use CpuidFeature::*;
-                matches!(feature, MMX | SSE | SSE2 | SSE3 | SSSE3 | SSE4_1 | SSE4_2 | AES | PCLMULQDQ | SHA | GFNI)
+                matches!(
+                    feature,
+                    MMX | SSE | SSE2 | SSE3 | SSSE3 | SSE4_1 | SSE4_2 | AES | PCLMULQDQ | SHA | GFNI
+                )
             });
             let x87 = code.cpuid_features().iter().any(|feature| {
                 matches!(feature, CpuidFeature::FPU | CpuidFeature::FPU287 | CpuidFeature::FPU387)

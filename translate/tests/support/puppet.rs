@@ -12,8 +12,8 @@ pub type Regs = libc::user_regs_struct;
 /// Order of the fields of `Regs` by register encoding (rax rcx rdx rbx rsp rbp rsi rdi r8..r15).
 pub fn get_gprs(regs: &Regs) -> [u64; 16] {
     [
-        regs.rax, regs.rcx, regs.rdx, regs.rbx, regs.rsp, regs.rbp, regs.rsi, regs.rdi, regs.r8, regs.r9, regs.r10,
-        regs.r11, regs.r12, regs.r13, regs.r14, regs.r15,
+        regs.rax, regs.rcx, regs.rdx, regs.rbx, regs.rsp, regs.rbp, regs.rsi, regs.rdi, regs.r8, regs.r9,
+        regs.r10, regs.r11, regs.r12, regs.r13, regs.r14, regs.r15,
     ]
 }
 

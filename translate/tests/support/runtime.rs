@@ -91,7 +91,8 @@ impl Runtime {
         let base = 0x6000_0000 + number * 0x0100_0000;
         let mut region = Region::map(base, SIZE);
         let table = |n: u64| (base + TABLES + n * 0x8_0000) as u32;
-        let stubs = emit_stubs(base, region.bytes_mut(base, 0x1000), (base + CLASS) as u32, table(1)).unwrap();
+        let stubs =
+            emit_stubs(base, region.bytes_mut(base, 0x1000), (base + CLASS) as u32, table(1)).unwrap();
         region.write(base + DISPATCHER, &[0xcc]);
         for slot in 0..0x1_0000u64 {
             region.set_u64(base + TABLES + slot * 8, stubs.addresses.indirect_miss);
@@ -168,7 +169,8 @@ impl Runtime {
                 let (flags_live, body) = (self.fragments[id].flags_live, self.fragments[id].body);
                 let config = self.config();
                 let buffer = self.region.bytes_mut(at, 0x100);
-                let (size, entry, map) = emit_prefix(&config, kind, pc, flags_live, body, at, buffer).unwrap();
+                let (size, entry, map) =
+                    emit_prefix(&config, kind, pc, flags_live, body, at, buffer).unwrap();
                 self.add_entry(id, kind, pc, at + u64::from(entry.at), at + u64::from(entry.chain));
                 self.maps.push((at, at + u64::from(size), map));
                 self.at = at + u64::from(size);
@@ -366,7 +368,8 @@ impl Runtime {
             .find(|(start, end, _)| (*start..*end).contains(&state.pc))
             .unwrap_or_else(|| panic!("{:#x} is in no fragment", state.pc));
         let offset = (state.pc - start) as u32;
-        let entry = map.iter().rev().find(|entry| entry.cache <= offset).expect("the map covers the fragment");
+        let entry =
+            map.iter().rev().find(|entry| entry.cache <= offset).expect("the map covers the fragment");
         state.pc = entry.guest;
         self.apply(space, &mut state, entry.fix);
         state

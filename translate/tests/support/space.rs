@@ -103,7 +103,11 @@ impl Space {
             let base = self.region.base + offset;
             let (now, then) = (self.region.bytes(base, size), &snapshot[at..at + size]);
             at += size;
-            let skip = if offset == STACK { stack_pointer.saturating_sub(base).min(size as u64) as usize } else { 0 };
+            let skip = if offset == STACK {
+                stack_pointer.saturating_sub(base).min(size as u64) as usize
+            } else {
+                0
+            };
             if now[skip..] != then[skip..] {
                 let first = (skip..size).find(|&i| now[i] != then[i])?;
                 return Some(base + first as u64);
