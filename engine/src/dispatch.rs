@@ -177,18 +177,22 @@ fn make(engine: &Engine, pc: u64, from: From) -> Result<Option<FragmentId>, Full
     if let Some(number) = heap_calls::replacement(engine, pc) {
         return engine.cache.lock().translate_replaced(pc, number).map(Some);
     }
-    let mut bytes = [0u8; WINDOW];
-    let length = code::fetch(engine, pc, &mut bytes, true);
-    if length == 0 {
-        return Ok(None);
+    loop {
+        let changes = engine.cache.lock().code_changes;
+        let mut bytes = [0u8; WINDOW];
+        let length = code::fetch(engine, pc, &mut bytes, true);
+        if length == 0 {
+            return Ok(None);
+        }
+        let mut cache = engine.cache.lock();
+        if let Some(id) = cache.find(pc) {
+            return Ok(Some(id));
+        }
+        // Another thread may have changed the code between the fetch and now; what it removed must not come back.
+        if cache.code_changes == changes {
+            return cache.translate(pc, &bytes[..length], prefix).map(Some);
+        }
     }
-    let mut cache = engine.cache.lock();
-    if let Some(id) = cache.find(pc) {
-        return Ok(Some(id));
-    }
-    let id = cache.translate(pc, &bytes[..length], prefix)?;
-    drop(cache);
-    Ok(Some(id))
 }
 
 /// The guest has jumped to where nothing executable is.

@@ -138,6 +138,8 @@ pub struct Cache {
     /// Guest page to fragments that depend on bytes of it.
     pages: BTreeMap<u64, Vec<FragmentId>>,
     detached: BTreeMap<u64, Detached>,
+    /// Counts changes of guest code: bytes that were fetched before the last one may be stale.
+    pub code_changes: u64,
     /// Counters: translations, instructions, guest bytes, links.
     pub counters: [u64; 4],
 }
@@ -186,6 +188,7 @@ impl Cache {
             chains: Chains::new(indirect, returns),
             pages: BTreeMap::new(),
             detached: BTreeMap::new(),
+            code_changes: 0,
             counters: [0; 4],
         };
         cache.reset_tables();
@@ -435,6 +438,7 @@ impl Cache {
 
     /// Removes every fragment that depends on bytes of the range. Returns how many.
     pub fn invalidate(&mut self, start: u64, end: u64) -> usize {
+        self.code_changes += 1;
         let mut victims: Vec<FragmentId> = Vec::new();
         for (_, ids) in self.pages.range(start / PAGE..=(end - 1) / PAGE) {
             for &id in ids {

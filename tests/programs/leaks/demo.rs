@@ -14,10 +14,12 @@ struct Person {
 static CACHE: Mutex<Vec<u64>> = Mutex::new(Vec::new());
 
 fn meet() {
-    let person = || Rc::new(Person { friends: RefCell::default() }); //~ definite 48+112 1 //~ indirect 48 1
+    let person = || Rc::new(Person { friends: RefCell::default() }); //~ definite 48+144 1 //~ indirect 48 1
     let (ann, bob) = (person(), person());
     for (one, other) in [(&ann, &bob), (&bob, &ann)] {
-        one.friends.borrow_mut().push(other.clone()); //~ indirect 64 2
+        let mut friends = one.friends.borrow_mut();
+        friends.reserve_exact(6); //~ indirect 96 2
+        friends.push(other.clone());
     }
 }
 
