@@ -88,18 +88,26 @@ pub fn fetch(engine: &Engine, pc: u64, to: &mut [u8], guard: bool) -> usize {
     guest_mem::read(pc, &mut to[..length])
 }
 
+/// Bit of a page fault's error code: a write.
+const WRITE: u64 = 2;
+
 /// A store has faulted: true when that was our write-protection; the page is writable again then and the fragments
 /// of its code are gone, in whatever mapping they were.
 pub fn unguard(engine: &Engine, address: u64, error: u64) -> bool {
-    const WRITE: u64 = 2;
-    if error & WRITE == 0 {
+    const PRESENT: u64 = 1;
+    const KEY: u64 = 0x20;
+    if error & WRITE == 0 || error & KEY != 0 {
         return false;
     }
     let page = address & !(PAGE - 1);
     let mut space = engine.space.lock();
     let Some((start, mapping)) = space.find(page) else { return false };
-    if !mapping.guarded || mapping.protection & 2 == 0 {
+    if mapping.protection & 2 == 0 {
         return false;
+    }
+    if !mapping.guarded {
+        // Another thread's store to the page has faulted first and was dealt with: this one can go on, too.
+        return error & PRESENT != 0;
     }
     let mut stale = alloc::vec![page];
     if mapping.shared && mapping.file.is_some() {
@@ -132,7 +140,6 @@ pub fn unguard_all(engine: &Engine) -> bool {
         .flat_map(|(start, mapping)| (start..mapping.end).step_by(PAGE as usize).map(|page| (page, page + PAGE)))
         .collect();
     drop(space);
-    const WRITE: u64 = 2;
     let mut any = false;
     for (page, _) in pages {
         any |= unguard(engine, page, WRITE);
