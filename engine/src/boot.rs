@@ -168,15 +168,16 @@ pub unsafe fn boot(stack: *const u64) -> ! {
     let engine = state::engine();
 
     let mask = signals::INHERITED.load(Ordering::Relaxed);
-    let Ok(thread) = threads::create(engine, mask) else { crate::fatal::fail("no memory for the first thread") };
+    let Ok(thread) = threads::create(engine, mask) else {
+        crate::fatal::fail("no memory for the first thread")
+    };
     // SAFETY: made for this kernel thread.
     unsafe { threads::adopt(thread) };
     let thread = threads::current();
     engine.threads.lock().add(thread);
     threads::stop::register();
     let how = if handover.process.is_some() { Start::Exec } else { Start::Root };
-    thread.process =
-        handover.process.unwrap_or_else(|| control.next_process.fetch_add(1, Ordering::Relaxed));
+    thread.process = handover.process.unwrap_or_else(|| control.next_process.fetch_add(1, Ordering::Relaxed));
     clone::announce_process(engine, thread, 0, how, sys::tsc());
     clone::announce_thread(thread, 0);
     for image in [Some(&program), interpreter.as_ref()].into_iter().flatten() {
@@ -234,7 +235,8 @@ fn keep_image(shared_fd: i64) -> i64 {
     let name = b"/proc/self/exe\0";
     // SAFETY: the kernel reads the name.
     unsafe {
-        let fd = sys::call(nr::OPENAT, &[sys::AT_FDCWD, name.as_ptr() as u64, sys::O_PATH | sys::O_CLOEXEC, 0]);
+        let fd =
+            sys::call(nr::OPENAT, &[sys::AT_FDCWD, name.as_ptr() as u64, sys::O_PATH | sys::O_CLOEXEC, 0]);
         if fd < 0 {
             crate::fatal::fail("cannot open /proc/self/exe (is /proc mounted?)");
         }
@@ -247,7 +249,11 @@ fn keep_image(shared_fd: i64) -> i64 {
 }
 
 /// Opens and maps the program, its script interpreter and its dynamic linker, as execve does.
-fn load_program(space: &mut Space, inherited: &mut Inherited, handover: &Handover) -> (Image, Option<Image>, Vec<u8>) {
+fn load_program(
+    space: &mut Space,
+    inherited: &mut Inherited,
+    handover: &Handover,
+) -> (Image, Option<Image>, Vec<u8>) {
     let mut path = handover.path.clone();
     let mut fd = handover.program_fd;
     for _ in 0..6 {
@@ -255,7 +261,9 @@ fn load_program(space: &mut Space, inherited: &mut Inherited, handover: &Handove
             fd = match loader::open(&path) {
                 Ok(fd) => fd,
                 Err(errno::ENOENT) => refuse(&path, "no such file", 127),
-                Err(errno::EACCES) => refuse(&path, "it must be readable to be recorded (permission denied)", 126),
+                Err(errno::EACCES) => {
+                    refuse(&path, "it must be readable to be recorded (permission denied)", 126)
+                }
                 Err(_) => refuse(&path, "it cannot be opened", 126),
             };
         }

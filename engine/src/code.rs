@@ -43,7 +43,12 @@ fn writable_views(space: &Space, start: u64, end: u64) -> Vec<View> {
             for (other, alias) in space.iter() {
                 let alias_end = alias.offset + (alias.end - other);
                 let writable = alias.protection & 2 != 0 && !alias.guarded;
-                if other != base && alias.file == mapping.file && writable && alias.offset < to && alias_end > from {
+                if other != base
+                    && alias.file == mapping.file
+                    && writable
+                    && alias.offset < to
+                    && alias_end > from
+                {
                     let first = other + from.saturating_sub(alias.offset);
                     views.push(View { start: first, end: alias.end.min(first + (to - from)) });
                 }
@@ -137,7 +142,9 @@ pub fn unguard_all(engine: &Engine) -> bool {
     let pages: Vec<(u64, u64)> = space
         .iter()
         .filter(|(_, mapping)| guarded(mapping))
-        .flat_map(|(start, mapping)| (start..mapping.end).step_by(PAGE as usize).map(|page| (page, page + PAGE)))
+        .flat_map(|(start, mapping)| {
+            (start..mapping.end).step_by(PAGE as usize).map(|page| (page, page + PAGE))
+        })
         .collect();
     drop(space);
     let mut any = false;

@@ -9,9 +9,10 @@ use crate::signals::{raise, sig};
 use crate::state::{Engine, engine};
 use crate::syscalls::{self, Outcome};
 use crate::threads::stop;
-use crate::{code, heap_calls, process_end, threads};
+use crate::{code, heap_calls, process_end, sys, threads};
 use core::sync::atomic::Ordering;
 use ring::record::Stat;
+use ring::shared::FLAG_STATS;
 use translate::layout;
 use translate::{Prefix, Special};
 
@@ -46,12 +47,10 @@ pub extern "C" fn dispatch(context: *mut Context) {
             thread.context.pc = exit.target;
             special(engine, thread, exit.special);
         }
-        layout::EXIT_SYSCALL_FAULT => {
-            // The kernel was told to use memory that it cannot. If it is memory that we protect, the guest may.
-            if code::unguard_all(engine) {
-                thread.context.regs[0] = thread.context.spill;
-                thread.context.pc = thread.context.pc.wrapping_sub(2);
-            }
+        // The kernel was told to use memory that it cannot. If it is memory that we protect, the guest may.
+        layout::EXIT_SYSCALL_FAULT if code::unguard_all(engine) => {
+            thread.context.regs[0] = thread.context.spill;
+            thread.context.pc = thread.context.pc.wrapping_sub(2);
         }
         layout::EXIT_SYSCALL => {
             if settle(engine, thread, true) {
@@ -134,12 +133,18 @@ fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
             Some(id) => Ok(Some(id)),
             None => {
                 drop(cache);
+                let begun = if engine.options.flags & FLAG_STATS != 0 { sys::monotonic_ns() } else { 0 };
                 let made = make(engine, pc, from);
+                if begun != 0 {
+                    engine.count(Stat::TranslateNanoseconds, sys::monotonic_ns() - begun);
+                }
                 cache = engine.cache.lock();
                 made
             }
         };
-        match found.and_then(|id| id.map(|id| connect(&mut cache, id, from).map(|()| cache.body(id))).transpose()) {
+        match found
+            .and_then(|id| id.map(|id| connect(&mut cache, id, from).map(|()| cache.body(id))).transpose())
+        {
             Ok(Some(body)) => {
                 thread.context.next = body;
                 return;
@@ -270,7 +275,9 @@ fn special(engine: &'static Engine, thread: &mut Thread, special: Option<Special
             let mut text = crate::fatal::Text::new();
             let _ = core::fmt::Write::write_fmt(
                 &mut text,
-                format_args!("the instruction at {pc:#x} is not supported (int n, far branch or segment override)"),
+                format_args!(
+                    "the instruction at {pc:#x} is not supported (int n, far branch or segment override)"
+                ),
             );
             if let Some(writer) = &mut thread.writer {
                 writer.message(1, text.as_bytes());

@@ -39,7 +39,7 @@ pub fn recover(pc: u64) -> Option<u64> {
 
 /// Copies from the guest; returns the number of bytes that could be read.
 pub fn read(from: u64, to: &mut [u8]) -> usize {
-    if from >= GUEST_END && from < crate::space::ENGINE_END {
+    if (GUEST_END..crate::space::ENGINE_END).contains(&from) {
         return 0;
     }
     // SAFETY: the destination is a slice; a fault on the source ends the copy.

@@ -127,7 +127,8 @@ impl GuestHeap {
         };
         let arena = Arena { base: space::HEAP_BASE, size: space::HEAP_BYTES };
         let pages = EnginePages { next_table: AtomicU64::new(space::TABLES) };
-        let made = map_sparse(arena.base, arena.size).ok().and_then(|_| Heap::new(pages, arena, options).ok());
+        let made =
+            map_sparse(arena.base, arena.size).ok().and_then(|_| Heap::new(pages, arena, options).ok());
         if made.is_none() {
             crate::fatal::fail("no address space for the heap (is `ulimit -v` set?)");
         }
@@ -200,7 +201,9 @@ impl HeapCall<'_> {
             F::Free => self.free(a[0], Family::Malloc),
             F::Memalign => self.aligned(a[0], a[1], Family::Malloc),
             F::AlignedSizeFirst => self.aligned(a[1], a[0], Family::Malloc),
-            F::ZallocAligned => self.allocate(a[0], a[1].max(MALLOC_ALIGN).next_power_of_two(), Family::Malloc, true),
+            F::ZallocAligned => {
+                self.allocate(a[0], a[1].max(MALLOC_ALIGN).next_power_of_two(), Family::Malloc, true)
+            }
             F::PosixMemalign => self.posix_memalign(a[0], a[1], a[2]),
             F::Valloc => self.aligned(space::PAGE, a[0], Family::Malloc),
             F::Pvalloc => self.aligned(space::PAGE, a[0].next_multiple_of(space::PAGE), Family::Malloc),
@@ -360,7 +363,9 @@ impl HeapCall<'_> {
         let request = Request { size, align, family: Family::Malloc, stack, zeroed: false };
         let Some(new) = heap.allocate(self.cache(), request) else { return self.no_memory() };
         // SAFETY: both blocks are live and at least that long; they are different blocks.
-        unsafe { core::ptr::copy_nonoverlapping(old as *const u8, new as *mut u8, old_size.min(size) as usize) };
+        unsafe {
+            core::ptr::copy_nonoverlapping(old as *const u8, new as *mut u8, old_size.min(size) as usize)
+        };
         let tsc = sys::tsc();
         heap.free(self.cache(), old, Family::Malloc, stack);
         self.thread.stats[Stat::Allocations as usize] += 1;

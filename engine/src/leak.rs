@@ -112,7 +112,10 @@ impl Scanned<'_> {
             // SAFETY: the kernel writes at most the buffer's length.
             let read = unsafe {
                 let at = number * WINDOW_PAGES * 8;
-                sys::call(sys::nr::PREAD64, &[self.pagemap as u64, entries.as_mut_ptr() as u64, WINDOW_PAGES * 8, at])
+                sys::call(
+                    sys::nr::PREAD64,
+                    &[self.pagemap as u64, entries.as_mut_ptr() as u64, WINDOW_PAGES * 8, at],
+                )
             };
             if read < (WINDOW_PAGES * 8) as i64 {
                 return true;
@@ -231,7 +234,7 @@ fn ranges(engine: &Engine) -> (Vec<RootRange>, Vec<FileRange>) {
             let executable = mapping.protection & 4 != 0;
             files.push(FileRange { start, end: mapping.end, readable, executable });
         }
-        let in_heap = start >= HEAP_BASE && start < HEAP_BASE + HEAP_BYTES;
+        let in_heap = (HEAP_BASE..HEAP_BASE + HEAP_BYTES).contains(&start);
         if !readable || mapping.protection & 2 == 0 || in_heap {
             continue;
         }

@@ -73,7 +73,10 @@ pub fn pread(fd: i64, to: &mut [u8], offset: u64) -> usize {
         // SAFETY: the kernel writes into the slice.
         let count = unsafe {
             let rest = &mut to[done..];
-            sys::call(nr::PREAD64, &[fd as u64, rest.as_mut_ptr() as u64, rest.len() as u64, offset + done as u64])
+            sys::call(
+                nr::PREAD64,
+                &[fd as u64, rest.as_mut_ptr() as u64, rest.len() as u64, offset + done as u64],
+            )
         };
         if count <= 0 {
             break;
@@ -151,7 +154,8 @@ pub fn map(
     // SAFETY: a range of the guest's zone that the caller chose; MAP_FIXED replaces guest memory only.
     unsafe { sys::mmap(at, length, protection, flags | sys::MAP_FIXED, fd, offset)? };
     let shared = flags & sys::MAP_SHARED != 0;
-    let mapping = Mapping { end: at + length, protection: protection as u8, shared, file, offset, guarded: false };
+    let mapping =
+        Mapping { end: at + length, protection: protection as u8, shared, file, offset, guarded: false };
     space.insert(at, mapping);
     Ok(())
 }

@@ -137,8 +137,7 @@ pub fn add(engine: &Engine, mut module: Module) -> u32 {
     let mut table = engine.modules.lock();
     module.id = table.modules.len() as u32 + 1;
     let id = module.id;
-    let fixed =
-        [sys::tsc(), u64::from(id), module.start, module.end - module.start, module.bias, 0];
+    let fixed = [sys::tsc(), u64::from(id), module.start, module.end - module.start, module.bias, 0];
     let path = module.path.clone();
     table.modules.push(module);
     drop(table);

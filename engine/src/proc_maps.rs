@@ -33,7 +33,10 @@ pub fn read() -> Vec<u8> {
         #[allow(unsafe_code, reason = "read into an engine buffer")]
         // SAFETY: the kernel writes at most the buffer's length.
         let count = unsafe {
-            crate::sys::call(crate::sys::nr::READ, &[fd as u64, chunk.as_mut_ptr() as u64, chunk.len() as u64])
+            crate::sys::call(
+                crate::sys::nr::READ,
+                &[fd as u64, chunk.as_mut_ptr() as u64, chunk.len() as u64],
+            )
         };
         if count <= 0 {
             break;
@@ -57,7 +60,8 @@ pub fn parse(maps: &[u8]) -> impl Iterator<Item = Line<'_>> {
         let permissions = fields.next()?.try_into().ok()?;
         let offset = hexadecimal(fields.next()?);
         let device = fields.next()?;
-        let inode = fields.next()?.iter().fold(0u64, |v, b| v.wrapping_mul(10).wrapping_add(u64::from(b & 15)));
+        let inode =
+            fields.next()?.iter().fold(0u64, |v, b| v.wrapping_mul(10).wrapping_add(u64::from(b & 15)));
         let name = fields.next().unwrap_or(b"");
         let name = &name[name.iter().position(|b| *b != b' ').unwrap_or(name.len())..];
         let (start, end) = (hexadecimal(&range[..dash]), hexadecimal(&range[dash + 1..]));
@@ -74,7 +78,9 @@ pub fn for_guest(engine: &Engine) -> Vec<u8> {
     for line in parse(&maps) {
         let is_heap = (space::HEAP_BASE..space::HEAP_BASE + space::HEAP_BYTES).contains(&line.start);
         if line.name == b"[vsyscall]" {
-            out.extend_from_slice(b"ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]\n");
+            out.extend_from_slice(
+                b"ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]\n",
+            );
             continue;
         }
         if (space::is_engine_range(line.start, line.end) && !is_heap) || line.start >= space::GUEST_END {
@@ -89,7 +95,9 @@ pub fn for_guest(engine: &Engine) -> Vec<u8> {
         }
         let name: &[u8] = if line.start >= space.stack.0 && line.end <= space.stack.1 {
             b"[stack]"
-        } else if is_heap || (line.start >= space.brk.0 && line.end <= space.brk.1.next_multiple_of(space::PAGE)) {
+        } else if is_heap
+            || (line.start >= space.brk.0 && line.end <= space.brk.1.next_multiple_of(space::PAGE))
+        {
             b"[heap]"
         } else {
             line.name
@@ -124,7 +132,8 @@ mod tests {
 
     #[test]
     fn lines_parse() {
-        let maps = b"00400000-00452000 r-xp 00001000 08:02 173521      /usr/bin/a b\n7ffe-8fff rw-s 0 00:00 0 \n";
+        let maps =
+            b"00400000-00452000 r-xp 00001000 08:02 173521      /usr/bin/a b\n7ffe-8fff rw-s 0 00:00 0 \n";
         let lines: Vec<Line<'_>> = parse(maps).collect();
         assert_eq!((lines[0].start, lines[0].end, lines[0].inode), (0x40_0000, 0x45_2000, 173_521));
         assert_eq!((lines[0].name, &lines[0].permissions), (&b"/usr/bin/a b"[..], b"r-xp"));

@@ -52,6 +52,11 @@ fn fold_stats(engine: &Engine, thread: &mut Thread) {
         thread.stats[Stat::RingBytes as usize] += writer.bytes;
         thread.stats[Stat::RingWaits as usize] += writer.waits;
     }
+    if let Some(unwinder) = &thread.unwinder {
+        let (frames, rules) = unwinder.work();
+        thread.stats[Stat::FramesWalked as usize] = frames;
+        thread.stats[Stat::UnwindRules as usize] = rules;
+    }
     for (total, own) in engine.counters.iter().zip(&mut thread.stats) {
         total.fetch_add(core::mem::take(own), Ordering::Relaxed);
     }
@@ -228,4 +233,3 @@ pub fn reopen_rings(engine: &Engine, thread: &mut Thread, closed: Vec<usize>) {
         thread.writer = crate::trace::Writer::open(engine.shared, thread.process, thread.pid, tid);
     }
 }
-

@@ -198,7 +198,9 @@ impl Space {
 /// Whether the engine owns a part of the range, so that the guest must not map or unmap there.
 pub fn is_engine_range(start: u64, end: u64) -> bool {
     let overlaps = |a: u64, b: u64| start < b && end > a;
-    end > GUEST_END || overlaps(CACHE_BASE, CACHE_END + 0x1_0000) || overlaps(HEAP_BASE, HEAP_BASE + HEAP_BYTES)
+    end > GUEST_END
+        || overlaps(CACHE_BASE, CACHE_END + 0x1_0000)
+        || overlaps(HEAP_BASE, HEAP_BASE + HEAP_BYTES)
 }
 
 #[cfg(test)]

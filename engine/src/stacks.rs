@@ -107,6 +107,14 @@ impl Default for Stacks {
     }
 }
 
+impl ThreadUnwinder {
+    /// Frames walked and unwind rules compiled.
+    pub fn work(&self) -> (u64, u64) {
+        let counters = self.unwinders.each_ref().map(Unwinder::counters);
+        (counters.iter().map(|c| c.frames).sum(), counters.iter().map(|c| c.rules).sum())
+    }
+}
+
 struct GuestMemory<'a> {
     engine: &'a Engine,
     bounds: (u64, u64),

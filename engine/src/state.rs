@@ -2,8 +2,8 @@
 
 use crate::cache::Cache;
 use crate::fatal;
-use crate::lock::Mutex;
 use crate::loader::Image;
+use crate::lock::Mutex;
 use crate::modules::ModuleTable;
 use crate::signals::Actions;
 use crate::space::Space;

@@ -157,11 +157,12 @@ pub fn function(name: &[u8]) -> Option<Function> {
 
 /// Whether a name can be one of ours, by a look at its first bytes: symbol tables are long.
 fn may_match(name: &[u8]) -> bool {
-    match name {
-        [b'_', b'Z', b'n' | b'd', ..] | [b'_', b'_' | b'r' | b'p', ..] => true,
-        [b'm' | b'c' | b'r' | b'f' | b'a' | b'p' | b'v' | b'j' | b't' | b's', ..] => true,
-        _ => false,
-    }
+    matches!(
+        name,
+        [b'_', b'Z', b'n' | b'd', ..]
+            | [b'_', b'_' | b'r' | b'p', ..]
+            | [b'm' | b'c' | b'r' | b'f' | b'a' | b'p' | b'v' | b'j' | b't' | b's', ..]
+    )
 }
 
 struct Symbol {
@@ -360,9 +361,11 @@ pub fn set_errno(engine: &Engine, thread: &Thread, value: u32) {
     let body = code.strip_prefix(&[0xf3, 0x0f, 0x1e, 0xfa]).unwrap_or(&code);
     let skipped = (code.len() - body.len()) as u64;
     // mov rax, [rip + d]; add rax, fs:[0]; ret
-    let dynamic = body.starts_with(&[0x48, 0x8b, 0x05]) && body[7..].starts_with(&[0x64, 0x48, 0x03, 0x04, 0x25]);
+    let dynamic =
+        body.starts_with(&[0x48, 0x8b, 0x05]) && body[7..].starts_with(&[0x64, 0x48, 0x03, 0x04, 0x25]);
     // mov rax, imm; add rax, fs:[0]; ret
-    let fixed = body.starts_with(&[0x48, 0xc7, 0xc0]) && body[7..].starts_with(&[0x64, 0x48, 0x03, 0x04, 0x25]);
+    let fixed =
+        body.starts_with(&[0x48, 0xc7, 0xc0]) && body[7..].starts_with(&[0x64, 0x48, 0x03, 0x04, 0x25]);
     let constant = i32::from_le_bytes([body[3], body[4], body[5], body[6]]) as i64 as u64;
     // musl: mov rax, fs:[0]; add rax, imm8; ret
     let musl = body.starts_with(&[0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0, 0x48, 0x83, 0xc0]);

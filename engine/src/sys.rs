@@ -246,7 +246,14 @@ pub fn tsc() -> u64 {
 ///
 /// # Safety
 /// With MAP_FIXED the range must not hold anything in use.
-pub unsafe fn mmap(at: u64, length: u64, protection: u64, flags: u64, fd: i64, offset: u64) -> Result<u64, i64> {
+pub unsafe fn mmap(
+    at: u64,
+    length: u64,
+    protection: u64,
+    flags: u64,
+    fd: i64,
+    offset: u64,
+) -> Result<u64, i64> {
     // SAFETY: forwarded to the caller.
     result(unsafe { call(nr::MMAP, &[at, length, protection, flags, fd as u64, offset]) })
 }

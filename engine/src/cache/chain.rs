@@ -57,9 +57,9 @@ impl Chains {
         self.misses = misses;
         let used = core::mem::take(&mut self.used);
         if first {
-            for table in 0..2 {
+            for (table, miss) in misses.into_iter().enumerate() {
                 for slot in 0..=u16::MAX {
-                    self.store(table, slot, misses[table]);
+                    self.store(table, slot, miss);
                 }
             }
         }
@@ -97,4 +97,3 @@ impl Chains {
         }
     }
 }
-

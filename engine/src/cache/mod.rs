@@ -384,7 +384,8 @@ impl Cache {
         let (pc, live, body, at) = (fragment.pc, fragment.flags_live, self.body(id), self.at);
         // SAFETY: the range lies between `at` and `end`; nothing there is reachable yet.
         let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, 256) };
-        let Ok((size, entry, map)) = translate::emit_prefix(&self.config, kind, pc, live, body, at, room) else {
+        let Ok((size, entry, map)) = translate::emit_prefix(&self.config, kind, pc, live, body, at, room)
+        else {
             return Err(Full);
         };
         self.at = (at + u64::from(size)).next_multiple_of(16);
@@ -470,9 +471,7 @@ impl Cache {
 
     /// Whether any living fragment depends on a page.
     pub fn page_has_code(&self, page: u64) -> bool {
-        self.pages
-            .get(&page)
-            .is_some_and(|ids| ids.iter().any(|id| self.fragments[*id as usize].alive))
+        self.pages.get(&page).is_some_and(|ids| ids.iter().any(|id| self.fragments[*id as usize].alive))
     }
 
     fn remove(&mut self, id: FragmentId) {

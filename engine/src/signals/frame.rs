@@ -36,7 +36,11 @@ pub(super) const SEGMENTS: usize = 18;
 /// Size of the floating-point state at `address`, from its own reserved bytes; 512 for the plain fxsave form.
 pub(super) fn fpstate_bytes(head: &[u8]) -> usize {
     let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    if head.len() >= 512 && word(464) == 0x4650_5853 { (word(468) as usize).clamp(512, 64 * 1024) } else { 512 }
+    if head.len() >= 512 && word(464) == 0x4650_5853 {
+        (word(468) as usize).clamp(512, 64 * 1024)
+    } else {
+        512
+    }
 }
 
 /// A guest frame that could not be written or read.
@@ -44,6 +48,7 @@ pub(super) struct Unwritable;
 
 /// Writes a frame for `action` to the guest's stack and sets `guest` to the start of the handler.
 /// `info` is the siginfo, `fpstate` the floating-point state as the kernel saved it.
+#[allow(clippy::too_many_arguments, reason = "the parts of a frame")]
 pub(super) fn push(
     guest: &mut GuestRegs,
     signals: &mut ThreadSignals,

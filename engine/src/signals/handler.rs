@@ -8,11 +8,11 @@
 //! handler until it returns.
 #![allow(unsafe_code, reason = "the kernel's signal frame")]
 
-use super::frame::{self, CR2, ERROR, SIGINFO_BYTES, SEGMENTS, TRAP_NUMBER, Ucontext};
+use super::frame::{self, CR2, ERROR, SEGMENTS, SIGINFO_BYTES, TRAP_NUMBER, Ucontext};
 use super::recover::{GuestRegs, Interrupted, recover};
 use super::{
-    Action, DEFAULT, DefaultEffect, HELD_MASK, IGNORE, SA_NODEFER, SA_RESETHAND, STOP_VALUE, UNBLOCKABLE, bit, default_effect,
-    kernel_mask, sig,
+    Action, DEFAULT, DefaultEffect, HELD_MASK, IGNORE, SA_NODEFER, SA_RESETHAND, STOP_VALUE, UNBLOCKABLE,
+    bit, default_effect, kernel_mask, sig,
 };
 use crate::context::Thread;
 use crate::state::{Engine, engine};
@@ -87,7 +87,10 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
                 restore_xmm(thread, kernel);
             }
             let address = quad(info, 16);
-            if signal == sig::SEGV && synchronous && crate::code::unguard(engine, address, kernel.gregs[ERROR]) {
+            if signal == sig::SEGV
+                && synchronous
+                && crate::code::unguard(engine, address, kernel.gregs[ERROR])
+            {
                 // A block that changes its own page goes on with the new bytes right behind the store.
                 let source = engine.cache.lock().source(pc);
                 let page = address & !(crate::space::PAGE - 1);

@@ -325,7 +325,9 @@ pub fn install(signal: u32, guest: &Action) -> Result<(), i64> {
     let kernel = match guest.handler {
         _ if UNBLOCKABLE & bit(signal) != 0 => ours(),
         IGNORE => Action { flags: guest.flags & 3, ..Action { handler: IGNORE, ..Action::default() } },
-        DEFAULT if effect != DefaultEffect::Terminate => Action { flags: guest.flags & 3, ..Action::default() },
+        DEFAULT if effect != DefaultEffect::Terminate => {
+            Action { flags: guest.flags & 3, ..Action::default() }
+        }
         _ => ours(),
     };
     // SAFETY: the kernel reads the structure.

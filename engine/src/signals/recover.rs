@@ -147,4 +147,3 @@ fn apply(guest: &mut GuestRegs, context: &Context, fix: Fix) {
         guest.regs[register as usize] = context.spill;
     }
 }
-

@@ -57,7 +57,7 @@ fn memory_file(bytes: &[u8], flags: u64) -> i64 {
     unsafe {
         const MFD_CLOEXEC: u64 = 1;
         let cloexec = if flags & sys::O_CLOEXEC != 0 { MFD_CLOEXEC } else { 0 };
-        let fd = sys::call(nr::MEMFD_CREATE, &[b"maps\0".as_ptr() as u64, cloexec]);
+        let fd = sys::call(nr::MEMFD_CREATE, &[c"maps".as_ptr() as u64, cloexec]);
         if fd < 0 {
             return fd;
         }
@@ -237,7 +237,10 @@ pub(super) fn rlimit(engine: &Engine, call: &Call) -> Outcome {
 
 /// Bytes that an array of `count` iovecs describes.
 pub(super) fn vector_length(at: u64, count: u64) -> i64 {
-    (0..count.min(1024)).filter_map(|i| guest_mem::read_u64(at + 16 * i + 8)).map(|length| length as i64).sum()
+    (0..count.min(1024))
+        .filter_map(|i| guest_mem::read_u64(at + 16 * i + 8))
+        .map(|length| length as i64)
+        .sum()
 }
 
 /// ftruncate and truncate: code mapped from the file may go.

@@ -92,7 +92,9 @@ pub(super) fn mmap(engine: &Engine, a: &[u64; 6]) -> i64 {
 
 /// munmap.
 pub(super) fn munmap(engine: &Engine, start: u64, length: u64) -> i64 {
-    let Some(end) = start.checked_add(length).map(|end| end.next_multiple_of(PAGE)) else { return -errno::EINVAL };
+    let Some(end) = start.checked_add(length).map(|end| end.next_multiple_of(PAGE)) else {
+        return -errno::EINVAL;
+    };
     if length == 0 || !aligned(start) {
         return -errno::EINVAL;
     }
@@ -269,7 +271,8 @@ pub(super) fn shmat(engine: &Engine, a: &[u64; 6]) -> i64 {
     let mut space = engine.space.lock();
     let at = if wanted == 0 { space.free_high(length) } else { Some(wanted & !(PAGE - 1)) };
     let Some(at) = at else { return -errno::ENOMEM };
-    if space::is_engine_range(at, at + length) || (flags & SHM_REMAP == 0 && !space.is_free(at, at + length)) {
+    if space::is_engine_range(at, at + length) || (flags & SHM_REMAP == 0 && !space.is_free(at, at + length))
+    {
         return -errno::EINVAL;
     }
     // SAFETY: the guest's range.
@@ -277,7 +280,10 @@ pub(super) fn shmat(engine: &Engine, a: &[u64; 6]) -> i64 {
     if result >= 0 {
         let protection = if flags & SHM_RDONLY != 0 { 1 } else { 3 };
         let file = Some((space::SHARED_MEMORY, id));
-        space.insert(at, Mapping { end: at + length, protection, shared: true, file, offset: 0, guarded: false });
+        space.insert(
+            at,
+            Mapping { end: at + length, protection, shared: true, file, offset: 0, guarded: false },
+        );
     }
     result
 }

@@ -127,7 +127,9 @@ pub fn handle(engine: &'static Engine, thread: &mut Thread) -> Outcome {
         nr::PRCTL => process::prctl(engine, thread, a),
         nr::PERSONALITY => Outcome::Done(process::personality(engine, a[0])),
         // The kernel compares the guest's pc with address ranges; here it would never match.
-        nr::RSEQ | nr::IO_URING_SETUP | nr::MAP_SHADOW_STACK | nr::REMAP_FILE_PAGES => Outcome::Done(-errno::ENOSYS),
+        nr::RSEQ | nr::IO_URING_SETUP | nr::MAP_SHADOW_STACK | nr::REMAP_FILE_PAGES => {
+            Outcome::Done(-errno::ENOSYS)
+        }
         nr::SECCOMP => process::seccomp(engine, thread, a),
         nr::OPEN | nr::OPENAT => files::open(engine, &call),
         nr::READLINK | nr::READLINKAT => files::readlink(engine, &call),

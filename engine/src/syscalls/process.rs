@@ -166,7 +166,8 @@ pub(super) fn exec(engine: &'static Engine, thread: &mut Thread, call: &Call) ->
     let passed = if by_descriptor && !is_script { fd } else { -1 };
     let personality = engine.personality.load(Ordering::Relaxed);
     let mut handover =
-        alloc::format!("VG_ENGINE_EXEC={},{personality:x},{},{passed},", engine.shared_fd, thread.process).into_bytes();
+        alloc::format!("VG_ENGINE_EXEC={},{personality:x},{},{passed},", engine.shared_fd, thread.process)
+            .into_bytes();
     handover.extend_from_slice(&name);
     handover.push(0);
     let mut new_environment = alloc::vec![handover.as_ptr() as u64];
@@ -211,11 +212,13 @@ pub(super) fn exec(engine: &'static Engine, thread: &mut Thread, call: &Call) ->
 
 /// Executes a program without the engine. Returns only when that fails.
 fn native_exec(engine: &'static Engine, thread: &mut Thread, call: &Call, name: &[u8], reason: &str) -> i64 {
-    let text = alloc::format!("{} runs natively from here: {reason}", alloc::string::String::from_utf8_lossy(name));
+    let text =
+        alloc::format!("{} runs natively from here: {reason}", alloc::string::String::from_utf8_lossy(name));
     let (pid, instructions) = (u64::from(thread.pid), thread.context.instructions);
     if let Some(writer) = &mut thread.writer {
         writer.push_strings(Kind::NotFollowed, &[sys::tsc(), pid], &[text.as_bytes()]);
-        let end = [ring::record::header(Kind::ProcessEnd, 5), sys::tsc(), End::NativeExec as u64, 0, instructions];
+        let end =
+            [ring::record::header(Kind::ProcessEnd, 5), sys::tsc(), End::NativeExec as u64, 0, instructions];
         writer.push(&end);
     }
     set_cloexec(engine.shared_fd, true);

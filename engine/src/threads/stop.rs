@@ -60,7 +60,7 @@ pub fn stop_world(engine: &Engine) -> WorldStopped<'_> {
         let mut running = 0;
         let threads = engine.threads.lock();
         for thread in threads.iter().filter(|thread| !core::ptr::eq(*thread, &*me)) {
-            if thread.stop_asked.swap(1, Ordering::SeqCst) == 0 || rounds % 16 == 0 {
+            if thread.stop_asked.swap(1, Ordering::SeqCst) == 0 || rounds.is_multiple_of(16) {
                 thread.context.pending.store(1, Ordering::SeqCst);
             }
         }
@@ -75,7 +75,7 @@ pub fn stop_world(engine: &Engine) -> WorldStopped<'_> {
                 STATE_ENGINE => running += 1,
                 _ => {
                     running += 1;
-                    if rounds % 8 == 0 {
+                    if rounds.is_multiple_of(8) {
                         signal(thread);
                     }
                 }

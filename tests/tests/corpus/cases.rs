@@ -447,7 +447,7 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         needs: &["make"],
-        prepare: "printf 'all: a b\\n\\t@echo linked\\na b: %%: data.txt\\n\\t@echo making $@; md5sum $< > $@\\n' > Makefile",
+        prepare: "printf 'all: a b\\n\\t@echo linked\\nb: a\\na b: %%: data.txt\\n\\t@echo making $@; md5sum $< > $@\\n' > Makefile",
         ..direct("make", &["make", "-s", "-j2", "--output-sync=none", "a", "all"])
     },
     Case {
