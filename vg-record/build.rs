@@ -60,6 +60,9 @@ fn main() {
             cargo.env_remove(&name);
         }
     }
+    // Set and empty: also flags from the user's configuration (`target-cpu=native`) must not reach the image, whose
+    // code may use no vector registers beyond SSE2.
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", "");
     let status =
         cargo.status().unwrap_or_else(|error| panic!("cannot run cargo for {}: {error}", package.display()));
     assert!(status.success(), "building the engine image in {} failed", package.display());

@@ -21,6 +21,7 @@ use std::fs;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::suite::{Problem, stem};
@@ -177,7 +178,10 @@ impl Program {
         let directory = base.join(&name);
         let program = stem(&self.source);
         if !directory.exists() {
-            let unfinished = base.join(format!("{name}.{}", std::process::id()));
+            // Two cases of a suite may compile the same program at the same time.
+            static BUILDS: AtomicUsize = AtomicUsize::new(0);
+            let build = BUILDS.fetch_add(1, Ordering::Relaxed);
+            let unfinished = base.join(format!("{name}.{}.{build}", std::process::id()));
             fs::create_dir_all(&unfinished)?;
             // A program may link with what `also` makes.
             let built = (self.also.iter())
