@@ -139,16 +139,14 @@ pub fn unguard(engine: &Engine, address: u64, error: u64) -> bool {
 pub fn unguard_all(engine: &Engine) -> bool {
     let guarded = |mapping: &Mapping| mapping.guarded && mapping.protection & 2 != 0;
     let space = engine.space.lock();
-    let pages: Vec<(u64, u64)> = space
+    let pages: Vec<u64> = space
         .iter()
         .filter(|(_, mapping)| guarded(mapping))
-        .flat_map(|(start, mapping)| {
-            (start..mapping.end).step_by(PAGE as usize).map(|page| (page, page + PAGE))
-        })
+        .flat_map(|(start, mapping)| (start..mapping.end).step_by(PAGE as usize))
         .collect();
     drop(space);
     let mut any = false;
-    for (page, _) in pages {
+    for page in pages {
         any |= unguard(engine, page, WRITE);
     }
     any

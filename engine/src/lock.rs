@@ -64,11 +64,6 @@ impl<T> Mutex<T> {
             sys::futex_wake(&self.word, 1, false);
         }
     }
-
-    /// Whether somebody holds the lock.
-    pub fn is_locked(&self) -> bool {
-        self.word.load(Ordering::Relaxed) != 0
-    }
 }
 
 impl<T> Deref for Guard<'_, T> {

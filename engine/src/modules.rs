@@ -38,6 +38,13 @@ pub struct Module {
     pub analysed: bool,
 }
 
+impl Module {
+    /// Whether PT_GNU_EH_FRAME and the segment that holds it are there, so that unwind information is found by it.
+    pub fn has_search_table(&self) -> bool {
+        self.eh_frame_hdr.1 != 0 && self.eh_segment.1 > self.eh_segment.0
+    }
+}
+
 /// All modules of a process image, mapped or gone.
 pub struct ModuleTable {
     modules: Vec<Module>,

@@ -65,7 +65,7 @@ impl Stacks {
             Section { avma: range.0, bytes }
         };
         let (start, size) = module.eh_frame_hdr;
-        let described = if size != 0 && module.eh_segment.1 > module.eh_segment.0 {
+        let described = if module.has_search_table() {
             unwind::Module::with_segment(
                 module.id,
                 module.start..module.end,

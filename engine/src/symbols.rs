@@ -265,12 +265,13 @@ fn is_dynamic_linker(module: &Module) -> bool {
 /// All symbol tables of the file.
 fn from_file(module: &Module, found: &mut Found) -> bool {
     let Ok(fd) = loader::open(&module.path) else { return false };
-    let done = loader::identity(fd) == module.file && sections(fd, module.bias, found).is_some();
+    let done = loader::identity(fd) == module.file && sections(fd, module, found).is_some();
     loader::close(fd);
     done
 }
 
-fn sections(fd: i64, bias: u64, found: &mut Found) -> Option<()> {
+fn sections(fd: i64, module: &Module, found: &mut Found) -> Option<()> {
+    let bias = module.bias;
     let mut head = [0u8; 64];
     (loader::pread(fd, &mut head, 0) == 64 && head.starts_with(b"\x7fELF")).then_some(())?;
     let quad = |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap_or([0; 8]));
@@ -283,11 +284,13 @@ fn sections(fd: i64, bias: u64, found: &mut Found) -> Option<()> {
     let names = table.chunks_exact(64).nth(usize::from(u16::from_le_bytes([head[62], head[63]])));
     for section in table.chunks_exact(64) {
         // .eh_frame is loaded (SHF_ALLOC) program data (or SHT_X86_64_UNWIND) of that name.
-        let named = names.is_some_and(|names| {
-            let mut name = [0u8; 10];
-            let at = quad(names, 24) + (quad(section, 0) & 0xffff_ffff);
-            quad(section, 8) & 2 != 0 && loader::pread(fd, &mut name, at) == 10 && &name == b".eh_frame\0"
-        });
+        // Not looked for where a search table leads to it.
+        let named = !module.has_search_table()
+            && names.is_some_and(|names| {
+                let mut name = [0u8; 10];
+                let at = quad(names, 24) + (quad(section, 0) & 0xffff_ffff);
+                quad(section, 8) & 2 != 0 && loader::pread(fd, &mut name, at) == 10 && &name == b".eh_frame\0"
+            });
         if named {
             found.eh_frame = (quad(section, 16).wrapping_add(bias), quad(section, 32));
         }

@@ -143,23 +143,13 @@ fn variants(seed: u64) -> Vec<Options> {
 fn run(kind: usize, programs: u64) {
     assert_eq!(FLAGS & STATUS, STATUS);
     let mut bench = Bench::new(kind);
-    let only: Option<u64> = std::env::var("VG_SEED").ok().and_then(|text| {
-        let (wanted, seed) = text.split_once(':')?;
-        (wanted.parse() == Ok(kind)).then(|| seed.parse().ok())?
-    });
-    if only.is_none() && std::env::var_os("VG_SEED").is_some() {
-        return;
-    }
-    let seeds = match only {
-        Some(seed) => seed..seed + 1,
-        None => 1..1 + programs * support::long_factor(),
-    };
+    let Some((seeds, single)) = support::seeds(kind, programs) else { return };
     let mut failures = 0;
     for seed in seeds.clone() {
         let style = Style { length: 40 + seed % 160, opaque: true, fault: seed % 8 == 0 };
         if let Err(error) = bench.compare(seed, style, &variants(seed)) {
             failures += 1;
-            let shown = if only.is_some() { error.as_str() } else { error.get(..1500).unwrap_or(&error) };
+            let shown = if single { error.as_str() } else { error.get(..1500).unwrap_or(&error) };
             eprintln!("VG_SEED={kind}:{seed}: {shown}\n");
             if failures == 5 {
                 break;
@@ -168,7 +158,7 @@ fn run(kind: usize, programs: u64) {
     }
     eprintln!("space {kind}: {} guest instructions executed in translation", bench.executed);
     assert_eq!(failures, 0, "programs behaved differently when translated; see VG_SEED lines above");
-    if only.is_none() {
+    if !single {
         assert!(bench.executed > 120 * (seeds.end - seeds.start), "programs are too short to mean much");
     }
 }

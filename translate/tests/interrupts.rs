@@ -202,17 +202,7 @@ impl Bench {
 
 fn run(kind: usize, programs: u64) {
     let mut bench = Bench::new(kind);
-    let only: Option<u64> = std::env::var("VG_SEED").ok().and_then(|text| {
-        let (wanted, seed) = text.split_once(':')?;
-        (wanted.parse() == Ok(kind)).then(|| seed.parse().ok())?
-    });
-    if only.is_none() && std::env::var_os("VG_SEED").is_some() {
-        return;
-    }
-    let seeds = match only {
-        Some(seed) => seed..seed + 1,
-        None => 1..1 + programs * support::long_factor(),
-    };
+    let Some((seeds, single)) = support::seeds(kind, programs) else { return };
     let mut failures = 0;
     for seed in seeds.clone() {
         let mut rng = Rng::new(seed ^ 0x77);
@@ -222,7 +212,7 @@ fn run(kind: usize, programs: u64) {
         if let Err(error) = bench.check(seed, options) {
             failures += 1;
             eprintln!("VG_SEED={kind}:{seed}: {options:?}\n{error}");
-            if only.is_some() {
+            if single {
                 eprintln!("{}", bench.runtime.listing());
             }
             if failures == 6 {
@@ -232,7 +222,7 @@ fn run(kind: usize, programs: u64) {
     }
     eprintln!("space {kind}: {} cache addresses looked at", bench.looked);
     assert_eq!(failures, 0, "states were not recovered; see VG_SEED lines above");
-    if only.is_none() {
+    if !single {
         assert!(bench.looked > 100 * (seeds.end - seeds.start), "programs are too short to mean much");
     }
 }

@@ -133,11 +133,7 @@ fn hold(thread: &mut Thread, info: &[u8; SIGINFO_BYTES], kernel: &mut Ucontext) 
         thread.signals.blocked.push(info);
         return;
     }
-    for (word, bytes) in thread.signals.info.iter_mut().zip(info.chunks_exact(8)) {
-        *word = u64::from_le_bytes([
-            bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7],
-        ]);
-    }
+    thread.signals.info = super::words(info);
     thread.signals.set_held(true);
 }
 

@@ -129,6 +129,15 @@ impl AltStack {
     }
 }
 
+/// A siginfo as words.
+pub fn words(info: &[u8; 128]) -> [u64; 16] {
+    let mut words = [0u64; 16];
+    for (word, bytes) in words.iter_mut().zip(info.chunks_exact(8)) {
+        *word = bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    }
+    words
+}
+
 /// Signals that wait for the guest to unblock them: in order of arrival, standard signals at most once. Of bounded
 /// size, because the handler fills it.
 pub struct Waiting {
@@ -148,10 +157,7 @@ impl Waiting {
 
     /// One more, from its siginfo; dropped when there are too many.
     pub fn push(&mut self, info: &[u8; 128]) {
-        let mut words = [0u64; 16];
-        for (word, bytes) in words.iter_mut().zip(info.chunks_exact(8)) {
-            *word = bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
-        }
+        let words = words(info);
         let signal = Waiting::signal(&words);
         let known = self.infos[..self.count].iter().any(|info| Waiting::signal(info) == signal);
         if self.count < self.infos.len() && !(known && signal < 32) {

@@ -121,3 +121,15 @@ pub fn describe(what: &str, native: &State, translated: &State) -> String {
     line("gs base", native.gs_base, translated.gs_base);
     out
 }
+
+/// The seeds to test in address space `kind`, and whether that is the single one that `VG_SEED=KIND:SEED` names; `None` for
+/// the other kinds then.
+#[allow(dead_code, reason = "not every suite draws seeds")]
+pub fn seeds(kind: usize, programs: u64) -> Option<(std::ops::Range<u64>, bool)> {
+    let Some(text) = std::env::var_os("VG_SEED") else {
+        return Some((1..1 + programs * long_factor(), false));
+    };
+    let (wanted, seed) = text.to_str()?.split_once(':')?;
+    let seed: u64 = (wanted.parse() == Ok(kind)).then(|| seed.parse().ok())??;
+    Some((seed..seed + 1, true))
+}
