@@ -133,7 +133,9 @@ fn finish(engine: &Engine, thread: &mut Thread, how: End, value: u64) {
     if let (Some(heap), false) = (engine.heap.get(), thread.foreign) {
         let counters = heap.counters();
         engine.counters[Stat::GuestHeapPeak as usize].store(counters.peak_mapped_bytes, Ordering::Relaxed);
-        if counters.allocations == 0 && engine.heap.targets.lock().is_empty() {
+        // A process that ended while it was still being linked has no functions yet.
+        let started = engine.modules.lock().iter().next().is_some_and(|program| program.analysed);
+        if started && counters.allocations == 0 && engine.heap.targets.lock().is_empty() {
             let text = b"no allocation function was found in the program: it is stripped and linked statically, or it uses an allocator of its own; heap events are missing (keep the symbol table to get them)";
             if let Some(writer) = &mut thread.writer {
                 writer.message(1, text);

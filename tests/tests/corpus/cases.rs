@@ -174,10 +174,14 @@ pub(crate) const CASES: &[Case] = &[
         "bash/ulimit",
         "ulimit -n 64; ulimit -n; ulimit -S -v 4000000; ulimit -v; ls tree | head -2; ulimit -c; ulimit -s"
     ),
-    bash!(
-        "bash/timeout-guest",
-        "timeout 0.3 bash -c 'trap \"echo ended; exit 5\" TERM; while :; do sleep 0.01; done'; echo $?"
-    ),
+    // The group's signal ends `sleep` too, which bash mentions when it sees it in time: also natively.
+    Case {
+        errors: Errors::Ignored,
+        ..bash!(
+            "bash/timeout-guest",
+            "timeout 2 bash -c 'trap \"echo ended; exit 5\" TERM; while :; do sleep 0.01; done'; echo $?"
+        )
+    },
     Case {
         argv: &["./script.sh", "an argument"],
         prepare: "printf '#!/bin/bash\\necho \"$0 $1\"; exit 9\\n' > script.sh; chmod +x script.sh",
