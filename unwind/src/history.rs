@@ -6,7 +6,9 @@
 //! value). So: the same state and the same values at those addresses give the same rule, the same addresses
 //! and the same caller's state; and by induction, when that holds for every frame from this one outward, the
 //! same outer stack, up to its end. Registers other than sp and bp play no part because no plain rule reads
-//! them. We keep the outer run of plain frames of the last walk; a frame of the new walk whose state equals a
+//! them. Neither does bp where no rule reads it from there outward before one restores it (`bp_matters`), nor
+//! the word that it is restored from where it does not matter outside: most code uses bp as a general register.
+//!  We keep the outer run of plain frames of the last walk; a frame of the new walk whose state equals a
 //! kept one is where we compare all words of the kept frames from there outward (independent loads, about a
 //! nanosecond each) and stop walking when none differs. When one differs, the walk goes on, and the frames
 //! outside the changed one remain candidates. Frames that are evaluated in full, guessed, or interrupted by a
@@ -19,7 +21,7 @@ use crate::frame::{End, Frame};
 use crate::memory::Memory;
 use crate::modules::Modules;
 use crate::tree::{NewNode, StackTree};
-use crate::unwinder::{MAX_DEPTH, State, Visitor};
+use crate::unwinder::{BpUse, MAX_DEPTH, State, Visitor};
 use alloc::{boxed::Box, vec};
 use core::ops::Range;
 
@@ -36,6 +38,7 @@ struct Fresh {
     state: State,
     slot: Option<u16>,
     opaque: bool,
+    bp: BpUse,
     /// Its checks start here in `fresh_checks`, and end where those of the frame outside of it start.
     checks_start: u32,
 }
@@ -46,10 +49,22 @@ struct Kept {
     state: State,
     /// Its node in the stack tree.
     id: u32,
+    /// The frames from this one outward depend on its bp.
+    bp_matters: bool,
     /// Its checks end here in `kept_checks`, and start where those of the frame *outside* of it end.
     checks_end: u32,
     /// End of the highest word that it or a frame outside of it reads.
     top: u64,
+}
+
+impl Kept {
+    /// Whether the frames from here outward are those of a frame with this state, as far as registers tell.
+    #[inline]
+    fn is_met_by(&self, state: State) -> bool {
+        self.state.key == state.key
+            && self.state.sp == state.sp
+            && (!self.bp_matters || self.state.bp == state.bp)
+    }
 }
 
 /// A list with room for `N` items, a power of two, allocated once.
@@ -174,12 +189,12 @@ impl History {
         }
         self.kept.truncate(self.shared);
         let outer = self.kept.as_slice().last();
-        let (mut parent, checks_end, mut top) =
-            outer.map_or((0, 0, 0), |outer| (outer.id, outer.checks_end, outer.top));
+        let (mut parent, checks_end, mut top, mut bp_matters) =
+            outer.map_or((0, 0, 0, false), |outer| (outer.id, outer.checks_end, outer.top, outer.bp_matters));
         self.kept_checks.truncate(checks_end as usize);
         let mut place = Place { slot: None, module: 0, bias: 0 };
         let mut end = self.fresh_checks.len;
-        for &Fresh { state, slot, opaque, checks_start } in self.fresh.as_slice().iter().rev() {
+        for &Fresh { state, slot, opaque, bp, checks_start } in self.fresh.as_slice().iter().rev() {
             if slot != place.slot {
                 place = Place::new(modules, slot);
             }
@@ -189,8 +204,12 @@ impl History {
                 emit(NewNode { id: node.id, parent, module, address });
             }
             parent = node.id;
-            let checks = self.fresh_checks.items.get(checks_start as usize..end).unwrap_or(&[]);
+            let mut checks = self.fresh_checks.items.get(checks_start as usize..end).unwrap_or(&[]);
             end = checks_start as usize;
+            if bp.restores && !bp_matters {
+                checks = checks.split_last().map_or(&[], |(_, others)| others);
+            }
+            bp_matters = bp.reads || bp_matters && !bp.restores;
             // The bounds of the stack may start at the sp of a later walk: a word below its frame cannot be
             // kept.
             keeping &= !opaque && checks.iter().all(|check| check.address >= state.sp);
@@ -199,7 +218,8 @@ impl History {
                     top = top.max(check.address + 8);
                     self.kept_checks.push(check);
                 }
-                self.kept.push(Kept { state, id: parent, checks_end: self.kept_checks.len as u32, top });
+                let checks_end = self.kept_checks.len as u32;
+                self.kept.push(Kept { state, id: parent, bp_matters, checks_end, top });
             }
         }
         parent
@@ -228,7 +248,7 @@ impl Visitor for History {
                 return false;
             };
             if kept.state.sp >= state.sp {
-                if kept.state != state || state.sp < stack.start || kept.top > stack.end {
+                if !kept.is_met_by(state) || state.sp < stack.start || kept.top > stack.end {
                     return false;
                 }
                 break;
@@ -253,12 +273,20 @@ impl Visitor for History {
 
     #[inline]
     fn frame(&mut self, state: State, slot: Option<u16>, _: &Modules) {
-        self.fresh.push(Fresh { state, slot, opaque: false, checks_start: self.fresh_checks.len as u32 });
+        let checks_start = self.fresh_checks.len as u32;
+        self.fresh.push(Fresh { state, slot, opaque: false, bp: BpUse::default(), checks_start });
     }
 
     #[inline]
     fn depends_on(&mut self, address: u64, value: u64) {
         self.fresh_checks.push(Check { address, value });
+    }
+
+    #[inline]
+    fn bp(&mut self, bp: BpUse) {
+        if let Some(frame) = self.fresh.last_mut() {
+            frame.bp = bp;
+        }
     }
 
     fn opaque(&mut self) {

@@ -4,6 +4,8 @@
 //! words of 8 bytes. In the three plain forms the return address is at `cfa - 8` and the caller's sp is
 //! `cfa`. Not here: reading CFI (`cfi`), applying rules (`unwinder`).
 
+use crate::unwinder::BpUse;
+
 /// How the canonical frame address (CFA) is found, or which other way is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -98,6 +100,14 @@ impl Rule {
             1 => Saved::AtCfa,
             _ => Saved::AtBp,
         }
+    }
+
+    /// What a plain rule does with bp.
+    #[inline]
+    pub(crate) fn bp_use(self) -> BpUse {
+        let saved = self.saved();
+        let by_bp = matches!(self.form(), Form::Bp | Form::DerefBp);
+        BpUse { reads: by_bp || saved == Saved::AtBp, restores: saved != Saved::Same }
     }
 
     /// Slot of the module that holds the pc.

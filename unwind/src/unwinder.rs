@@ -22,9 +22,9 @@ pub const MAX_DEPTH: usize = 512;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct State {
     /// pc with [`Frame::EXACT`] and [`Frame::GUESSED`].
-    key: u64,
+    pub(crate) key: u64,
     pub(crate) sp: u64,
-    bp: u64,
+    pub(crate) bp: u64,
 }
 
 impl State {
@@ -46,6 +46,15 @@ impl State {
     }
 }
 
+/// What a frame's rule does with bp. Both may be true, and neither: then it is passed on to the caller's frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct BpUse {
+    /// Something is computed from it.
+    pub(crate) reads: bool,
+    /// The caller's is read from memory.
+    pub(crate) restores: bool,
+}
+
 /// Is told what a walk sees.
 pub(crate) trait Visitor {
     /// True when all from this frame outward is known already: the walk ends before it.
@@ -56,6 +65,9 @@ pub(crate) trait Visitor {
     fn frame(&mut self, state: State, slot: Option<u16>, modules: &Modules);
     /// The step out of the last frame read this word.
     fn depends_on(&mut self, _address: u64, _value: u64) {}
+    /// What the step out of the last frame does with bp, when it is by a plain rule. With `restores`, the word
+    /// that was read last is the caller's bp.
+    fn bp(&mut self, _use: BpUse) {}
     /// The step out of the last frame depends on more than its state and those words.
     fn opaque(&mut self) {}
     /// The walk starts again.
@@ -129,7 +141,7 @@ impl Unwinder {
     pub fn new(log2_entries: u32) -> Unwinder {
         let cache = RuleCache::new(log2_entries.clamp(8, 20));
         Unwinder {
-            rules: Rules { cache, cfi: Evaluator::new(), compiled: 0, entry: 0 },
+            rules: Rules { cache, cfi: Evaluator::new(), compiled: 0, entry: u64::MAX },
             history: History::new(),
             spare: 0,
             counters: Counters::default(),
@@ -321,6 +333,7 @@ impl<M: Memory, V: Visitor> Walk<'_, M, V> {
                 self.visitor.depends_on(slot, saved);
                 bp = saved;
             }
+            self.visitor.bp(rule.bp_use());
             (key, sp) = (pc, cfa);
             if pc <= 1 {
                 return Some(End::Outermost);
@@ -401,6 +414,7 @@ impl<M: Memory, V: Visitor> Walk<'_, M, V> {
     fn without_cfi(&mut self, state: State) -> Step {
         // The ABI's mark of the outermost frame. An innermost frame may well use rbp for something else.
         if state.bp == 0 && !state.is_exact() {
+            self.visitor.bp(BpUse { reads: true, restores: false });
             return Step::End(End::Outermost);
         }
         self.visitor.opaque();

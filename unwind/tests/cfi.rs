@@ -553,6 +553,36 @@ fn reuse_sees_what_is_not_a_return_address() {
     check(&cut, STACK + 24, pc(9, 1));
 }
 
+#[test]
+fn bp_matters_only_where_a_rule_reads_it() {
+    // rbp saved at the cfa - 16, the cfa by rsp: the caller's rbp is whatever the word holds.
+    let saves = fde(4, &[0x0e, 24, 0x86, 2]);
+    let modules = module(&[LEAF, FRAME, saves, OUTERMOST], true);
+    let memory = tree_memory(1000);
+    let tree = StackTree::new(&memory);
+    // Frames reused of the second of two stacks with these words and frame pointers.
+    let reused = |words: [&[u64]; 2], bp: [u64; 2]| {
+        let mut unwinder = Unwinder::new(8);
+        let mut ids = [0; 2];
+        for ((words, bp), id) in words.into_iter().zip(bp).zip(&mut ids) {
+            let space = Space::new(words);
+            *id = unwinder.stack(&modules, &regs(pc(0, 0), STACK, bp), &space, &tree, 32, |_| {});
+        }
+        assert_eq!(ids[0], ids[1]);
+        unwinder.counters().reused
+    };
+    let leaves = [pc(0, 9), pc(0, 9), pc(9, 1)];
+    assert_eq!(reused([&leaves, &leaves], [1, 2]), 4);
+    // In function 4 the word above the return address is nobody's frame pointer.
+    let saving = |bp| [pc(0, 9), pc(4, 9), 7, bp, pc(9, 1), 0];
+    assert_eq!(reused([&saving(1), &saving(2)], [3, 4]), 4);
+    // Function 1 finds its frame by rbp, which function 4 below it restores.
+    let chain = |bp, unused| [pc(4, 9), unused, bp, pc(1, 9), 8, 9, pc(9, 1), 0];
+    let at = |words: &[u64; 8]| reused([words, &chain(STACK + 40, 5)], [1, 2]);
+    assert_eq!(at(&chain(STACK + 40, 5)), 4);
+    assert_eq!(at(&chain(STACK + 40, 6)), 4);
+}
+
 /// Tables that are leaked, since modules want them so, and taken back.
 struct Corrupt {
     eh_frame: &'static [u8],
