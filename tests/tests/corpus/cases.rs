@@ -415,7 +415,7 @@ pub(crate) const CASES: &[Case] = &[
         errors: Errors::Ignored,
         ..bash!(
             "redis/benchmark",
-            "redis-server --port 0 --unixsocket s.sock --save '' --daemonize no > log 2>&1 & for i in $(seq 200); do redis-cli -s s.sock ping 2>/dev/null | grep -q PONG && break; sleep 0.1; done; redis-benchmark -s s.sock -n 4000 -c 10 -t set,get,incr,lpush,zadd --csv 2>/dev/null | cut -d, -f1; redis-cli -s s.sock eval 'local s = 0 for i = 1, 1000 do s = s + i end return s' 0; redis-cli -s s.sock incrby counter 41; redis-cli -s s.sock shutdown nosave; wait %1; echo $?"
+            "redis-server --port 0 --unixsocket s.sock --save '' --daemonize no > log 2>&1 & server=$!; for i in $(seq 200); do redis-cli -s s.sock ping 2>/dev/null | grep -q PONG && break; sleep 0.1; done; redis-benchmark -s s.sock -n 4000 -c 10 -t set,get,incr,lpush,zadd --csv 2>/dev/null | cut -d, -f1; redis-cli -s s.sock eval 'local s = 0 for i = 1, 1000 do s = s + i end return s' 0; redis-cli -s s.sock incrby counter 41; redis-cli -s s.sock shutdown nosave; wait $server; echo $?"
         )
     },
     Case {
