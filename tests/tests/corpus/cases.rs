@@ -149,7 +149,7 @@ pub(crate) const CASES: &[Case] = &[
         partial: true,
         ..bash!(
             "bash/job-control",
-            "set -m; sleep 5 & kill -STOP %1; sleep 0.2; jobs -s | sed 's/.*Stopped/Stopped/'; kill -CONT %1; kill %1; wait %1; echo $?; sleep 0.05 & wait $!; echo $?; (exit 7) & wait -n; echo $?"
+            "set -m; sleep 5 & p=$!; kill -STOP %1; sleep 0.2; jobs -s | sed 's/.*Stopped/Stopped/'; kill -CONT %1; kill %1; wait $p; echo $?; sleep 0.05 & wait $!; echo $?; (sleep 0.2; exit 7) & wait -n; echo $?"
         )
     },
     Case {
