@@ -269,7 +269,7 @@ impl HeapCall<'_> {
         let instructions = self.thread.context.instructions;
         if let Some(writer) = &mut self.thread.writer {
             let stack = u64::from(stack) | what << 32;
-            writer.push(&[header(Kind::Alloc, 6), sys::tsc(), address, size, stack, instructions]);
+            writer.push_event(&[header(Kind::Alloc, 6), sys::tsc(), address, size, stack, instructions]);
         }
         address
     }
@@ -336,7 +336,7 @@ impl HeapCall<'_> {
                 let instructions = self.thread.context.instructions;
                 if let Some(writer) = &mut self.thread.writer {
                     let stack = pair(stack, u32::from(family as u8));
-                    writer.push(&[header(Kind::Free, 6), tsc, address, 0, stack, instructions]);
+                    writer.push_event(&[header(Kind::Free, 6), tsc, address, 0, stack, instructions]);
                 }
             }
             // Blocks of the dynamic linker's own start-up heap end up here, too: not an error of the program's.
@@ -374,7 +374,7 @@ impl HeapCall<'_> {
         let instructions = self.thread.context.instructions;
         if let Some(writer) = &mut self.thread.writer {
             let stack = u64::from(stack) | what << 32;
-            writer.push(&[header(Kind::Realloc, 7), tsc, new, size, stack, instructions, old]);
+            writer.push_event(&[header(Kind::Realloc, 7), tsc, new, size, stack, instructions, old]);
         }
         new
     }

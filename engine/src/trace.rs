@@ -30,8 +30,18 @@ impl Writer {
     }
 
     /// Appends a record. Waits while the ring is full; gives up when the recorder has gone.
-    #[inline]
     pub fn push(&mut self, words: &[u64]) {
+        self.push_inline(words);
+    }
+
+    /// The same for the records of events, of which there are millions.
+    #[inline(always)]
+    pub fn push_event<const WORDS: usize>(&mut self, words: &[u64; WORDS]) {
+        self.push_inline(words);
+    }
+
+    #[inline(always)]
+    fn push_inline(&mut self, words: &[u64]) {
         self.bytes += 8 * words.len() as u64;
         let before = self.producer.backlog();
         if self.producer.try_push(words) {
