@@ -64,6 +64,7 @@ fn main() {
             syscall: CACHE + 0x300,
             heap_call: CACHE + 0x380,
         },
+        exit_stubs_end: CACHE + 0x100_0000,
         count,
     };
     // Block starts, found once: the text from end to end.

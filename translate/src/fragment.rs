@@ -34,8 +34,29 @@ pub struct Config {
     pub return_table: u32,
     /// The shared stubs.
     pub stubs: StubAddresses,
+    /// The stub of exit n ends n * [`layout::EXIT_STUB_BYTES`] below this cache address. They lie apart from the
+    /// fragments, because a linked exit never comes to its stub again: in between they were half of what the
+    /// processor's caches have to hold.
+    pub exit_stubs_end: u64,
     /// Count executed instructions in `INSTRUCTIONS`.
     pub count: bool,
+}
+
+impl Config {
+    /// Cache address of an exit's stub.
+    pub fn exit_stub(&self, number: u32) -> u64 {
+        self.exit_stubs_end - (u64::from(number) + 1) * layout::EXIT_STUB_BYTES
+    }
+
+    /// The code of an exit's stub.
+    pub fn exit_stub_code(&self, number: u32, exit: &Exit) -> [u8; layout::EXIT_STUB_BYTES as usize] {
+        let mut code = [0; layout::EXIT_STUB_BYTES as usize];
+        let mut e = Emitter::new(&mut code, self.exit_stub(number));
+        e.store_ctx_imm(layout::EXIT, number);
+        let special = exit.special.is_some();
+        e.jmp(if special { self.stubs.special_exit } else { self.stubs.direct_exit });
+        code
+    }
 }
 
 /// Which table leads to a prefix.
@@ -61,10 +82,8 @@ pub struct Entry {
 pub struct Exit {
     /// Guest pc it leads to.
     pub target: u64,
-    /// Offset of the rel32 field to patch when it is linked; 0 for an exit that is never linked.
+    /// Offset of the rel32 field to patch when it is linked, and which leads to the exit's stub before.
     pub patch: u32,
-    /// Offset of the exit's stub: where `patch` leads while it is not linked.
-    pub stub: u32,
     /// Set when the engine must act instead of going on at `target`.
     pub special: Option<Special>,
 }
@@ -82,8 +101,6 @@ pub struct Fragment {
     pub body: u32,
     /// The prefix in front of the body, when one was asked for.
     pub entry: Option<Entry>,
-    /// Whether a status flag is live at the body.
-    pub flags_live: bool,
     /// Exits, in the order of their numbers.
     pub exits: Vec<Exit>,
     /// From cache offsets to guest states, in rising order.
@@ -118,7 +135,8 @@ impl Translator {
     }
 
     /// Translates `block` to `buffer`, which will be executed at cache address `at`. Exits are numbered from
-    /// `first_exit`; `prefix` asks for an entry through one of the tables.
+    /// `first_exit`, and the caller writes their stubs ([`Config::exit_stub_code`]); `prefix` asks for an entry
+    /// through one of the tables.
     ///
     /// # Errors
     /// [`Refusal::NoSpace`] when the buffer is too small.
@@ -134,9 +152,8 @@ impl Translator {
         let mut e = Emitter::new(buffer, at);
         e.map.reserve(block.insns.len() + 8);
         flags::live_before(&block.insns, &mut self.live);
-        let flags_live = self.live[0] & STATUS != 0;
         let entry = prefix.map(|kind| {
-            let chain = branch::prefix(&mut e, config, kind, block.pc, flags_live);
+            let chain = branch::prefix(&mut e, config, kind, block.pc);
             Entry { at: 0, chain: chain as u32 }
         });
         let body = e.offset() as u32;
@@ -216,14 +233,9 @@ impl Translator {
             exits.push(leave(&mut e, next, None));
         }
 
-        for (exit, number) in exits.iter_mut().zip(first_exit..) {
-            let stub = e.offset() as u32;
-            exit.stub = stub;
-            e.mark(exit.target, Fix::NONE);
-            e.patch_u32(exit.patch as usize, stub.wrapping_sub(exit.patch + 4));
-            e.store_ctx_imm(layout::EXIT, number);
-            let special = exit.special.is_some();
-            e.jmp(if special { config.stubs.special_exit } else { config.stubs.direct_exit });
+        for (exit, number) in exits.iter().zip(first_exit..) {
+            let distance = config.exit_stub(number).wrapping_sub(at + u64::from(exit.patch) + 4);
+            e.patch_u32(exit.patch as usize, distance as u32);
         }
         if e.overflowed() {
             return Err(Refusal::NoSpace);
@@ -234,7 +246,6 @@ impl Translator {
             size: e.offset() as u32,
             body,
             entry,
-            flags_live,
             exits,
             map: core::mem::take(&mut e.map),
             instructions: block.insns.len() as u32,
@@ -301,13 +312,12 @@ pub fn emit_prefix(
     config: &Config,
     kind: Prefix,
     pc: u64,
-    flags_live: bool,
     body: u64,
     at: u64,
     buffer: &mut [u8],
 ) -> Result<(u32, Entry, Vec<MapEntry>), Refusal> {
     let mut e = Emitter::new(buffer, at);
-    let chain = branch::prefix(&mut e, config, kind, pc, flags_live) as u32;
+    let chain = branch::prefix(&mut e, config, kind, pc) as u32;
     e.mark(pc, Fix::NONE);
     e.jmp(body);
     if e.overflowed() {
@@ -327,7 +337,7 @@ fn leave(e: &mut Emitter<'_>, target: u64, special: Option<Special>) -> Exit {
 fn field(e: &mut Emitter<'_>, target: u64, special: Option<Special>) -> Exit {
     let patch = e.offset() as u32;
     e.u32(0);
-    Exit { target, patch, stub: 0, special }
+    Exit { target, patch, special }
 }
 
 /// Where the instructions of each segment are counted: at a place where no status flag is live, if there is one.

@@ -97,6 +97,12 @@ impl Fix {
     pub const RCX_R11_TO_TARGET: Fix = Fix(8);
     /// As `R11_TO_STACK`, and rcx is in `SPILL`.
     pub const RCX_R11_TO_STACK: Fix = Fix(9);
+    /// rcx is in r11, r11 is in `R11`.
+    pub const RCX_IN_R11: Fix = Fix(10);
+    /// As `R11_TO_TARGET`, and rcx is in r11.
+    pub const RCX_IN_R11_TO_TARGET: Fix = Fix(11);
+    /// As `R11_TO_STACK`, and rcx is in r11.
+    pub const RCX_IN_R11_TO_STACK: Fix = Fix(12);
 
     /// General register `number` (encoding order) is in `SPILL`.
     pub const fn spill(number: u8) -> Fix {
@@ -118,11 +124,19 @@ impl Fix {
         matches!(self.0, 6 | 8 | 9) || self.spilled() == Some(1)
     }
 
+    /// Whether rcx is in r11.
+    pub fn rcx_is_in_r11(self) -> bool {
+        matches!(self.0, 10..=12)
+    }
+
     /// Whether r11 is in `R11`.
     pub fn r11_is_saved(self) -> bool {
-        matches!(self.0, 1..=4 | 6..=9 | 32..48)
+        matches!(self.0, 1..=4 | 6..=12 | 32..48)
     }
 }
+
+/// Bytes of the stub of a direct exit.
+pub const EXIT_STUB_BYTES: u64 = 17;
 
 /// One step of a fragment's map: from `cache` bytes behind the fragment's start on, an interrupted thread is at
 /// guest address `guest` and its registers are recovered by `fix`.

@@ -12,6 +12,7 @@ use translate::layout::{self, Fix};
 use translate::{Block, Config, Limits, Prefix, StubAddresses, Translator};
 
 const CACHE: u64 = 0x6000_1000;
+const EXIT_STUBS_END: u64 = 0x6100_0000;
 const INDIRECT_TABLE: u32 = 0x6800_0000;
 const RETURN_TABLE: u32 = 0x6900_0000;
 const STUBS: StubAddresses = StubAddresses {
@@ -78,6 +79,9 @@ fn name(fix: Fix) -> String {
         Fix::RCX_R11 => " rcx spilled, r11 saved".into(),
         Fix::RCX_R11_TO_TARGET => " rcx spilled, r11 saved, pc in TARGET".into(),
         Fix::RCX_R11_TO_STACK => " rcx spilled, r11 saved, pc in [rsp-8]".into(),
+        Fix::RCX_IN_R11 => " rcx in r11, r11 saved".into(),
+        Fix::RCX_IN_R11_TO_TARGET => " rcx in r11, r11 saved, pc in TARGET".into(),
+        Fix::RCX_IN_R11_TO_STACK => " rcx in r11, r11 saved, pc in [rsp-8]".into(),
         fix => {
             let register = REGISTERS[usize::from(fix.spilled().expect("no other fixes"))];
             let r11 = if fix.r11_is_saved() { ", r11 saved" } else { "" };
@@ -124,6 +128,7 @@ fn render(case: &Case) -> String {
         indirect_table: INDIRECT_TABLE,
         return_table: RETURN_TABLE,
         stubs: STUBS,
+        exit_stubs_end: EXIT_STUBS_END,
         count: case.count,
     };
     let mut buffer = [0u8; 4096];
@@ -132,18 +137,10 @@ fn render(case: &Case) -> String {
 
     let guest = support::disassemble(&case.bytes[..(fragment.end - case.pc) as usize], case.pc);
     let mut out = String::new();
-    let flags = if fragment.flags_live { "live" } else { "dead" };
-    let _ = writeln!(out, "\ncache: {} bytes, flags {flags}", fragment.size);
+    let _ = writeln!(out, "\ncache: {} bytes", fragment.size);
     let mut map: BTreeMap<u32, String> = BTreeMap::new();
     for entry in &fragment.map {
         map.insert(entry.cache, format!("  @ {:x}{}\n", entry.guest, name(entry.fix)));
-    }
-    let mut stubs: BTreeMap<u32, String> = BTreeMap::new();
-    for (exit, number) in fragment.exits.iter().zip(7..) {
-        let special = exit.special.map_or(String::new(), |special| format!(" {special:?}"));
-        let patch = exit.patch;
-        let text = format!("exit {number} to {:x}{special}, patched at +{patch:x}\n", exit.target);
-        stubs.insert(exit.stub, text);
     }
     let code = support::disassemble(&buffer[..fragment.size as usize], CACHE);
     for line in code.lines() {
@@ -152,12 +149,20 @@ fn render(case: &Case) -> String {
         if at == fragment.body {
             out += "body\n";
         }
-        out += &stubs.remove(&at).unwrap_or_default();
         out += &map.remove(&at).unwrap_or_default();
         let line = line.trim_start().split_once(' ').unwrap().1;
         let _ = writeln!(out, "    +{at:02x} {line}");
     }
     assert!(map.is_empty(), "map entries inside of instructions: {map:?}");
+    for (exit, number) in fragment.exits.iter().zip(7..) {
+        let special = exit.special.map_or(String::new(), |special| format!(" {special:?}"));
+        let (patch, stub) = (exit.patch, config.exit_stub(number));
+        let _ = writeln!(out, "exit {number} to {:x}{special}, patched at +{patch:x}", exit.target);
+        out = out.replace(&format!("{stub:016X}h"), &format!("exit_{number}"));
+        for line in support::disassemble(&config.exit_stub_code(number, exit), stub).lines() {
+            let _ = writeln!(out, "    {}", line.trim_start().split_once(' ').unwrap().1);
+        }
+    }
     format!("guest\n{guest}{}", symbolic(&out))
 }
 

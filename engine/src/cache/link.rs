@@ -22,10 +22,11 @@ impl Cache {
     pub(super) fn unlink_incoming(&mut self, id: FragmentId) {
         let mut at = core::mem::replace(&mut self.fragments[id as usize].incoming, NONE);
         while at != NONE {
+            let stub = self.config.exit_stub(at);
             let exit = &mut self.exits[at as usize];
             at = core::mem::replace(&mut exit.next_incoming, NONE);
             exit.linked = NONE;
-            patch(exit.patch, exit.stub);
+            patch(exit.patch, stub);
         }
     }
 }

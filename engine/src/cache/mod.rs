@@ -22,7 +22,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use chain::Chains;
 use lookup::PcTable;
-use translate::layout::{Fix, MapEntry};
+use translate::layout::{EXIT_STUB_BYTES, Fix, MapEntry};
 use translate::{Block, Config, Prefix, StubTable, Translator};
 
 /// Bytes of one branch table: 65,536 entries of 8 bytes.
@@ -57,8 +57,6 @@ pub struct Fragment {
     pub size: u32,
     /// Offset of the body.
     body: u32,
-    /// Whether flags are live at the body.
-    flags_live: bool,
     /// False once it was invalidated.
     pub alive: bool,
     /// First exit number and their count.
@@ -83,8 +81,6 @@ struct ExitInfo {
     target: u64,
     /// Address of the displacement to patch; 0 = never linked.
     patch: u64,
-    /// Address of the exit's stub.
-    stub: u64,
     /// Fragment it is linked to, or NONE.
     linked: FragmentId,
     next_incoming: u32,
@@ -127,10 +123,9 @@ pub struct Cache {
     config: Config,
     stubs: StubTable,
     translator: Translator,
-    /// First byte for fragments, next free byte, end.
+    /// First byte for fragments, next free byte. They grow towards the stubs of their exits, which grow downwards.
     first: u64,
     at: u64,
-    end: u64,
     fragments: Vec<Fragment>,
     exits: Vec<ExitInfo>,
     table: PcTable,
@@ -173,6 +168,7 @@ impl Cache {
             indirect_table: indirect as u32,
             return_table: returns as u32,
             stubs: stubs.addresses,
+            exit_stubs_end: base + bytes,
             count,
         };
         let mut cache = Cache {
@@ -181,7 +177,6 @@ impl Cache {
             translator: Translator::new(),
             first,
             at: first,
-            end: base + bytes,
             fragments: Vec::new(),
             exits: Vec::new(),
             table: PcTable::new(),
@@ -220,7 +215,17 @@ impl Cache {
 
     /// Bytes of code emitted since the last clearing.
     pub fn used(&self) -> u64 {
-        self.at - self.first
+        self.at - self.first + self.config.exit_stubs_end - self.exit_stubs()
+    }
+
+    /// Lowest address of the exits' stubs.
+    fn exit_stubs(&self) -> u64 {
+        self.config.exit_stub(self.exits.len() as u32) + EXIT_STUB_BYTES
+    }
+
+    /// Bytes between the fragments and the stubs of their exits.
+    fn room(&self) -> u64 {
+        self.exit_stubs().saturating_sub(self.at)
     }
 
     /// The living fragment at a guest pc.
@@ -263,7 +268,7 @@ impl Cache {
         prefix: Option<Prefix>,
     ) -> Result<(FragmentId, Option<PrefixAt>), Full> {
         let block = Block::decode(bytes, pc, limits);
-        if self.end - self.at < FRAGMENT_ROOM {
+        if self.room() < 2 * FRAGMENT_ROOM {
             return Err(Full);
         }
         let (at, first_exit) = (self.at, self.exits.len() as u32);
@@ -273,12 +278,20 @@ impl Cache {
             return Err(Full);
         };
         let id = self.fragments.len() as FragmentId;
-        for exit in &code.exits {
+        for (exit, number) in code.exits.iter().zip(first_exit..) {
+            let stub = self.config.exit_stub_code(number, exit);
+            // SAFETY: below the stubs of all other exits and far above `at`, by the room that was asked for.
+            unsafe {
+                core::ptr::copy_nonoverlapping(
+                    stub.as_ptr(),
+                    self.config.exit_stub(number) as *mut u8,
+                    stub.len(),
+                );
+            }
             self.exits.push(ExitInfo {
                 fragment: id,
                 target: exit.target,
                 patch: if exit.special.is_some() { 0 } else { at + u64::from(exit.patch) },
-                stub: at + u64::from(exit.stub),
                 linked: NONE,
                 next_incoming: NONE,
                 special: exit.special,
@@ -296,7 +309,6 @@ impl Cache {
             start: at,
             size: code.size,
             body: code.body,
-            flags_live: code.flags_live,
             alive: true,
             exits: (first_exit, code.exits.len() as u32),
             incoming: NONE,
@@ -337,7 +349,7 @@ impl Cache {
 
     /// A fragment of its own for a replaced guest function: `number` goes to the engine.
     pub fn translate_replaced(&mut self, pc: u64, number: u32) -> Result<FragmentId, Full> {
-        if self.end - self.at < FRAGMENT_ROOM {
+        if self.room() < FRAGMENT_ROOM {
             return Err(Full);
         }
         let at = self.at;
@@ -360,7 +372,6 @@ impl Cache {
             start: at,
             size: 17,
             body: 0,
-            flags_live: false,
             alive: true,
             exits: (0, 0),
             incoming: NONE,
@@ -378,14 +389,13 @@ impl Cache {
         if fragment.prefixes[kind as usize].is_some() {
             return Ok(());
         }
-        if self.end - self.at < 256 {
+        if self.room() < 256 {
             return Err(Full);
         }
-        let (pc, live, body, at) = (fragment.pc, fragment.flags_live, self.body(id), self.at);
+        let (pc, body, at) = (fragment.pc, self.body(id), self.at);
         // SAFETY: the range lies between `at` and `end`; nothing there is reachable yet.
         let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, 256) };
-        let Ok((size, entry, map)) = translate::emit_prefix(&self.config, kind, pc, live, body, at, room)
-        else {
+        let Ok((size, entry, map)) = translate::emit_prefix(&self.config, kind, pc, body, at, room) else {
             return Err(Full);
         };
         self.at = (at + u64::from(size)).next_multiple_of(16);
@@ -402,6 +412,11 @@ impl Cache {
 
     /// Which guest state an address in the cache stands for; `None` for stubs and addresses outside.
     pub fn position(&self, address: u64) -> Option<Position> {
+        if (self.exit_stubs()..self.config.exit_stubs_end).contains(&address) {
+            let number = (self.config.exit_stubs_end - 1 - address) / EXIT_STUB_BYTES;
+            let exit = self.exits.get(number as usize)?;
+            return Some(Position { pc: exit.target, fix: Fix::NONE });
+        }
         if address < self.first || address >= self.at {
             return None;
         }
@@ -416,11 +431,6 @@ impl Cache {
         let fragment = &self.fragments[index];
         let offset = u32::try_from(address - fragment.start).ok().filter(|offset| *offset < fragment.size)?;
         let (first, count) = fragment.exits;
-        for exit in &self.exits[first as usize..(first + count) as usize] {
-            if address >= exit.stub && address < exit.stub + 17 {
-                return Some(Position { pc: exit.target, fix: Fix::NONE });
-            }
-        }
         let entry = fragment.map.iter().rev().find(|entry| u32::from(entry.cache) <= offset)?;
         if entry.guest == i16::MIN {
             // Between a call's push or a branch's decision and its exit.
@@ -434,7 +444,7 @@ impl Cache {
 
     /// Whether an address lies in emitted code or the stubs.
     pub fn contains(&self, address: u64) -> bool {
-        address >= space::CACHE_BASE && address < self.end
+        (space::CACHE_BASE..self.config.exit_stubs_end).contains(&address)
     }
 
     /// Removes every fragment that depends on bytes of the range. Returns how many.

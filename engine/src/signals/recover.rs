@@ -130,8 +130,8 @@ fn in_switch(stubs: &translate::StubTable, context: &Context, pc: u64) -> Interr
 fn apply(guest: &mut GuestRegs, context: &Context, fix: Fix) {
     match fix {
         Fix::R11_TO_R11 => guest.pc = guest.regs[gpr::R11],
-        Fix::R11_TO_TARGET | Fix::RCX_R11_TO_TARGET => guest.pc = context.target,
-        Fix::R11_TO_STACK | Fix::RCX_R11_TO_STACK => {
+        Fix::R11_TO_TARGET | Fix::RCX_R11_TO_TARGET | Fix::RCX_IN_R11_TO_TARGET => guest.pc = context.target,
+        Fix::R11_TO_STACK | Fix::RCX_R11_TO_STACK | Fix::RCX_IN_R11_TO_STACK => {
             guest.pc = guest_mem::read_u64(guest.regs[gpr::RSP].wrapping_sub(8)).unwrap_or(guest.pc);
         }
         Fix::UNPUSH | Fix::UNPUSH_R11 => guest.regs[gpr::RSP] = guest.regs[gpr::RSP].wrapping_add(8),
@@ -139,6 +139,9 @@ fn apply(guest: &mut GuestRegs, context: &Context, fix: Fix) {
     }
     if fix.rcx_is_spilled() {
         guest.regs[gpr::RCX] = context.spill;
+    }
+    if fix.rcx_is_in_r11() {
+        guest.regs[gpr::RCX] = guest.regs[gpr::R11];
     }
     if fix.r11_is_saved() {
         guest.regs[gpr::R11] = context.r11;

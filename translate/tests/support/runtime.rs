@@ -52,7 +52,6 @@ struct Placed {
     start: u64,
     end: u64,
     body: u64,
-    flags_live: bool,
     /// By `Prefix`: whether the table leads to it.
     prefixes: [bool; 2],
 }
@@ -74,7 +73,7 @@ pub struct Runtime {
     exits: Vec<PlacedExit>,
     /// By table and entry: where the last prefix of the chain has its displacement.
     chains: HashMap<(usize, u16), u64>,
-    /// Maps by start address, rising: (start, end, map).
+    /// Maps: (start, end, map).
     maps: Vec<(u64, u64, Vec<MapEntry>)>,
 }
 
@@ -123,6 +122,7 @@ impl Runtime {
             indirect_table: (self.base() + TABLES) as u32,
             return_table: (self.base() + TABLES + 0x8_0000) as u32,
             stubs: self.stubs.addresses,
+            exit_stubs_end: self.base() + TABLES,
             count: self.options.count,
         }
     }
@@ -166,11 +166,10 @@ impl Runtime {
         if let Some(&id) = self.by_pc.get(&pc) {
             if let Some(kind) = prefix.filter(|kind| !self.fragments[id].prefixes[index(*kind)]) {
                 let at = self.at.next_multiple_of(16);
-                let (flags_live, body) = (self.fragments[id].flags_live, self.fragments[id].body);
+                let body = self.fragments[id].body;
                 let config = self.config();
                 let buffer = self.region.bytes_mut(at, 0x100);
-                let (size, entry, map) =
-                    emit_prefix(&config, kind, pc, flags_live, body, at, buffer).unwrap();
+                let (size, entry, map) = emit_prefix(&config, kind, pc, body, at, buffer).unwrap();
                 self.add_entry(id, kind, pc, at + u64::from(entry.at), at + u64::from(entry.chain));
                 self.maps.push((at, at + u64::from(size), map));
                 self.at = at + u64::from(size);
@@ -180,15 +179,19 @@ impl Runtime {
         let room = (space.exit() - pc).min(4096) as usize;
         let block = Block::decode(space.region.bytes(pc, room), pc, self.options.limits);
         let at = self.at.next_multiple_of(16);
-        assert!(at + 0x4000 < self.base() + TABLES, "the test's cache is full");
         let config = self.config();
         let first = self.exits.len() as u32;
+        assert!(at + 0x8000 < config.exit_stub(first), "the test's cache is full");
         let buffer = self.region.bytes_mut(at, 0x4000);
         let fragment = self.translator.translate(&block, &config, prefix, first, at, buffer).unwrap();
         assert_eq!(fragment.pc, pc);
         assert_eq!(fragment.end, block.end());
         assert!(fragment.map.windows(2).all(|pair| pair[0].cache < pair[1].cache), "{:x?}", fragment.map);
-        for exit in &fragment.exits {
+        for (exit, number) in fragment.exits.iter().zip(first..) {
+            let stub = config.exit_stub(number);
+            self.region.write(stub, &config.exit_stub_code(number, exit));
+            let marks = vec![MapEntry { cache: 0, guest: exit.target, fix: Fix::NONE }];
+            self.maps.push((stub, stub + layout::EXIT_STUB_BYTES, marks));
             self.exits.push(PlacedExit {
                 target: exit.target,
                 patch: if exit.patch == 0 { 0 } else { at + u64::from(exit.patch) },
@@ -201,7 +204,6 @@ impl Runtime {
             start: at,
             end,
             body: at + u64::from(fragment.body),
-            flags_live: fragment.flags_live,
             prefixes: [false; 2],
         });
         self.by_pc.insert(pc, id);
@@ -379,13 +381,20 @@ impl Runtime {
         let returned_to = |rsp: u64| space.region.u64(rsp.wrapping_sub(8));
         match fix {
             Fix::R11_TO_R11 => state.pc = state.regs[11],
-            Fix::R11_TO_TARGET | Fix::RCX_R11_TO_TARGET => state.pc = self.slot(layout::TARGET),
-            Fix::R11_TO_STACK | Fix::RCX_R11_TO_STACK => state.pc = returned_to(state.regs[4]),
+            Fix::R11_TO_TARGET | Fix::RCX_R11_TO_TARGET | Fix::RCX_IN_R11_TO_TARGET => {
+                state.pc = self.slot(layout::TARGET)
+            }
+            Fix::R11_TO_STACK | Fix::RCX_R11_TO_STACK | Fix::RCX_IN_R11_TO_STACK => {
+                state.pc = returned_to(state.regs[4])
+            }
             Fix::UNPUSH | Fix::UNPUSH_R11 => state.regs[4] = state.regs[4].wrapping_add(8),
             _ => (),
         }
         if fix.rcx_is_spilled() {
             state.regs[1] = self.slot(layout::SPILL);
+        }
+        if fix.rcx_is_in_r11() {
+            state.regs[1] = state.regs[11];
         }
         if fix.r11_is_saved() {
             state.regs[11] = self.slot(layout::R11);
