@@ -252,15 +252,15 @@ impl HeapCall<'_> {
         }
     }
 
-    fn stack(&mut self, is_free: bool) -> u32 {
-        stacks::take(self.engine, self.thread, self.pc, is_free)
+    fn stack(&mut self) -> u32 {
+        stacks::take(self.engine, self.thread, self.pc)
     }
 
     fn allocate(&mut self, size: u64, align: u64, family: Family, zeroed: bool) -> u64 {
         if size > i64::MAX as u64 {
             return self.no_memory();
         }
-        let stack = self.stack(false);
+        let stack = self.stack();
         let request = Request { size, align, family, stack, zeroed };
         let heap = self.heap();
         let Some(address) = heap.allocate(self.cache(), request) else { return self.no_memory() };
@@ -327,7 +327,7 @@ impl HeapCall<'_> {
         if address == 0 {
             return 0;
         }
-        let stack = self.stack(true);
+        let stack = self.stack();
         let heap = self.heap();
         let tsc = sys::tsc();
         match heap.free(self.cache(), address, family, stack) {
@@ -357,7 +357,7 @@ impl HeapCall<'_> {
         if size > i64::MAX as u64 {
             return self.no_memory();
         }
-        let stack = self.stack(false);
+        let stack = self.stack();
         let heap = self.heap();
         let align = align.max(MALLOC_ALIGN);
         let request = Request { size, align, family: Family::Malloc, stack, zeroed: false };

@@ -27,8 +27,7 @@ pub struct Stacks {
 
 /// A thread's unwinder with its copy of the module table.
 pub struct ThreadUnwinder {
-    /// Stacks of allocations and of frees alternate: each finds most of its last one again.
-    unwinders: [Unwinder; 2],
+    unwinder: Unwinder,
     modules: Modules,
     generation: u64,
 }
@@ -110,8 +109,8 @@ impl Default for Stacks {
 impl ThreadUnwinder {
     /// Frames walked and unwind rules compiled.
     pub fn work(&self) -> (u64, u64) {
-        let counters = self.unwinders.each_ref().map(Unwinder::counters);
-        (counters.iter().map(|c| c.frames).sum(), counters.iter().map(|c| c.rules).sum())
+        let counters = self.unwinder.counters();
+        (counters.frames, counters.rules)
     }
 }
 
@@ -157,7 +156,7 @@ fn bounds(engine: &Engine, sp: u64) -> Option<(u64, u64)> {
 }
 
 /// The stack of a thread that is about to execute the function at `pc`; 0 when there is none to be had.
-pub fn take(engine: &Engine, thread: &mut Thread, pc: u64, is_free: bool) -> u32 {
+pub fn take(engine: &Engine, thread: &mut Thread, pc: u64) -> u32 {
     let regs = Regs::from_encoding_order(pc, &thread.context.regs);
     let sp = thread.context.regs[gpr::RSP];
     if sp < thread.stack_bounds.0 + 128 || sp >= thread.stack_bounds.1 {
@@ -168,11 +167,7 @@ pub fn take(engine: &Engine, thread: &mut Thread, pc: u64, is_free: bool) -> u32
     }
     let generation = GENERATION.load(Ordering::Acquire);
     let state = thread.unwinder.get_or_insert_with(|| {
-        Box::new(ThreadUnwinder {
-            unwinders: [Unwinder::new(12), Unwinder::new(12)],
-            modules: Modules::new(),
-            generation: 0,
-        })
+        Box::new(ThreadUnwinder { unwinder: Unwinder::new(11), modules: Modules::new(), generation: 0 })
     });
     if state.generation != generation {
         state.modules = engine.stacks.modules.lock().clone();
@@ -181,7 +176,7 @@ pub fn take(engine: &Engine, thread: &mut Thread, pc: u64, is_free: bool) -> u32
     let memory = GuestMemory { engine, bounds: thread.stack_bounds };
     let writer = &mut thread.writer;
     let depth = engine.options.depth as usize;
-    let unwinder = &mut state.unwinders[usize::from(is_free)];
+    let unwinder = &mut state.unwinder;
     unwinder.at_entry(pc);
     unwinder.stack(&state.modules, &regs, &memory, &engine.stacks.tree, depth, |node| {
         if let Some(writer) = writer {

@@ -3,6 +3,9 @@
 //! Invariant: a rule is only found for the pc and the generation of modules that it was made for. A rule is
 //! inserted through the [`Miss`] that its look-up gave, never elsewhere.
 //!
+//! It grows with the program: each time that as many rules were inserted as it has entries, it doubles, to 1 MiB at
+//! most. (A compiler has tens of thousands of pcs on its stacks, most programs some hundreds.)
+//!
 //! Why two: a miss costs as much as fifty hits, and with single entries a stack of which two frames collide (a
 //! matter of load addresses) misses on every walk.
 
@@ -28,13 +31,17 @@ pub(crate) struct RuleCache {
     /// The newer entry of a set is the first.
     sets: Box<[[Entry; 2]]>,
     generation: u64,
+    /// Insertions at this size.
+    inserted: usize,
 }
 
+/// Sets that a cache has at most.
+const MAX_SETS: usize = 1 << 15;
+
 impl RuleCache {
-    /// A cache of `1 << log2_entries` entries.
+    /// A cache of `1 << log2_entries` entries to begin with.
     pub(crate) fn new(log2_entries: u32) -> RuleCache {
-        let sets = vec![[Entry::default(); 2]; 1 << log2_entries.saturating_sub(1)].into_boxed_slice();
-        RuleCache { sets, generation: 0 }
+        RuleCache { sets: empty(1 << log2_entries.saturating_sub(1)), generation: 0, inserted: 0 }
     }
 
     /// Empties the cache when the generation is another one; true when it is.
@@ -50,8 +57,7 @@ impl RuleCache {
 
     #[inline]
     pub(crate) fn find(&self, key: u64) -> Result<Rule, Miss> {
-        // Low bits of return addresses are spread well; bits from 13 on tell functions of equal offsets apart.
-        let set = (key ^ key >> 13) as usize & (self.sets.len() - 1);
+        let set = self.set(key);
         if let Some([first, second]) = self.sets.get(set) {
             if first.key == key {
                 return Ok(first.rule);
@@ -63,10 +69,44 @@ impl RuleCache {
         Err(Miss { set, key })
     }
 
-    pub(crate) fn insert(&mut self, Miss { set, key }: Miss, rule: Rule) {
-        let [first, second] = &mut self.sets[set];
-        *second = core::mem::replace(first, Entry { key, rule });
+    #[inline]
+    fn set(&self, key: u64) -> usize {
+        // Low bits of return addresses are spread well; bits from 13 on tell functions of equal offsets apart.
+        (key ^ key >> 13) as usize & (self.sets.len() - 1)
     }
+
+    pub(crate) fn insert(&mut self, Miss { mut set, key }: Miss, rule: Rule) {
+        self.inserted += 1;
+        if self.inserted > 2 * self.sets.len() && self.sets.len() < MAX_SETS {
+            self.grow();
+            set = self.set(key);
+        }
+        self.put(set, Entry { key, rule });
+    }
+
+    fn put(&mut self, set: usize, entry: Entry) {
+        let [first, second] = &mut self.sets[set];
+        *second = core::mem::replace(first, entry);
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let larger = empty(2 * self.sets.len());
+        let old = core::mem::replace(&mut self.sets, larger);
+        self.inserted = 0;
+        for [first, second] in old {
+            // The newer one last, so that it is the first again where they stay together.
+            for entry in [second, first] {
+                if entry.key != 0 {
+                    self.put(self.set(entry.key), entry);
+                }
+            }
+        }
+    }
+}
+
+fn empty(sets: usize) -> Box<[[Entry; 2]]> {
+    vec![[Entry::default(); 2]; sets].into_boxed_slice()
 }
 
 #[cfg(test)]
@@ -90,5 +130,21 @@ mod tests {
         assert_eq!(keys.map(|key| cache.find(key).is_ok()), [false, true, true]);
         assert!(cache.enter(1) && !cache.enter(1));
         assert!(keys.iter().all(|&key| cache.find(key).is_err()));
+    }
+
+    #[test]
+    fn many_rules_make_it_grow() {
+        let mut cache = RuleCache::new(8);
+        let keys = || (0..2000u64).map(|n| 0x40_0000 + 24 * n);
+        let rule = |key: u64| Rule::of(Form::Cfi).in_module(Some(key as u16));
+        for _ in 0..4 {
+            for key in keys() {
+                if let Err(miss) = cache.find(key) {
+                    cache.insert(miss, rule(key));
+                }
+            }
+        }
+        assert!(keys().all(|key| cache.find(key).is_ok_and(|found| found == rule(key))));
+        assert_eq!(cache.sets.len(), 2048);
     }
 }

@@ -1,4 +1,8 @@
-//! The last stack of a thread, so that the next one need only be walked to the first frame that they share.
+//! The last stacks of a thread, so that the next one need only be walked to the first frame that it shares.
+//!
+//! A thread allocates in turn at a few places, so one stack is kept for each of some *lanes*, chosen by the innermost
+//! return address and sp. A new stack is first compared as a whole with its lane's; when that differs, with the most
+//! recent stack, frame by frame. What they share is then copied to the new stack's lane.
 //!
 //! Why reuse is exact. A frame's [`State`] is its pc (with the exact flag), sp and bp. Its rule is a function
 //! of the pc (within one generation of modules). A frame is *plain* when its rule says where the caller's pc,
@@ -22,7 +26,7 @@ use crate::memory::Memory;
 use crate::modules::Modules;
 use crate::tree::{NewNode, StackTree};
 use crate::unwinder::{BpUse, MAX_DEPTH, State, Visitor};
-use alloc::{boxed::Box, vec};
+use alloc::{boxed::Box, vec, vec::Vec};
 use core::ops::Range;
 
 /// A word that a frame's rule reads, and its value.
@@ -67,6 +71,58 @@ impl Kept {
     }
 }
 
+/// Number of lanes.
+const LANES: usize = 16;
+
+/// A stack that may be met again.
+#[derive(Debug, Default)]
+struct Lane {
+    /// Outermost first, sp falls.
+    kept: Vec<Kept>,
+    checks: Vec<Check>,
+    /// The stack was cut off by the limit.
+    truncated: bool,
+}
+
+#[derive(Debug, Default)]
+struct Lanes {
+    all: [Lane; LANES],
+    /// The lane of the last stack.
+    recent: usize,
+    /// The lane where the stack of the walk under way goes.
+    new: usize,
+    /// The lane whose frames it may meet.
+    source: usize,
+}
+
+impl Lanes {
+    fn source(&self) -> &Lane {
+        &self.all[self.source % LANES]
+    }
+
+    /// The walk's lane with nothing but the source's `shared` outermost frames. It is the most recent one from now on.
+    fn take_shared(&mut self, shared: usize) -> Option<&mut Lane> {
+        self.recent = self.new;
+        if self.source == self.new {
+            let lane = self.all.get_mut(self.new)?;
+            lane.kept.truncate(shared);
+            let checks_end = lane.kept.last().map_or(0, |kept| kept.checks_end);
+            lane.checks.truncate(checks_end as usize);
+            return Some(lane);
+        }
+        let [lane, source] = self.all.get_disjoint_mut([self.new, self.source]).ok()?;
+        let kept = source.kept.get(..shared).unwrap_or(&[]);
+        let checks_end = kept.last().map_or(0, |kept| kept.checks_end);
+        let checks = source.checks.get(..checks_end as usize).unwrap_or(&[]);
+        lane.kept.clear();
+        lane.kept.extend_from_slice(kept);
+        lane.checks.clear();
+        lane.checks.extend_from_slice(checks);
+        lane.truncated = source.truncated;
+        Some(lane)
+    }
+}
+
 /// A list with room for `N` items, a power of two, allocated once.
 #[derive(Debug)]
 struct List<T, const N: usize> {
@@ -94,10 +150,6 @@ impl<T: Copy + Default, const N: usize> List<T, N> {
         }
     }
 
-    fn truncate(&mut self, len: usize) {
-        self.len = len.min(self.len);
-    }
-
     fn clear(&mut self) {
         self.len = 0;
     }
@@ -118,27 +170,21 @@ const CHECKS: usize = 4 * MAX_DEPTH;
 /// See the module's head.
 #[derive(Debug)]
 pub(crate) struct History {
-    /// Outermost first, sp falls.
-    kept: List<Kept, MAX_DEPTH>,
-    kept_checks: List<Check, CHECKS>,
-    /// The last stack was cut off by the limit.
-    truncated: bool,
+    lanes: Lanes,
     /// Innermost first.
     fresh: List<Fresh, MAX_DEPTH>,
     fresh_checks: List<Check, CHECKS>,
     limit: usize,
-    /// `kept[..candidates]` may still be met by the walk under way.
+    /// The first of the source's frames up to this number may still be met by the walk under way.
     candidates: usize,
-    /// The number of kept frames that the new stack shares.
+    /// The number of the source's frames that the new stack shares.
     shared: usize,
 }
 
 impl History {
     pub(crate) fn new() -> History {
         History {
-            kept: List::new(),
-            kept_checks: List::new(),
-            truncated: false,
+            lanes: Lanes::default(),
             fresh: List::new(),
             fresh_checks: List::new(),
             limit: 0,
@@ -147,19 +193,22 @@ impl History {
         }
     }
 
-    /// Forgets the last stack.
+    /// Forgets the last stacks.
     pub(crate) fn forget(&mut self) {
-        self.kept.clear();
-        self.kept_checks.clear();
+        for lane in &mut self.lanes.all {
+            lane.kept.clear();
+            lane.checks.clear();
+        }
         self.candidates = 0;
     }
 
-    /// Starts a walk of at most `limit` frames.
-    pub(crate) fn begin(&mut self, limit: usize) {
+    /// Starts a walk of at most `limit` frames. `place` tells stacks apart that are unlikely to be the same.
+    pub(crate) fn begin(&mut self, limit: usize, place: u64) {
         self.fresh.clear();
         self.fresh_checks.clear();
         self.limit = limit;
-        self.candidates = self.kept.len;
+        self.lanes.new = (place.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % LANES;
+        self.use_source(self.lanes.new);
         self.shared = 0;
     }
 
@@ -183,15 +232,14 @@ impl History {
         spare: &mut u32,
         mut emit: impl FnMut(NewNode),
     ) -> u32 {
+        let Some(lane) = self.lanes.take_shared(self.shared) else { return 0 };
         let mut keeping = self.shared > 0 || end != End::Lost;
         if self.shared == 0 {
-            self.truncated = end == End::Limit;
+            lane.truncated = end == End::Limit;
         }
-        self.kept.truncate(self.shared);
-        let outer = self.kept.as_slice().last();
-        let (mut parent, checks_end, mut top, mut bp_matters) =
-            outer.map_or((0, 0, 0, false), |outer| (outer.id, outer.checks_end, outer.top, outer.bp_matters));
-        self.kept_checks.truncate(checks_end as usize);
+        let outer = lane.kept.last();
+        let (mut parent, mut top, mut bp_matters) =
+            outer.map_or((0, 0, false), |outer| (outer.id, outer.top, outer.bp_matters));
         let mut place = Place { slot: None, module: 0, bias: 0 };
         let mut end = self.fresh_checks.len;
         for &Fresh { state, slot, opaque, bp, checks_start } in self.fresh.as_slice().iter().rev() {
@@ -216,35 +264,40 @@ impl History {
             if keeping {
                 for &check in checks {
                     top = top.max(check.address + 8);
-                    self.kept_checks.push(check);
+                    lane.checks.push(check);
                 }
-                let checks_end = self.kept_checks.len as u32;
-                self.kept.push(Kept { state, id: parent, bp_matters, checks_end, top });
+                let checks_end = lane.checks.len() as u32;
+                lane.kept.push(Kept { state, id: parent, bp_matters, checks_end, top });
             }
         }
         parent
     }
 
-    /// Compares the words that `kept[..count]` depend on, innermost first. On a difference, gives the number
-    /// of frames outside of the one that it belongs to.
+    fn use_source(&mut self, lane: usize) {
+        self.lanes.source = lane;
+        self.candidates = self.lanes.source().kept.len();
+    }
+
+    /// Compares the words that the source's first `count` frames depend on, innermost first. On a difference, gives
+    /// the number of frames outside of the one that it belongs to.
     fn verify(&self, count: usize, memory: &impl Memory) -> Result<(), usize> {
-        let kept = &self.kept.as_slice()[..count];
+        let lane = self.lanes.source();
+        let kept = &lane.kept[..count];
         let checks_end = kept.last().map_or(0, |kept| kept.checks_end);
-        let checks = &self.kept_checks.as_slice()[..checks_end as usize];
+        let checks = &lane.checks[..checks_end as usize];
         let differs = |check: &Check| memory.word(check.address) != Some(check.value);
         match checks.iter().rposition(differs) {
             None => Ok(()),
             Some(at) => Err(kept.partition_point(|kept| kept.checks_end as usize <= at)),
         }
     }
-}
 
-impl Visitor for History {
+    /// Whether the walk, which has come to `state`, meets a frame of the source and all outside of it is the same.
     #[inline]
-    fn is_known(&mut self, state: State, stack: &Range<u64>, memory: &impl Memory) -> bool {
+    fn meets(&mut self, state: State, stack: &Range<u64>, memory: &impl Memory) -> bool {
+        let lane = self.lanes.source();
         loop {
-            let Some(kept) = self.candidates.checked_sub(1).and_then(|at| self.kept.as_slice().get(at))
-            else {
+            let Some(kept) = self.candidates.checked_sub(1).and_then(|at| lane.kept.get(at)) else {
                 return false;
             };
             if kept.state.sp >= state.sp {
@@ -256,7 +309,7 @@ impl Visitor for History {
             self.candidates -= 1;
         }
         let total = self.fresh.len + self.candidates;
-        if total > self.limit || self.truncated && total != self.limit {
+        if total > self.limit || lane.truncated && total != self.limit {
             return false;
         }
         match self.verify(self.candidates, memory) {
@@ -269,6 +322,21 @@ impl Visitor for History {
                 false
             }
         }
+    }
+}
+
+impl Visitor for History {
+    #[inline]
+    fn is_known(&mut self, state: State, stack: &Range<u64>, memory: &impl Memory) -> bool {
+        if self.meets(state, stack, memory) {
+            return true;
+        }
+        if self.fresh.len > 0 || self.lanes.source == self.lanes.recent {
+            return false;
+        }
+        // The stack is not its lane's as a whole: the most recent one shares more of it.
+        self.use_source(self.lanes.recent);
+        self.meets(state, stack, memory)
     }
 
     #[inline]
@@ -296,7 +364,9 @@ impl Visitor for History {
     }
 
     fn restart(&mut self) {
-        self.begin(self.limit);
+        self.fresh.clear();
+        self.fresh_checks.clear();
+        self.shared = 0;
         // The full walk knows more registers than a state holds.
         self.candidates = 0;
     }

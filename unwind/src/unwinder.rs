@@ -177,7 +177,9 @@ impl Unwinder {
         self.counters.walks += 1;
         self.enter(modules);
         let limit = limit.min(MAX_DEPTH);
-        self.history.begin(limit);
+        // At the entry of a function, the word at sp is the return address.
+        let place = memory.stack(regs.rsp()).and_then(|stack| word(memory, &stack, regs.rsp()));
+        self.history.begin(limit, place.unwrap_or(0) ^ regs.rsp());
         let end = self.rules.walk(modules, regs, memory, &mut self.history, limit);
         self.counters.frames += self.history.walked() as u64;
         self.counters.reused += self.history.shared() as u64;
