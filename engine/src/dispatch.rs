@@ -24,7 +24,7 @@ pub extern "C" fn dispatch(context: *mut Context) {
     let engine = engine();
     let thread = threads::current();
     debug_assert!(core::ptr::eq(context, &raw const thread.context));
-    engine.count(Stat::DispatcherEntries, 1);
+    thread.stats[Stat::DispatcherEntries as usize] += 1;
     let mut from = From::Nowhere;
     match thread.context.reason as u32 {
         layout::EXIT_DIRECT => {
@@ -33,12 +33,12 @@ pub extern "C" fn dispatch(context: *mut Context) {
             from = From::Exit(number);
         }
         layout::EXIT_INDIRECT => {
-            engine.count(Stat::IndirectMisses, 1);
+            thread.stats[Stat::IndirectMisses as usize] += 1;
             thread.context.pc = thread.context.target;
             from = From::Table(Prefix::Indirect);
         }
         layout::EXIT_RETURN => {
-            engine.count(Stat::IndirectMisses, 1);
+            thread.stats[Stat::IndirectMisses as usize] += 1;
             thread.context.pc = thread.context.target;
             from = From::Table(Prefix::Return);
         }
@@ -179,8 +179,8 @@ fn connect(cache: &mut Cache, id: FragmentId, from: From) -> Result<(), Full> {
 /// Translates the block at `pc`; `None` when nothing executable is there.
 fn make(engine: &Engine, pc: u64, from: From) -> Result<Option<FragmentId>, Full> {
     let prefix = if let From::Table(kind) = from { Some(kind) } else { None };
-    if let Some(number) = heap_calls::replacement(engine, pc) {
-        return engine.cache.lock().translate_replaced(pc, number).map(Some);
+    if let Some(function) = heap_calls::replacement(engine, pc) {
+        return engine.cache.lock().translate_replaced(pc, function as u32).map(Some);
     }
     loop {
         let changes = engine.cache.lock().code_changes;

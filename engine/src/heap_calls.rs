@@ -12,7 +12,6 @@ use crate::state::Engine;
 use crate::symbols::Function;
 use crate::{guest_mem, space, stacks, sys, threads};
 use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 use heap::{Arena, FreeOutcome, Heap, Pages, Request, State, ThreadCache};
 use ring::record::{Family, Kind, Stat, header, pair};
@@ -71,29 +70,25 @@ pub fn map_sparse(at: u64, bytes: u64) -> Result<u64, i64> {
 pub struct GuestHeap {
     /// `None` when allocations are not recorded.
     heap: Option<Heap<EnginePages>>,
-    /// Replaced functions: pc to number.
+    /// Replaced functions.
     pub targets: Mutex<Targets>,
 }
 
-/// Replaced functions.
+/// Replaced functions by pc: bytes of their own code, what stands in for them.
 #[derive(Default)]
 pub struct Targets {
-    by_pc: BTreeMap<u64, u32>,
-    list: Vec<(u64, Function)>,
+    by_pc: BTreeMap<u64, (u64, Function)>,
 }
 
 impl Targets {
     /// No functions.
     pub const fn new() -> Targets {
-        Targets { by_pc: BTreeMap::new(), list: Vec::new() }
+        Targets { by_pc: BTreeMap::new() }
     }
 
-    /// A function was found at a pc.
-    pub fn add(&mut self, pc: u64, function: Function) {
-        let number = self.list.len() as u32;
-        if *self.by_pc.entry(pc).or_insert(number) == number {
-            self.list.push((pc, function));
-        }
+    /// A function of `size` bytes was found at a pc. The first name of a pc counts.
+    pub fn add(&mut self, pc: u64, size: u64, function: Function) {
+        self.by_pc.entry(pc).or_insert((size, function));
     }
 
     /// A range was unmapped.
@@ -141,11 +136,11 @@ impl GuestHeap {
     }
 }
 
-/// Number of the replaced function at a pc.
-pub fn replacement(engine: &Engine, pc: u64) -> Option<u32> {
+/// What stands in for the function at a pc.
+pub fn replacement(engine: &Engine, pc: u64) -> Option<Function> {
     engine.heap.heap.as_ref()?;
     crate::symbols::analyse(engine, pc);
-    engine.heap.targets.lock().by_pc.get(&pc).copied()
+    engine.heap.targets.lock().by_pc.get(&pc).map(|(_, function)| *function)
 }
 
 /// In a forked child: only the calling thread's blocks in flight are known to be consistent.
@@ -159,14 +154,14 @@ pub fn after_fork(engine: &Engine, thread: &mut Thread) {
     }
 }
 
-/// Stands in for a guest function; called by the heap stub. The result goes to rax.
+/// Stands in for a guest function; called by the heap stub. The function's fragment has stored its pc, and its number
+/// in `exit`. The result goes to rax.
 pub extern "C" fn helper(context: *mut Context) -> u64 {
     let engine = crate::state::engine();
     let thread = threads::current();
     debug_assert!(core::ptr::eq(context, &raw const thread.context));
-    let number = thread.context.exit as usize;
-    let Some((pc, function)) = engine.heap.targets.lock().list.get(number).copied() else { return 0 };
-    thread.context.pc = pc;
+    let Some(function) = Function::from_number(thread.context.exit & 0xffff_ffff) else { return 0 };
+    let pc = thread.context.pc;
     let regs = &thread.context.regs;
     let a = [regs[gpr::RDI], regs[gpr::RSI], regs[gpr::RDX], regs[gpr::RCX]];
     let mut call = HeapCall { engine, thread, pc };

@@ -47,18 +47,20 @@ pub fn exit_thread(engine: &'static Engine, thread: &mut Thread, status: u64) ->
     }
 }
 
-fn fold_stats(engine: &Engine, thread: &mut Thread) {
+/// Adds a thread's counters to those of the process; once for each thread.
+fn fold_stats(engine: &Engine, thread: &Thread) {
+    let add = |stat: Stat, by| engine.count(stat, by);
     if let Some(writer) = &thread.writer {
-        thread.stats[Stat::RingBytes as usize] += writer.bytes;
-        thread.stats[Stat::RingWaits as usize] += writer.waits;
+        add(Stat::RingBytes, writer.bytes);
+        add(Stat::RingWaits, writer.waits);
     }
     if let Some(unwinder) = &thread.unwinder {
         let (frames, rules) = unwinder.work();
-        thread.stats[Stat::FramesWalked as usize] = frames;
-        thread.stats[Stat::UnwindRules as usize] = rules;
+        add(Stat::FramesWalked, frames);
+        add(Stat::UnwindRules, rules);
     }
-    for (total, own) in engine.counters.iter().zip(&mut thread.stats) {
-        total.fetch_add(core::mem::take(own), Ordering::Relaxed);
+    for (total, own) in engine.counters.iter().zip(&thread.stats) {
+        total.fetch_add(*own, Ordering::Relaxed);
     }
 }
 
@@ -152,7 +154,12 @@ fn finish(engine: &Engine, thread: &mut Thread, how: End, value: u64) {
         }
         engine.counters[Stat::CacheBytes as usize].store(cache.used(), Ordering::Relaxed);
     }
-    fold_stats(engine, thread);
+    if thread.foreign {
+        fold_stats(engine, thread);
+    } else {
+        // The world stands still: nobody counts any more.
+        engine.threads.lock().iter().for_each(|thread| fold_stats(engine, thread));
+    }
     if let Some(mut writer) = thread.writer.take() {
         if engine.options.flags & FLAG_STATS != 0 {
             let mut words = [0u64; STAT_COUNT + 1];

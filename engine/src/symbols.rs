@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 /// A replaced function.
 #[allow(missing_docs, reason = "the functions' own names")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Function {
     Malloc,
     Zalloc,
@@ -49,6 +50,53 @@ pub enum Function {
     Mallinfo,
     Mallinfo2,
     ReturnZero,
+}
+
+impl Function {
+    /// All functions, at the index that is their number.
+    const ALL: [Function; 32] = {
+        use Function as F;
+        [
+            F::Malloc,
+            F::Zalloc,
+            F::Calloc,
+            F::Realloc,
+            F::ReallocArray,
+            F::ReallocAligned,
+            F::Free,
+            F::Memalign,
+            F::AlignedSizeFirst,
+            F::ZallocAligned,
+            F::PosixMemalign,
+            F::Valloc,
+            F::Pvalloc,
+            F::UsableSize,
+            F::New,
+            F::NewArray,
+            F::NewAligned,
+            F::NewArrayAligned,
+            F::NewNothrow,
+            F::NewArrayNothrow,
+            F::NewAlignedNothrow,
+            F::NewArrayAlignedNothrow,
+            F::Delete,
+            F::DeleteArray,
+            F::Mallocx,
+            F::Rallocx,
+            F::Xallocx,
+            F::Sallocx,
+            F::Nallocx,
+            F::Mallinfo,
+            F::Mallinfo2,
+            F::ReturnZero,
+        ]
+    };
+
+    /// The function with a number (`as u8`), which is what emitted code passes on.
+    #[inline]
+    pub fn from_number(number: u64) -> Option<Function> {
+        Self::ALL.get(number as usize).copied()
+    }
 }
 
 /// Names without prefix.
@@ -170,6 +218,7 @@ struct Symbol {
     info: u8,
     section: u16,
     value: u64,
+    size: u64,
 }
 
 fn symbol(bytes: &[u8]) -> Symbol {
@@ -179,13 +228,15 @@ fn symbol(bytes: &[u8]) -> Symbol {
         info: bytes[4],
         section: u16::from_le_bytes([bytes[6], bytes[7]]),
         value: quad(8),
+        size: quad(16),
     }
 }
 
 /// What was found in a module.
 #[derive(Default)]
 struct Found {
-    functions: Vec<(u64, Function)>,
+    /// Pc, bytes of code, function.
+    functions: Vec<(u64, u64, Function)>,
     errno_location: Option<u64>,
     freeres: Vec<u64>,
     eh_frame: (u64, u64),
@@ -205,7 +256,7 @@ impl Found {
             b"__libc_freeres" | b"_ZN9__gnu_cxx9__freeresEv" => self.freeres.push(pc),
             _ if kind == FUNC && may_match(name) => {
                 if let Some(function) = function(name) {
-                    self.functions.push((pc, function));
+                    self.functions.push((pc, symbol.size, function));
                 }
             }
             _ => (),
@@ -241,8 +292,8 @@ pub fn analyse(engine: &Engine, pc: u64) {
         return;
     }
     let mut targets = engine.heap.targets.lock();
-    for (pc, function) in found.functions {
-        targets.add(pc, function);
+    for (pc, size, function) in found.functions {
+        targets.add(pc, size, function);
     }
     drop(targets);
     let mut table = engine.modules.lock();
@@ -399,6 +450,9 @@ mod tests {
         assert_eq!(function(b"mi_option_get"), None);
         assert_eq!(function(b"mallocate"), None);
         assert_eq!(function(b"je__Znwm"), None);
+        for (i, function) in Function::ALL.into_iter().enumerate() {
+            assert_eq!(function as usize, i);
+        }
         for (name, _) in PLAIN {
             assert!(may_match(name), "{}", core::str::from_utf8(name).unwrap_or("?"));
         }

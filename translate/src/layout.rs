@@ -17,7 +17,8 @@ pub const TARGET: u32 = 0x20;
 pub const SPILL: u32 = 0x28;
 /// Number of the direct exit that was taken.
 pub const EXIT: u32 = 0x30;
-/// Guest pc: behind the system call under way, or where the dispatcher shall go on.
+/// Guest pc: behind the system call under way, of the replaced function that is called, or where the dispatcher shall
+/// go on.
 pub const PC: u32 = 0x38;
 /// Cache address behind the system call under way.
 pub const CONTINUE: u32 = 0x40;

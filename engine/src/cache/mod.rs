@@ -34,6 +34,9 @@ const STUB_BYTES: u64 = 8192;
 /// Room that a fragment can need at most; translation is not begun with less.
 const FRAGMENT_ROOM: u64 = 32 * 1024;
 
+/// Room for the code that leads from a replaced function to the engine.
+const REPLACED_BYTES: usize = 48;
+
 /// A fragment's number.
 pub type FragmentId = u32;
 
@@ -335,30 +338,23 @@ impl Cache {
         (address < fragment.start + u64::from(fragment.size)).then_some((fragment.pc, fragment.end))
     }
 
-    /// A fragment of its own for a replaced guest function: `number` goes to the engine.
+    /// A fragment of its own for a replaced guest function: its pc and `number` go to the engine.
     pub fn translate_replaced(&mut self, pc: u64, number: u32) -> Result<FragmentId, Full> {
         if self.end - self.at < FRAGMENT_ROOM {
             return Err(Full);
         }
         let at = self.at;
-        // mov dword fs:[EXIT], number; jmp heap_call
-        let mut code = [0u8; 17];
-        code[..4].copy_from_slice(&[0x64, 0xc7, 0x04, 0x25]);
-        code[4..8].copy_from_slice(&translate::layout::EXIT.to_le_bytes());
-        code[8..12].copy_from_slice(&number.to_le_bytes());
-        code[12] = 0xe9;
-        let distance = self.config.stubs.heap_call.wrapping_sub(at + 17) as u32;
-        code[13..].copy_from_slice(&distance.to_le_bytes());
-        // SAFETY: the range lies between `at` and `end`; nothing there is reachable yet.
-        unsafe { core::ptr::copy_nonoverlapping(code.as_ptr(), at as *mut u8, code.len()) };
-        self.at += 32;
+        // SAFETY: the range lies between `at` and `end`, in our mapping; nothing there is reachable yet.
+        let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, REPLACED_BYTES) };
+        let size = translate::emit_replaced(pc, number, self.config.stubs.heap_call, at, room);
+        self.at += REPLACED_BYTES as u64;
         let id = self.fragments.len() as FragmentId;
         let entry = PackedEntry { cache: 0, guest: 0, fix: Fix::NONE };
         self.fragments.push(Fragment {
             pc,
             end: pc + 1,
             start: at,
-            size: 17,
+            size,
             body: 0,
             flags_live: false,
             alive: true,
