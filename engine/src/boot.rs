@@ -204,6 +204,11 @@ pub unsafe fn boot(stack: *const u64) -> ! {
 pub fn run(engine: &'static Engine, thread: &mut Thread) -> ! {
     thread.context.reason = u64::from(translate::layout::EXIT_RESUME);
     crate::dispatch::dispatch(&raw mut thread.context);
+    enter_cache(engine)
+}
+
+/// Goes on at the thread's `next`, with the guest's registers from its context. No frame of the engine's is left.
+pub fn enter_cache(engine: &Engine) -> ! {
     // SAFETY: the stub restores the guest's state from the context and never comes back to this frame.
     unsafe { core::arch::asm!("jmp {enter}", enter = in(reg) engine.stubs.enter, options(noreturn)) }
 }

@@ -138,6 +138,8 @@ pub struct Thread {
     pub writer: Option<Writer>,
     /// The guest's heap: this thread's cache of free blocks.
     pub heap: Option<heap::ThreadCache>,
+    /// The operator new that could not be answered last.
+    pub failed_new: Option<crate::failed_new::FailedNew>,
     /// Unwinder with its rule cache, made when the first stack is taken.
     pub unwinder: Option<alloc::boxed::Box<crate::stacks::ThreadUnwinder>>,
     /// Bounds of the mapping that the stack pointer was last seen in.

@@ -9,7 +9,7 @@ use crate::signals::{raise, sig};
 use crate::state::{Engine, engine};
 use crate::syscalls::{self, Outcome};
 use crate::threads::stop;
-use crate::{code, heap_calls, process_end, sys, threads};
+use crate::{boot, code, heap_calls, process_end, sys, threads};
 use core::sync::atomic::Ordering;
 use ring::record::Stat;
 use ring::shared::FLAG_STATS;
@@ -109,6 +109,52 @@ fn settle(engine: &'static Engine, thread: &mut Thread, at_syscall: bool) -> boo
     false
 }
 
+/// Enters the own code of the replaced function at `pc`, with the registers in the context.
+pub fn enter_own_code(engine: &'static Engine, thread: &mut Thread) -> ! {
+    // A signal is handled first; the guest then calls the function again.
+    while !settle(engine, thread, false) {
+        match own_code(engine, thread.context.pc) {
+            Ok(Some(body)) => {
+                thread.context.next = body;
+                break;
+            }
+            Ok(None) => unmapped(engine, thread, thread.context.pc),
+            Err(Full) => make_room(engine),
+        }
+    }
+    boot::enter_cache(engine)
+}
+
+/// Cache address of the own code of the replaced function at `pc`; `None` when nothing executable is there.
+fn own_code(engine: &Engine, pc: u64) -> Result<Option<u64>, Full> {
+    loop {
+        let cache = engine.cache.lock();
+        if let Some(id) = cache.find_own(pc) {
+            return Ok(Some(cache.body(id)));
+        }
+        let changes = cache.code_changes;
+        drop(cache);
+        let mut bytes = [0u8; WINDOW];
+        let length = code::fetch(engine, pc, &mut bytes, true);
+        if length == 0 {
+            return Ok(None);
+        }
+        let mut cache = engine.cache.lock();
+        if cache.code_changes == changes {
+            let id = cache.translate_own(pc, &bytes[..length])?;
+            return Ok(Some(cache.body(id)));
+        }
+    }
+}
+
+/// Empties the cache.
+fn make_room(engine: &Engine) {
+    let world = stop::stop_world(engine);
+    engine.cache.lock().clear();
+    engine.count(Stat::Evictions, 1);
+    drop(world);
+}
+
 /// Finds or makes the fragment at `pc` and sets `next`.
 fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
     loop {
@@ -155,10 +201,7 @@ fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
             }
             Err(Full) => {
                 drop(cache);
-                let world = stop::stop_world(engine);
-                engine.cache.lock().clear();
-                engine.count(Stat::Evictions, 1);
-                drop(world);
+                make_room(engine);
                 from = From::Nowhere;
             }
         }

@@ -10,8 +10,9 @@ use crate::context::{Context, Thread, gpr};
 use crate::lock::Mutex;
 use crate::state::Engine;
 use crate::symbols::Function;
-use crate::{guest_mem, space, stacks, sys, threads};
+use crate::{failed_new, guest_mem, space, stacks, sys, threads};
 use alloc::collections::BTreeMap;
+use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 use heap::{Arena, FreeOutcome, Heap, Pages, Request, State, ThreadCache};
 use ring::record::{Family, Kind, Stat, header, pair};
@@ -24,9 +25,11 @@ pub struct EnginePages {
 
 // SAFETY: reserve hands out fresh private mappings of the engine's zone, which are zero and never unmapped.
 unsafe impl Pages for EnginePages {
-    fn map(&self, _address: u64, _bytes: u64) -> bool {
-        // The whole arena was mapped without reserving memory for it.
-        true
+    fn map(&self, _address: u64, bytes: u64) -> bool {
+        // The whole arena was mapped without reserving memory for it. Much at once is asked for beforehand: more than
+        // the machine has is refused to a native malloc, too.
+        const MUCH: u64 = 1 << 30;
+        bytes < MUCH || is_granted(bytes)
     }
 
     fn reserve(&self, bytes: u64) -> Option<u64> {
@@ -54,6 +57,19 @@ unsafe impl Pages for EnginePages {
         // SAFETY: a part of the arena, which is mapped.
         unsafe { core::ptr::write_bytes(address as *mut u8, 0, bytes as usize) };
     }
+}
+
+/// Whether the kernel has that much memory for a mapping.
+fn is_granted(bytes: u64) -> bool {
+    let flags = sys::MAP_PRIVATE | sys::MAP_ANONYMOUS;
+    // SAFETY: the kernel chooses a place of nobody's; it is given back at once.
+    unsafe {
+        let Ok(at) = sys::mmap(0, bytes, sys::PROT_READ | sys::PROT_WRITE, flags, -1, 0) else {
+            return false;
+        };
+        sys::call(sys::nr::MUNMAP, &[at, bytes]);
+    }
+    true
 }
 
 /// Maps memory that costs nothing before it is touched.
@@ -89,6 +105,12 @@ impl Targets {
     /// A function of `size` bytes was found at a pc. The first name of a pc counts.
     pub fn add(&mut self, pc: u64, size: u64, function: Function) {
         self.by_pc.entry(pc).or_insert((size, function));
+    }
+
+    /// The bytes of the function at a pc, none where its symbol does not tell.
+    pub fn code(&self, pc: u64) -> Range<u64> {
+        let size = self.by_pc.get(&pc).map_or(0, |(size, _)| *size);
+        pc..pc.saturating_add(size)
     }
 
     /// A range was unmapped.
@@ -203,14 +225,10 @@ impl HeapCall<'_> {
             F::Valloc => self.aligned(space::PAGE, a[0], Family::Malloc),
             F::Pvalloc => self.aligned(space::PAGE, a[0].next_multiple_of(space::PAGE), Family::Malloc),
             F::UsableSize => self.live_size(a[0]).unwrap_or(0),
-            F::New => self.new_block(a[0], MALLOC_ALIGN, Family::New),
-            F::NewArray => self.new_block(a[0], MALLOC_ALIGN, Family::NewArray),
-            F::NewAligned => self.new_block(a[0], a[1], Family::New),
-            F::NewArrayAligned => self.new_block(a[0], a[1], Family::NewArray),
-            F::NewNothrow => self.allocate(a[0], MALLOC_ALIGN, Family::New, false),
-            F::NewArrayNothrow => self.allocate(a[0], MALLOC_ALIGN, Family::NewArray, false),
-            F::NewAlignedNothrow => self.aligned(a[1], a[0], Family::New),
-            F::NewArrayAlignedNothrow => self.aligned(a[1], a[0], Family::NewArray),
+            F::New | F::NewNothrow => self.new_block(a[0], MALLOC_ALIGN, Family::New),
+            F::NewArray | F::NewArrayNothrow => self.new_block(a[0], MALLOC_ALIGN, Family::NewArray),
+            F::NewAligned | F::NewAlignedNothrow => self.new_block(a[0], a[1], Family::New),
+            F::NewArrayAligned | F::NewArrayAlignedNothrow => self.new_block(a[0], a[1], Family::NewArray),
             F::Delete => self.free(a[0], Family::New),
             F::DeleteArray => self.free(a[0], Family::NewArray),
             F::Mallocx => self.mallocx(a[0], a[1]),
@@ -251,11 +269,24 @@ impl HeapCall<'_> {
         stacks::take(self.engine, self.thread, self.pc, is_free)
     }
 
+    /// The stack at the entry of an operator new that is still running.
+    fn stack_of(&mut self, caller: failed_new::Caller) -> u32 {
+        let regs = core::mem::replace(&mut self.thread.context.regs, caller.regs);
+        let stack = stacks::take(self.engine, self.thread, caller.pc, false);
+        self.thread.context.regs = regs;
+        stack
+    }
+
     fn allocate(&mut self, size: u64, align: u64, family: Family, zeroed: bool) -> u64 {
         if size > i64::MAX as u64 {
             return self.no_memory();
         }
-        let stack = self.stack(false);
+        let caller = failed_new::caller(self.thread);
+        let family = caller.map_or(family, |caller| caller.family);
+        let stack = match caller {
+            Some(caller) => self.stack_of(caller),
+            None => self.stack(false),
+        };
         let request = Request { size, align, family, stack, zeroed };
         let heap = self.heap();
         let Some(address) = heap.allocate(self.cache(), request) else { return self.no_memory() };
@@ -295,16 +326,12 @@ impl HeapCall<'_> {
         self.allocate(size, align, Family::Malloc, flags & ZERO != 0)
     }
 
-    /// A throwing operator new: running out of memory ends the process, as Valgrind does.
+    /// Any operator new: running out of memory is the business of the guest's own, with its new_handler.
     fn new_block(&mut self, size: u64, align: u64, family: Family) -> u64 {
-        let address = self.aligned(align, size, family);
-        if address == 0 {
-            crate::fatal::complain(format_args!(
-                "operator new of {size} bytes failed; throwing std::bad_alloc is not supported while recording"
-            ));
-            crate::process_end::abort(self.engine, self.thread);
+        match self.aligned(align, size, family) {
+            0 => failed_new::run_own_code(self.engine, self.thread, self.pc, family),
+            address => address,
         }
-        address
     }
 
     fn no_memory(&mut self) -> u64 {

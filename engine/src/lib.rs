@@ -18,6 +18,7 @@ pub mod signals;
 pub mod syscalls;
 pub mod threads;
 
+pub mod failed_new;
 pub mod heap_calls;
 pub mod leak;
 pub mod modules;

@@ -203,15 +203,6 @@ pub fn die(engine: &'static Engine, thread: &mut Thread) -> ! {
     sys::exit_group(128 + signal as i32)
 }
 
-/// Ends the process by SIGABRT.
-pub fn abort(engine: &'static Engine, thread: &mut Thread) -> ! {
-    thread.signals.info = [0; 16];
-    const ABRT: u32 = 6;
-    thread.signals.info[0] = u64::from(ABRT);
-    thread.signals.fatal = ABRT;
-    die(engine, thread)
-}
-
 /// Marks the rings of all threads of this process as finished; returns which, for [`reopen_rings`].
 pub fn close_rings(engine: &Engine, thread: &Thread) -> Vec<usize> {
     let mut closed = Vec::new();

@@ -141,6 +141,8 @@ pub struct Cache {
     /// Guest page to fragments that depend on bytes of it.
     pages: BTreeMap<u64, Vec<FragmentId>>,
     detached: BTreeMap<u64, Detached>,
+    /// Fragments of replaced functions' own code, which no table leads to.
+    own: BTreeMap<u64, FragmentId>,
     /// Counts changes of guest code: bytes that were fetched before the last one may be stale.
     pub code_changes: u64,
     /// Counters: translations, instructions, guest bytes, links.
@@ -191,6 +193,7 @@ impl Cache {
             chains: Chains::new(indirect, returns),
             pages: BTreeMap::new(),
             detached: BTreeMap::new(),
+            own: BTreeMap::new(),
             code_changes: 0,
             counters: [0; 4],
         };
@@ -246,14 +249,32 @@ impl Cache {
     /// Translates the block at `pc` from `bytes`.
     pub fn translate(&mut self, pc: u64, bytes: &[u8], prefix: Option<Prefix>) -> Result<FragmentId, Full> {
         let (id, entry) = self.emit(pc, bytes, translate::Limits::default(), prefix)?;
-        let end = self.fragments[id as usize].end;
-        for page in pc / PAGE..=(end - 1).max(pc) / PAGE {
-            self.pages.entry(page).or_default().push(id);
-        }
+        self.depends_on_source(id);
         self.table.insert(pc, id);
         if let (Some(kind), Some(at)) = (prefix, entry) {
             self.publish(id, kind, at);
         }
+        Ok(id)
+    }
+
+    /// From now on a change of the fragment's guest bytes removes it.
+    fn depends_on_source(&mut self, id: FragmentId) {
+        let (pc, end) = (self.fragments[id as usize].pc, self.fragments[id as usize].end);
+        for page in pc / PAGE..=(end - 1).max(pc) / PAGE {
+            self.pages.entry(page).or_default().push(id);
+        }
+    }
+
+    /// The living fragment of a replaced function's own code.
+    pub fn find_own(&self, pc: u64) -> Option<FragmentId> {
+        self.own.get(&pc).copied().filter(|id| self.fragments[*id as usize].alive)
+    }
+
+    /// Translates the own code of the replaced function at `pc`: only [`Cache::find_own`] leads to it.
+    pub fn translate_own(&mut self, pc: u64, bytes: &[u8]) -> Result<FragmentId, Full> {
+        let (id, _) = self.emit(pc, bytes, translate::Limits::default(), None)?;
+        self.depends_on_source(id);
+        self.own.insert(pc, id);
         Ok(id)
     }
 
@@ -492,6 +513,7 @@ impl Cache {
         self.table = PcTable::new();
         self.pages.clear();
         self.detached.clear();
+        self.own.clear();
         self.at = self.first;
         self.reset_tables();
     }
