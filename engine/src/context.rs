@@ -139,7 +139,7 @@ pub struct Thread {
     /// The guest's heap: this thread's cache of free blocks.
     pub heap: Option<heap::ThreadCache>,
     /// The operator new that could not be answered last.
-    pub failed_new: Option<crate::failed_new::FailedNew>,
+    pub failed_new: Option<crate::own_code::FailedNew>,
     /// Unwinder with its rule cache, made when the first stack is taken.
     pub unwinder: Option<alloc::boxed::Box<crate::stacks::ThreadUnwinder>>,
     /// Bounds of the mapping that the stack pointer was last seen in.

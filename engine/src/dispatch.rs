@@ -222,8 +222,8 @@ fn connect(cache: &mut Cache, id: FragmentId, from: From) -> Result<(), Full> {
 /// Translates the block at `pc`; `None` when nothing executable is there.
 fn make(engine: &Engine, pc: u64, from: From) -> Result<Option<FragmentId>, Full> {
     let prefix = if let From::Table(kind) = from { Some(kind) } else { None };
-    if let Some(function) = heap_calls::replacement(engine, pc) {
-        return engine.cache.lock().translate_replaced(pc, function as u32).map(Some);
+    if let Some(number) = heap_calls::replacement(engine, pc) {
+        return engine.cache.lock().translate_replaced(pc, number).map(Some);
     }
     loop {
         let changes = engine.cache.lock().code_changes;

@@ -6,14 +6,14 @@
 //! `unsafe` here copies between guest blocks, which the heap has just vouched for, and maps the heap's arena.
 #![allow(unsafe_code, reason = "memory of the guest's heap")]
 
+use crate::allocators::{Function, Replacement};
 use crate::context::{Context, Thread, gpr};
 use crate::lock::Mutex;
 use crate::state::Engine;
-use crate::symbols::Function;
-use crate::{failed_new, guest_mem, space, stacks, sys, threads};
+use crate::{guest_mem, own_code, space, stacks, sys, threads};
 use alloc::collections::BTreeMap;
 use core::ops::Range;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use heap::{Arena, FreeOutcome, Heap, Pages, Request, State, ThreadCache};
 use ring::record::{Family, Kind, Stat, header, pair};
 use ring::shared::{Control, EVENTS_ALLOC};
@@ -88,12 +88,14 @@ pub struct GuestHeap {
     heap: Option<Heap<EnginePages>>,
     /// Replaced functions.
     pub targets: Mutex<Targets>,
+    /// It was said that an allocator's own blocks are not recorded.
+    own_blocks: AtomicBool,
 }
 
 /// Replaced functions by pc: bytes of their own code, what stands in for them.
 #[derive(Default)]
 pub struct Targets {
-    by_pc: BTreeMap<u64, (u64, Function)>,
+    by_pc: BTreeMap<u64, (u64, Replacement)>,
 }
 
 impl Targets {
@@ -102,9 +104,10 @@ impl Targets {
         Targets { by_pc: BTreeMap::new() }
     }
 
-    /// A function of `size` bytes was found at a pc. The first name of a pc counts.
-    pub fn add(&mut self, pc: u64, size: u64, function: Function) {
-        self.by_pc.entry(pc).or_insert((size, function));
+    /// A function of `size` bytes was found at a pc, maybe by another name before.
+    pub fn add(&mut self, pc: u64, size: u64, replacement: Replacement) {
+        let known = self.by_pc.entry(pc).or_insert((size, replacement));
+        known.1 = known.1.or(replacement);
     }
 
     /// The bytes of the function at a pc, none where its symbol does not tell.
@@ -133,8 +136,9 @@ impl GuestHeap {
     /// Maps the arena, if allocations are to be recorded.
     pub fn new(control: &Control) -> GuestHeap {
         let targets = Mutex::new(Targets::new());
+        let own_blocks = AtomicBool::new(false);
         if control.events.load(Ordering::Relaxed) & EVENTS_ALLOC == 0 {
-            return GuestHeap { heap: None, targets };
+            return GuestHeap { heap: None, targets, own_blocks };
         }
         let options = heap::Options {
             redzone: u64::from(control.redzone_bytes.load(Ordering::Relaxed)),
@@ -149,7 +153,7 @@ impl GuestHeap {
         if made.is_none() {
             crate::fatal::fail("no address space for the heap (is `ulimit -v` set?)");
         }
-        GuestHeap { heap: made, targets }
+        GuestHeap { heap: made, targets, own_blocks }
     }
 
     /// The heap, when allocations are recorded.
@@ -158,11 +162,26 @@ impl GuestHeap {
     }
 }
 
-/// What stands in for the function at a pc.
-pub fn replacement(engine: &Engine, pc: u64) -> Option<Function> {
+/// What stands in for the function at a pc, as a number for its fragment.
+pub fn replacement(engine: &Engine, pc: u64) -> Option<u32> {
     engine.heap.heap.as_ref()?;
     crate::symbols::analyse(engine, pc);
-    engine.heap.targets.lock().by_pc.get(&pc).map(|(_, function)| *function)
+    let replacement = engine.heap.targets.lock().by_pc.get(&pc).map(|(_, replacement)| *replacement)?;
+    if replacement.function == Function::OwnBlocks {
+        remark_own_blocks(engine, threads::current());
+        return None;
+    }
+    Some(replacement.number())
+}
+
+/// Says once that an allocator has blocks that are not recorded.
+fn remark_own_blocks(engine: &Engine, thread: &mut Thread) {
+    if !engine.heap.own_blocks.swap(true, Ordering::Relaxed)
+        && let Some(writer) = &mut thread.writer
+    {
+        let text = b"the program uses heaps of its allocator (mimalloc's mi_heap_ functions and offset alignments, or arenas of jemalloc's mallocx); blocks in them are not recorded";
+        writer.message(1, text);
+    }
 }
 
 /// In a forked child: only the calling thread's blocks in flight are known to be consistent.
@@ -182,22 +201,35 @@ pub extern "C" fn helper(context: *mut Context) -> u64 {
     let engine = crate::state::engine();
     let thread = threads::current();
     debug_assert!(core::ptr::eq(context, &raw const thread.context));
-    let Some(function) = Function::from_number(thread.context.exit & 0xffff_ffff) else { return 0 };
+    let Some(Replacement { function, of_heap, foreign }) =
+        Replacement::from_number(thread.context.exit as u32)
+    else {
+        return 0;
+    };
     let pc = thread.context.pc;
     let regs = &thread.context.regs;
-    let a = [regs[gpr::RDI], regs[gpr::RSI], regs[gpr::RDX], regs[gpr::RCX]];
+    let a = if of_heap {
+        [regs[gpr::RSI], regs[gpr::RDX], regs[gpr::RCX], regs[gpr::R8]]
+    } else {
+        [regs[gpr::RDI], regs[gpr::RSI], regs[gpr::RDX], regs[gpr::RCX]]
+    };
     let mut call = HeapCall { engine, thread, pc };
+    if foreign && call.is_foreign(function, of_heap, a) {
+        remark_own_blocks(engine, call.thread);
+        own_code::run(engine, call.thread, pc);
+    }
     call.run(function, a)
 }
 
-struct HeapCall<'a> {
-    engine: &'static Engine,
-    thread: &'a mut Thread,
-    pc: u64,
+/// A call of a replaced function.
+pub(crate) struct HeapCall<'a> {
+    pub(crate) engine: &'static Engine,
+    pub(crate) thread: &'a mut Thread,
+    pub(crate) pc: u64,
 }
 
 /// What malloc aligns to.
-const MALLOC_ALIGN: u64 = 16;
+pub(crate) const MALLOC_ALIGN: u64 = 16;
 
 impl HeapCall<'_> {
     fn run(&mut self, function: Function, a: [u64; 4]) -> u64 {
@@ -209,46 +241,38 @@ impl HeapCall<'_> {
                 Some(size) => self.allocate(size, MALLOC_ALIGN, Family::Malloc, true),
                 None => self.no_memory(),
             },
-            F::Realloc => self.reallocate(a[0], a[1], MALLOC_ALIGN),
-            F::ReallocArray => match a[1].checked_mul(a[2]) {
-                Some(size) => self.reallocate(a[0], size, MALLOC_ALIGN),
-                None => self.no_memory(),
-            },
-            F::ReallocAligned => self.reallocate(a[0], a[1], a[2]),
             F::Free => self.free(a[0], Family::Malloc),
+            F::FreeAny => {
+                let family = self.heap().lookup(a[0]).map_or(Family::Malloc, |block| block.family);
+                self.free(a[0], family)
+            }
             F::Memalign => self.aligned(a[0], a[1], Family::Malloc),
             F::AlignedSizeFirst => self.aligned(a[1], a[0], Family::Malloc),
-            F::ZallocAligned => {
-                self.allocate(a[0], a[1].max(MALLOC_ALIGN).next_power_of_two(), Family::Malloc, true)
-            }
+            F::ZallocAligned => match a[1].checked_next_power_of_two() {
+                Some(align) => self.allocate(a[0], align.max(MALLOC_ALIGN), Family::Malloc, true),
+                None => self.no_memory(),
+            },
+            F::CallocAligned => match (a[0].checked_mul(a[1]), a[2].checked_next_power_of_two()) {
+                (Some(size), Some(align)) => {
+                    self.allocate(size, align.max(MALLOC_ALIGN), Family::Malloc, true)
+                }
+                _ => self.no_memory(),
+            },
             F::PosixMemalign => self.posix_memalign(a[0], a[1], a[2]),
             F::Valloc => self.aligned(space::PAGE, a[0], Family::Malloc),
             F::Pvalloc => self.aligned(space::PAGE, a[0].next_multiple_of(space::PAGE), Family::Malloc),
-            F::UsableSize => self.live_size(a[0]).unwrap_or(0),
             F::New | F::NewNothrow => self.new_block(a[0], MALLOC_ALIGN, Family::New),
             F::NewArray | F::NewArrayNothrow => self.new_block(a[0], MALLOC_ALIGN, Family::NewArray),
             F::NewAligned | F::NewAlignedNothrow => self.new_block(a[0], a[1], Family::New),
             F::NewArrayAligned | F::NewArrayAlignedNothrow => self.new_block(a[0], a[1], Family::NewArray),
             F::Delete => self.free(a[0], Family::New),
             F::DeleteArray => self.free(a[0], Family::NewArray),
-            F::Mallocx => self.mallocx(a[0], a[1]),
-            F::Rallocx => self.reallocate(a[0], a[1], 1 << (a[2] & 63)),
-            F::Xallocx | F::Sallocx => self.live_size(a[0]).unwrap_or(0),
-            F::Nallocx => a[0],
             F::ReturnZero => 0,
-            F::Mallinfo => {
-                // The caller's space for the structure, 10 ints; its 64-bit version has the same number of fields.
-                guest_mem::write(a[0], &[0; 40]);
-                a[0]
-            }
-            F::Mallinfo2 => {
-                guest_mem::write(a[0], &[0; 80]);
-                a[0]
-            }
+            _ => self.rare(function, a),
         }
     }
 
-    fn heap(&self) -> &'static Heap<EnginePages> {
+    pub(crate) fn heap(&self) -> &'static Heap<EnginePages> {
         match self.engine.heap.get() {
             Some(heap) => heap,
             None => crate::fatal::fail("a heap function without a heap"),
@@ -270,18 +294,18 @@ impl HeapCall<'_> {
     }
 
     /// The stack at the entry of an operator new that is still running.
-    fn stack_of(&mut self, caller: failed_new::Caller) -> u32 {
+    fn stack_of(&mut self, caller: own_code::Caller) -> u32 {
         let regs = core::mem::replace(&mut self.thread.context.regs, caller.regs);
         let stack = stacks::take(self.engine, self.thread, caller.pc, false);
         self.thread.context.regs = regs;
         stack
     }
 
-    fn allocate(&mut self, size: u64, align: u64, family: Family, zeroed: bool) -> u64 {
+    pub(crate) fn allocate(&mut self, size: u64, align: u64, family: Family, zeroed: bool) -> u64 {
         if size > i64::MAX as u64 {
             return self.no_memory();
         }
-        let caller = failed_new::caller(self.thread);
+        let caller = own_code::failed_caller(self.thread);
         let family = caller.map_or(family, |caller| caller.family);
         let stack = match caller {
             Some(caller) => self.stack_of(caller),
@@ -320,32 +344,26 @@ impl HeapCall<'_> {
         0
     }
 
-    fn mallocx(&mut self, size: u64, flags: u64) -> u64 {
-        const ZERO: u64 = 0x40;
-        let align = (1u64 << (flags & 63)).max(MALLOC_ALIGN);
-        self.allocate(size, align, Family::Malloc, flags & ZERO != 0)
-    }
-
     /// Any operator new: running out of memory is the business of the guest's own, with its new_handler.
-    fn new_block(&mut self, size: u64, align: u64, family: Family) -> u64 {
+    pub(crate) fn new_block(&mut self, size: u64, align: u64, family: Family) -> u64 {
         match self.aligned(align, size, family) {
-            0 => failed_new::run_own_code(self.engine, self.thread, self.pc, family),
+            0 => own_code::run_failed_new(self.engine, self.thread, self.pc, family),
             address => address,
         }
     }
 
-    fn no_memory(&mut self) -> u64 {
+    pub(crate) fn no_memory(&mut self) -> u64 {
         crate::symbols::set_errno(self.engine, self.thread, sys::errno::ENOMEM as u32);
         0
     }
 
     /// Requested size of a live block that starts at an address.
-    fn live_size(&self, address: u64) -> Option<u64> {
+    pub(crate) fn live_size(&self, address: u64) -> Option<u64> {
         let block = self.heap().lookup(address)?;
         (block.state == State::Live && block.address == address).then_some(block.size)
     }
 
-    fn free(&mut self, address: u64, family: Family) -> u64 {
+    pub(crate) fn free(&mut self, address: u64, family: Family) -> u64 {
         if address == 0 {
             return 0;
         }
@@ -367,9 +385,10 @@ impl HeapCall<'_> {
         0
     }
 
-    fn reallocate(&mut self, old: u64, size: u64, align: u64) -> u64 {
+    /// realloc. `zeroed`: what is new is zero.
+    pub(crate) fn reallocate(&mut self, old: u64, size: u64, align: u64, zeroed: bool) -> u64 {
         if old == 0 {
-            return self.allocate(size, align.max(MALLOC_ALIGN), Family::Malloc, false);
+            return self.allocate(size, align, Family::Malloc, zeroed);
         }
         if size == 0 {
             self.free(old, Family::Malloc);
@@ -381,8 +400,7 @@ impl HeapCall<'_> {
         }
         let stack = self.stack(false);
         let heap = self.heap();
-        let align = align.max(MALLOC_ALIGN);
-        let request = Request { size, align, family: Family::Malloc, stack, zeroed: false };
+        let request = Request { size, align, family: Family::Malloc, stack, zeroed };
         let Some(new) = heap.allocate(self.cache(), request) else { return self.no_memory() };
         // SAFETY: both blocks are live and at least that long; they are different blocks.
         unsafe {

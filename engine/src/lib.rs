@@ -18,10 +18,12 @@ pub mod signals;
 pub mod syscalls;
 pub mod threads;
 
-pub mod failed_new;
+pub mod allocators;
 pub mod heap_calls;
+pub mod heap_forms;
 pub mod leak;
 pub mod modules;
+pub mod own_code;
 pub mod stacks;
 pub mod symbols;
 

@@ -9,6 +9,7 @@ use crate::signals::{self, Action, bit};
 use crate::state::Engine;
 use crate::syscalls::Outcome;
 use crate::threads::stop::{WorldStopped, stop_world};
+use crate::trace::Writer;
 use crate::{guest_mem, leak, space, sys};
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
@@ -130,6 +131,23 @@ fn last_scan(engine: &Engine, thread: &mut Thread, world: &WorldStopped<'_>, rea
     }
 }
 
+/// Says why a process has no heap events, after a look at how many functions could have made some.
+fn no_heap_events(writer: &mut Writer, functions: usize) {
+    if functions == 0 {
+        writer.message(1, b"no allocation function was found in the program: it is stripped and linked statically, or it uses an allocator of its own; heap events are missing (keep the symbol table to get them)");
+        return;
+    }
+    let mut text = crate::fatal::Text::new();
+    let _ = core::fmt::Write::write_fmt(
+        &mut text,
+        format_args!(
+            "none of the {functions} allocation functions in the program and its libraries was called \
+             (an allocator whose functions have no symbols would not be seen)"
+        ),
+    );
+    writer.message(0, text.as_bytes());
+}
+
 /// The last records of the process.
 fn finish(engine: &Engine, thread: &mut Thread, how: End, value: u64) {
     if let (Some(heap), false) = (engine.heap.get(), thread.foreign) {
@@ -137,11 +155,11 @@ fn finish(engine: &Engine, thread: &mut Thread, how: End, value: u64) {
         engine.counters[Stat::GuestHeapPeak as usize].store(counters.peak_mapped_bytes, Ordering::Relaxed);
         // A process that ended while it was still being linked has no functions yet.
         let started = engine.modules.lock().iter().next().is_some_and(|program| program.analysed);
-        if started && counters.allocations == 0 && engine.heap.targets.lock().is_empty() {
-            let text = b"no allocation function was found in the program: it is stripped and linked statically, or it uses an allocator of its own; heap events are missing (keep the symbol table to get them)";
-            if let Some(writer) = &mut thread.writer {
-                writer.message(1, text);
-            }
+        if started
+            && counters.allocations == 0
+            && let Some(writer) = &mut thread.writer
+        {
+            no_heap_events(writer, engine.heap.targets.lock().len());
         }
     }
     engine.counters[Stat::EngineHeapPeak as usize].store(crate::own_heap::mapped_bytes(), Ordering::Relaxed);

@@ -1,7 +1,11 @@
 // build: c++ -g -O0 -std=c++17 -pthread
 // build optimised: c++ -O2 -std=c++17 -pthread
 // build static: c++ -O2 -std=c++17 -pthread -static
+// build jemalloc: c++ -O2 -std=c++17 -pthread -DNO_THROW_THROUGH {src} -o {out} -ljemalloc
+// build jemalloc-static: c++ -O2 -std=c++17 -pthread -static -DNO_THROW_THROUGH {src} -o {out} -l:libjemalloc.a
+// build tcmalloc: c++ -O2 -std=c++17 -pthread -DNO_THROW_THROUGH {src} -o {out} -ltcmalloc_minimal
 // build clang: clang++ -O2 -std=c++17 -pthread
+// NO_THROW_THROUGH: the allocator's nothrow forms end the program when the new_handler throws.
 // Every form of operator new without memory: the new_handler is called, std::bad_alloc is thrown and caught, nothrow
 // forms return null.
 #include "../guest.h"
@@ -44,6 +48,9 @@ static void all_forms() {
     throws("new expression", [] { delete[] new char[huge]; });
     throws("vector", [] { std::vector<char> v(huge); });
     throws("unique_ptr", [] { std::make_unique<char[]>(huge); });
+#ifdef NO_THROW_THROUGH
+    if (std::get_new_handler()) return;
+#endif
     throws("nothrow", [] { CHECK(!::operator new(huge, std::nothrow)); });
     throws("nothrow[]", [] { CHECK(!::operator new[](huge, std::nothrow)); });
     throws("aligned nothrow", [] { CHECK(!::operator new(huge, wide, std::nothrow)); });

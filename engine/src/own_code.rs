@@ -1,10 +1,12 @@
-//! An operator new that runs out of memory: the guest's own function takes over.
+//! Replaced functions whose own code runs after all, in the guest.
 //!
-//! It asks malloc, which is replaced and fails again; then it calls the new_handler, throws std::bad_alloc or returns
-//! null, as it would natively. What a retry gets from malloc is recorded as the block of the operator new that the
-//! program called: its stack, its family.
+//! An operator new that runs out of memory: it asks malloc, which is replaced and fails again; then it calls the
+//! new_handler, throws std::bad_alloc or returns null, as it would natively. What a retry gets from malloc is recorded as
+//! the block of the operator new that the program called: its stack, its family.
 //!
-//! Not here: the functions' own fragments (`Cache::translate_own`), who fails (`heap_calls`).
+//! A function of an allocator with blocks of its own, such as mimalloc's heaps: those are its business.
+//!
+//! Not here: the functions' own fragments (`Cache::translate_own`), when it happens (`heap_calls`).
 //!
 //! # Safety
 //! `unsafe` here reads the flags.
@@ -22,7 +24,7 @@ pub struct FailedNew {
     /// The function that runs, without its callees.
     code: Range<u64>,
     /// The function that the program called: another one where forms of operator new call each other.
-    pub caller: Caller,
+    caller: Caller,
 }
 
 /// The state at the entry of an operator new.
@@ -37,18 +39,23 @@ pub struct Caller {
 }
 
 /// The operator new in whose own code the thread called the function that it is at now.
-pub fn caller(thread: &Thread) -> Option<Caller> {
+pub fn failed_caller(thread: &Thread) -> Option<Caller> {
     let failed = thread.failed_new.as_ref()?;
     let back = guest_mem::read_u64(thread.context.regs[gpr::RSP])?;
     failed.code.contains(&back).then_some(failed.caller)
 }
 
+/// [`run`] for an operator new at `pc` that has failed.
+pub fn run_failed_new(engine: &'static Engine, thread: &mut Thread, pc: u64, family: Family) -> ! {
+    let code = engine.heap.targets.lock().code(pc);
+    let caller = failed_caller(thread).unwrap_or(Caller { pc, regs: thread.context.regs, family });
+    thread.failed_new = Some(FailedNew { code, caller });
+    run(engine, thread, pc)
+}
+
 /// Runs the guest's own code of the function at `pc`, at whose entry the thread is. The frames of the engine's caller
 /// are abandoned: they must hold nothing that has to be dropped.
-pub fn run_own_code(engine: &'static Engine, thread: &mut Thread, pc: u64, family: Family) -> ! {
-    let code = engine.heap.targets.lock().code(pc);
-    let caller = caller(thread).unwrap_or(Caller { pc, regs: thread.context.regs, family });
-    thread.failed_new = Some(FailedNew { code, caller });
+pub fn run(engine: &'static Engine, thread: &mut Thread, pc: u64) -> ! {
     // The stub for replaced functions saves neither flags nor what a callee may change.
     // SAFETY: one word on the engine's stack, taken off again.
     unsafe { core::arch::asm!("pushfq", "pop {}", out(reg) thread.context.flags, options(preserves_flags)) };
