@@ -319,7 +319,7 @@ fn special(engine: &'static Engine, thread: &mut Thread, special: Option<Special
             let _ = core::fmt::Write::write_fmt(
                 &mut text,
                 format_args!(
-                    "the instruction at {pc:#x} is not supported (int n, far branch or segment override)"
+                    "the instruction at {pc:#x} is not supported (int n, far branch, load of FS or GS, or gather behind one with 32-bit addresses)"
                 ),
             );
             if let Some(writer) = &mut thread.writer {
