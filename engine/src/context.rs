@@ -130,6 +130,8 @@ pub struct Thread {
     pub process: u32,
     /// Actions of its own: of a child that shares the parent's memory but not its signal actions.
     pub own_actions: Option<alloc::boxed::Box<Mutex<Actions>>>,
+    /// Limits of its own: of a child that shares the parent's memory and has set some.
+    pub own_limits: Option<crate::limits::Values>,
     /// The thread belongs to a process that shares another one's memory (vfork).
     pub foreign: bool,
     /// Signal state.
@@ -138,6 +140,8 @@ pub struct Thread {
     pub writer: Option<Writer>,
     /// The guest's heap: this thread's cache of free blocks.
     pub heap: Option<heap::ThreadCache>,
+    /// The operator new that could not be answered last.
+    pub failed_new: Option<crate::own_code::FailedNew>,
     /// Unwinder with its rule cache, made when the first stack is taken.
     pub unwinder: Option<alloc::boxed::Box<crate::stacks::ThreadUnwinder>>,
     /// Bounds of the mapping that the stack pointer was last seen in.

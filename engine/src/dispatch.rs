@@ -9,7 +9,7 @@ use crate::signals::{raise, sig};
 use crate::state::{Engine, engine};
 use crate::syscalls::{self, Outcome};
 use crate::threads::stop;
-use crate::{code, heap_calls, process_end, sys, threads};
+use crate::{boot, code, heap_calls, process_end, sys, threads};
 use core::sync::atomic::Ordering;
 use ring::record::Stat;
 use ring::shared::FLAG_STATS;
@@ -24,7 +24,7 @@ pub extern "C" fn dispatch(context: *mut Context) {
     let engine = engine();
     let thread = threads::current();
     debug_assert!(core::ptr::eq(context, &raw const thread.context));
-    engine.count(Stat::DispatcherEntries, 1);
+    thread.stats[Stat::DispatcherEntries as usize] += 1;
     let mut from = From::Nowhere;
     match thread.context.reason as u32 {
         layout::EXIT_DIRECT => {
@@ -33,12 +33,12 @@ pub extern "C" fn dispatch(context: *mut Context) {
             from = From::Exit(number);
         }
         layout::EXIT_INDIRECT => {
-            engine.count(Stat::IndirectMisses, 1);
+            thread.stats[Stat::IndirectMisses as usize] += 1;
             thread.context.pc = thread.context.target;
             from = From::Table(Prefix::Indirect);
         }
         layout::EXIT_RETURN => {
-            engine.count(Stat::IndirectMisses, 1);
+            thread.stats[Stat::IndirectMisses as usize] += 1;
             thread.context.pc = thread.context.target;
             from = From::Table(Prefix::Return);
         }
@@ -109,6 +109,52 @@ fn settle(engine: &'static Engine, thread: &mut Thread, at_syscall: bool) -> boo
     false
 }
 
+/// Enters the own code of the replaced function at `pc`, with the registers in the context.
+pub fn enter_own_code(engine: &'static Engine, thread: &mut Thread) -> ! {
+    // A signal is handled first; the guest then calls the function again.
+    while !settle(engine, thread, false) {
+        match own_code(engine, thread.context.pc) {
+            Ok(Some(body)) => {
+                thread.context.next = body;
+                break;
+            }
+            Ok(None) => unmapped(engine, thread, thread.context.pc),
+            Err(Full) => make_room(engine),
+        }
+    }
+    boot::enter_cache(engine)
+}
+
+/// Cache address of the own code of the replaced function at `pc`; `None` when nothing executable is there.
+fn own_code(engine: &Engine, pc: u64) -> Result<Option<u64>, Full> {
+    loop {
+        let cache = engine.cache.lock();
+        if let Some(id) = cache.find_own(pc) {
+            return Ok(Some(cache.body(id)));
+        }
+        let changes = cache.code_changes;
+        drop(cache);
+        let mut bytes = [0u8; WINDOW];
+        let length = code::fetch(engine, pc, &mut bytes, true);
+        if length == 0 {
+            return Ok(None);
+        }
+        let mut cache = engine.cache.lock();
+        if cache.code_changes == changes {
+            let id = cache.translate_own(pc, &bytes[..length])?;
+            return Ok(Some(cache.body(id)));
+        }
+    }
+}
+
+/// Empties the cache.
+fn make_room(engine: &Engine) {
+    let world = stop::stop_world(engine);
+    engine.cache.lock().clear();
+    engine.count(Stat::Evictions, 1);
+    drop(world);
+}
+
 /// Finds or makes the fragment at `pc` and sets `next`.
 fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
     loop {
@@ -155,10 +201,7 @@ fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
             }
             Err(Full) => {
                 drop(cache);
-                let world = stop::stop_world(engine);
-                engine.cache.lock().clear();
-                engine.count(Stat::Evictions, 1);
-                drop(world);
+                make_room(engine);
                 from = From::Nowhere;
             }
         }
@@ -276,7 +319,7 @@ fn special(engine: &'static Engine, thread: &mut Thread, special: Option<Special
             let _ = core::fmt::Write::write_fmt(
                 &mut text,
                 format_args!(
-                    "the instruction at {pc:#x} is not supported (int n, far branch or segment override)"
+                    "the instruction at {pc:#x} is not supported (int n, far branch, load of FS or GS, or gather behind one with 32-bit addresses)"
                 ),
             );
             if let Some(writer) = &mut thread.writer {

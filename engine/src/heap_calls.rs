@@ -6,14 +6,14 @@
 //! `unsafe` here copies between guest blocks, which the heap has just vouched for, and maps the heap's arena.
 #![allow(unsafe_code, reason = "memory of the guest's heap")]
 
+use crate::allocators::{Function, Replacement};
 use crate::context::{Context, Thread, gpr};
 use crate::lock::Mutex;
 use crate::state::Engine;
-use crate::symbols::Function;
-use crate::{guest_mem, space, stacks, sys, threads};
+use crate::{guest_mem, limits, own_code, space, stacks, sys, threads};
 use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::ops::Range;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use heap::{Arena, FreeOutcome, Heap, Pages, Request, State, ThreadCache};
 use ring::record::{Family, Kind, Stat, header, pair};
 use ring::shared::{Control, EVENTS_ALLOC};
@@ -25,9 +25,11 @@ pub struct EnginePages {
 
 // SAFETY: reserve hands out fresh private mappings of the engine's zone, which are zero and never unmapped.
 unsafe impl Pages for EnginePages {
-    fn map(&self, _address: u64, _bytes: u64) -> bool {
-        // The whole arena was mapped without reserving memory for it.
-        true
+    fn map(&self, _address: u64, bytes: u64) -> bool {
+        // The whole arena was mapped without reserving memory for it. Much at once is asked for beforehand: more than
+        // the machine has is refused to a native malloc, too.
+        const MUCH: u64 = 1 << 30;
+        within_limits(bytes) && (bytes < MUCH || is_granted(bytes))
     }
 
     fn reserve(&self, bytes: u64) -> Option<u64> {
@@ -57,6 +59,29 @@ unsafe impl Pages for EnginePages {
     }
 }
 
+/// Whether the guest's limits leave room for more of its heap.
+fn within_limits(bytes: u64) -> bool {
+    if !crate::state::is_installed() {
+        return true;
+    }
+    let engine = crate::state::engine();
+    let heap = limits::heap_bytes(engine);
+    !engine.limits.any() || limits::allow(engine, &engine.space.lock(), heap, bytes, true)
+}
+
+/// Whether the kernel has that much memory for a mapping.
+fn is_granted(bytes: u64) -> bool {
+    let flags = sys::MAP_PRIVATE | sys::MAP_ANONYMOUS;
+    // SAFETY: the kernel chooses a place of nobody's; it is given back at once.
+    unsafe {
+        let Ok(at) = sys::mmap(0, bytes, sys::PROT_READ | sys::PROT_WRITE, flags, -1, 0) else {
+            return false;
+        };
+        sys::call(sys::nr::MUNMAP, &[at, bytes]);
+    }
+    true
+}
+
 /// Maps memory that costs nothing before it is touched.
 ///
 /// # Errors
@@ -71,29 +96,34 @@ pub fn map_sparse(at: u64, bytes: u64) -> Result<u64, i64> {
 pub struct GuestHeap {
     /// `None` when allocations are not recorded.
     heap: Option<Heap<EnginePages>>,
-    /// Replaced functions: pc to number.
+    /// Replaced functions.
     pub targets: Mutex<Targets>,
+    /// It was said that an allocator's own blocks are not recorded.
+    own_blocks: AtomicBool,
 }
 
-/// Replaced functions.
+/// Replaced functions by pc: bytes of their own code, what stands in for them.
 #[derive(Default)]
 pub struct Targets {
-    by_pc: BTreeMap<u64, u32>,
-    list: Vec<(u64, Function)>,
+    by_pc: BTreeMap<u64, (u64, Replacement)>,
 }
 
 impl Targets {
     /// No functions.
     pub const fn new() -> Targets {
-        Targets { by_pc: BTreeMap::new(), list: Vec::new() }
+        Targets { by_pc: BTreeMap::new() }
     }
 
-    /// A function was found at a pc.
-    pub fn add(&mut self, pc: u64, function: Function) {
-        let number = self.list.len() as u32;
-        if *self.by_pc.entry(pc).or_insert(number) == number {
-            self.list.push((pc, function));
-        }
+    /// A function of `size` bytes was found at a pc, maybe by another name before.
+    pub fn add(&mut self, pc: u64, size: u64, replacement: Replacement) {
+        let known = self.by_pc.entry(pc).or_insert((size, replacement));
+        known.1 = known.1.or(replacement);
+    }
+
+    /// The bytes of the function at a pc, none where its symbol does not tell.
+    pub fn code(&self, pc: u64) -> Range<u64> {
+        let size = self.by_pc.get(&pc).map_or(0, |(size, _)| *size);
+        pc..pc.saturating_add(size)
     }
 
     /// A range was unmapped.
@@ -116,8 +146,9 @@ impl GuestHeap {
     /// Maps the arena, if allocations are to be recorded.
     pub fn new(control: &Control) -> GuestHeap {
         let targets = Mutex::new(Targets::new());
+        let own_blocks = AtomicBool::new(false);
         if control.events.load(Ordering::Relaxed) & EVENTS_ALLOC == 0 {
-            return GuestHeap { heap: None, targets };
+            return GuestHeap { heap: None, targets, own_blocks };
         }
         let options = heap::Options {
             redzone: u64::from(control.redzone_bytes.load(Ordering::Relaxed)),
@@ -132,7 +163,7 @@ impl GuestHeap {
         if made.is_none() {
             crate::fatal::fail("no address space for the heap (is `ulimit -v` set?)");
         }
-        GuestHeap { heap: made, targets }
+        GuestHeap { heap: made, targets, own_blocks }
     }
 
     /// The heap, when allocations are recorded.
@@ -141,11 +172,26 @@ impl GuestHeap {
     }
 }
 
-/// Number of the replaced function at a pc.
+/// What stands in for the function at a pc, as a number for its fragment.
 pub fn replacement(engine: &Engine, pc: u64) -> Option<u32> {
     engine.heap.heap.as_ref()?;
     crate::symbols::analyse(engine, pc);
-    engine.heap.targets.lock().by_pc.get(&pc).copied()
+    let replacement = engine.heap.targets.lock().by_pc.get(&pc).map(|(_, replacement)| *replacement)?;
+    if replacement.function == Function::OwnBlocks {
+        remark_own_blocks(engine, threads::current());
+        return None;
+    }
+    Some(replacement.number())
+}
+
+/// Says once that an allocator has blocks that are not recorded.
+fn remark_own_blocks(engine: &Engine, thread: &mut Thread) {
+    if !engine.heap.own_blocks.swap(true, Ordering::Relaxed)
+        && let Some(writer) = &mut thread.writer
+    {
+        let text = b"the program uses heaps of its allocator (mimalloc's mi_heap_ functions and offset alignments, or arenas of jemalloc's mallocx); blocks in them are not recorded";
+        writer.message(1, text);
+    }
 }
 
 /// In a forked child: only the calling thread's blocks in flight are known to be consistent.
@@ -159,28 +205,44 @@ pub fn after_fork(engine: &Engine, thread: &mut Thread) {
     }
 }
 
-/// Stands in for a guest function; called by the heap stub. The result goes to rax.
+/// Stands in for a guest function; called by the heap stub. The function's fragment has stored its pc, and its number
+/// in `exit`. The result goes to rax.
 pub extern "C" fn helper(context: *mut Context) -> u64 {
     let engine = crate::state::engine();
     let thread = threads::current();
     debug_assert!(core::ptr::eq(context, &raw const thread.context));
-    let number = thread.context.exit as usize;
-    let Some((pc, function)) = engine.heap.targets.lock().list.get(number).copied() else { return 0 };
-    thread.context.pc = pc;
+    let Some(Replacement { function, of_heap, foreign }) =
+        Replacement::from_number(thread.context.exit as u32)
+    else {
+        return 0;
+    };
+    let pc = thread.context.pc;
     let regs = &thread.context.regs;
-    let a = [regs[gpr::RDI], regs[gpr::RSI], regs[gpr::RDX], regs[gpr::RCX]];
-    let mut call = HeapCall { engine, thread, pc };
+    let a = if of_heap {
+        [regs[gpr::RSI], regs[gpr::RDX], regs[gpr::RCX], regs[gpr::R8]]
+    } else {
+        [regs[gpr::RDI], regs[gpr::RSI], regs[gpr::RDX], regs[gpr::RCX]]
+    };
+    let failed_new = if thread.failed_new.is_some() { own_code::failed_caller(thread) } else { None };
+    let mut call = HeapCall { engine, thread, pc, failed_new };
+    if foreign && call.is_foreign(function, of_heap, a) {
+        remark_own_blocks(engine, call.thread);
+        own_code::run(engine, call.thread, pc);
+    }
     call.run(function, a)
 }
 
-struct HeapCall<'a> {
-    engine: &'static Engine,
-    thread: &'a mut Thread,
-    pc: u64,
+/// A call of a replaced function.
+pub(crate) struct HeapCall<'a> {
+    pub(crate) engine: &'static Engine,
+    pub(crate) thread: &'a mut Thread,
+    pub(crate) pc: u64,
+    /// The operator new on whose behalf the guest's code calls.
+    failed_new: Option<own_code::Caller>,
 }
 
 /// What malloc aligns to.
-const MALLOC_ALIGN: u64 = 16;
+pub(crate) const MALLOC_ALIGN: u64 = 16;
 
 impl HeapCall<'_> {
     fn run(&mut self, function: Function, a: [u64; 4]) -> u64 {
@@ -192,50 +254,38 @@ impl HeapCall<'_> {
                 Some(size) => self.allocate(size, MALLOC_ALIGN, Family::Malloc, true),
                 None => self.no_memory(),
             },
-            F::Realloc => self.reallocate(a[0], a[1], MALLOC_ALIGN),
-            F::ReallocArray => match a[1].checked_mul(a[2]) {
-                Some(size) => self.reallocate(a[0], size, MALLOC_ALIGN),
-                None => self.no_memory(),
-            },
-            F::ReallocAligned => self.reallocate(a[0], a[1], a[2]),
             F::Free => self.free(a[0], Family::Malloc),
+            F::FreeAny => {
+                let family = self.heap().lookup(a[0]).map_or(Family::Malloc, |block| block.family);
+                self.free(a[0], family)
+            }
             F::Memalign => self.aligned(a[0], a[1], Family::Malloc),
             F::AlignedSizeFirst => self.aligned(a[1], a[0], Family::Malloc),
-            F::ZallocAligned => {
-                self.allocate(a[0], a[1].max(MALLOC_ALIGN).next_power_of_two(), Family::Malloc, true)
-            }
+            F::ZallocAligned => match a[1].checked_next_power_of_two() {
+                Some(align) => self.allocate(a[0], align.max(MALLOC_ALIGN), Family::Malloc, true),
+                None => self.no_memory(),
+            },
+            F::CallocAligned => match (a[0].checked_mul(a[1]), a[2].checked_next_power_of_two()) {
+                (Some(size), Some(align)) => {
+                    self.allocate(size, align.max(MALLOC_ALIGN), Family::Malloc, true)
+                }
+                _ => self.no_memory(),
+            },
             F::PosixMemalign => self.posix_memalign(a[0], a[1], a[2]),
             F::Valloc => self.aligned(space::PAGE, a[0], Family::Malloc),
             F::Pvalloc => self.aligned(space::PAGE, a[0].next_multiple_of(space::PAGE), Family::Malloc),
-            F::UsableSize => self.live_size(a[0]).unwrap_or(0),
-            F::New => self.new_block(a[0], MALLOC_ALIGN, Family::New),
-            F::NewArray => self.new_block(a[0], MALLOC_ALIGN, Family::NewArray),
-            F::NewAligned => self.new_block(a[0], a[1], Family::New),
-            F::NewArrayAligned => self.new_block(a[0], a[1], Family::NewArray),
-            F::NewNothrow => self.allocate(a[0], MALLOC_ALIGN, Family::New, false),
-            F::NewArrayNothrow => self.allocate(a[0], MALLOC_ALIGN, Family::NewArray, false),
-            F::NewAlignedNothrow => self.aligned(a[1], a[0], Family::New),
-            F::NewArrayAlignedNothrow => self.aligned(a[1], a[0], Family::NewArray),
+            F::New | F::NewNothrow => self.new_block(a[0], MALLOC_ALIGN, Family::New),
+            F::NewArray | F::NewArrayNothrow => self.new_block(a[0], MALLOC_ALIGN, Family::NewArray),
+            F::NewAligned | F::NewAlignedNothrow => self.new_block(a[0], a[1], Family::New),
+            F::NewArrayAligned | F::NewArrayAlignedNothrow => self.new_block(a[0], a[1], Family::NewArray),
             F::Delete => self.free(a[0], Family::New),
             F::DeleteArray => self.free(a[0], Family::NewArray),
-            F::Mallocx => self.mallocx(a[0], a[1]),
-            F::Rallocx => self.reallocate(a[0], a[1], 1 << (a[2] & 63)),
-            F::Xallocx | F::Sallocx => self.live_size(a[0]).unwrap_or(0),
-            F::Nallocx => a[0],
             F::ReturnZero => 0,
-            F::Mallinfo => {
-                // The caller's space for the structure, 10 ints; its 64-bit version has the same number of fields.
-                guest_mem::write(a[0], &[0; 40]);
-                a[0]
-            }
-            F::Mallinfo2 => {
-                guest_mem::write(a[0], &[0; 80]);
-                a[0]
-            }
+            _ => self.rare(function, a),
         }
     }
 
-    fn heap(&self) -> &'static Heap<EnginePages> {
+    pub(crate) fn heap(&self) -> &'static Heap<EnginePages> {
         match self.engine.heap.get() {
             Some(heap) => heap,
             None => crate::fatal::fail("a heap function without a heap"),
@@ -256,11 +306,26 @@ impl HeapCall<'_> {
         stacks::take(self.engine, self.thread, self.pc)
     }
 
-    fn allocate(&mut self, size: u64, align: u64, family: Family, zeroed: bool) -> u64 {
-        if size > i64::MAX as u64 {
+    /// The stack at the entry of an operator new that is still running.
+    fn stack_of(&mut self, caller: own_code::Caller) -> u32 {
+        let regs = core::mem::replace(&mut self.thread.context.regs, caller.regs);
+        let stack = stacks::take(self.engine, self.thread, caller.pc);
+        self.thread.context.regs = regs;
+        stack
+    }
+
+    pub(crate) fn allocate(&mut self, size: u64, align: u64, family: Family, zeroed: bool) -> u64 {
+        // A big block may be made of memory that is there already.
+        const BIG: u64 = 128 << 10;
+        if size > i64::MAX as u64 || (size >= BIG && !within_limits(size)) {
             return self.no_memory();
         }
-        let stack = self.stack();
+        let caller = self.failed_new;
+        let family = caller.map_or(family, |caller| caller.family);
+        let stack = match caller {
+            Some(caller) => self.stack_of(caller),
+            None => self.stack(),
+        };
         let request = Request { size, align, family, stack, zeroed };
         let heap = self.heap();
         let Some(address) = heap.allocate(self.cache(), request) else { return self.no_memory() };
@@ -294,36 +359,26 @@ impl HeapCall<'_> {
         0
     }
 
-    fn mallocx(&mut self, size: u64, flags: u64) -> u64 {
-        const ZERO: u64 = 0x40;
-        let align = (1u64 << (flags & 63)).max(MALLOC_ALIGN);
-        self.allocate(size, align, Family::Malloc, flags & ZERO != 0)
-    }
-
-    /// A throwing operator new: running out of memory ends the process, as Valgrind does.
-    fn new_block(&mut self, size: u64, align: u64, family: Family) -> u64 {
-        let address = self.aligned(align, size, family);
-        if address == 0 {
-            crate::fatal::complain(format_args!(
-                "operator new of {size} bytes failed; throwing std::bad_alloc is not supported while recording"
-            ));
-            crate::process_end::abort(self.engine, self.thread);
+    /// Any operator new: running out of memory is the business of the guest's own, with its new_handler.
+    pub(crate) fn new_block(&mut self, size: u64, align: u64, family: Family) -> u64 {
+        match self.aligned(align, size, family) {
+            0 => own_code::run_failed_new(self.engine, self.thread, self.pc, family, self.failed_new),
+            address => address,
         }
-        address
     }
 
-    fn no_memory(&mut self) -> u64 {
+    pub(crate) fn no_memory(&mut self) -> u64 {
         crate::symbols::set_errno(self.engine, self.thread, sys::errno::ENOMEM as u32);
         0
     }
 
     /// Requested size of a live block that starts at an address.
-    fn live_size(&self, address: u64) -> Option<u64> {
+    pub(crate) fn live_size(&self, address: u64) -> Option<u64> {
         let block = self.heap().lookup(address)?;
         (block.state == State::Live && block.address == address).then_some(block.size)
     }
 
-    fn free(&mut self, address: u64, family: Family) -> u64 {
+    pub(crate) fn free(&mut self, address: u64, family: Family) -> u64 {
         if address == 0 {
             return 0;
         }
@@ -345,22 +400,22 @@ impl HeapCall<'_> {
         0
     }
 
-    fn reallocate(&mut self, old: u64, size: u64, align: u64) -> u64 {
+    /// realloc. `zeroed`: what is new is zero.
+    pub(crate) fn reallocate(&mut self, old: u64, size: u64, align: u64, zeroed: bool) -> u64 {
         if old == 0 {
-            return self.allocate(size, align.max(MALLOC_ALIGN), Family::Malloc, false);
+            return self.allocate(size, align, Family::Malloc, zeroed);
         }
         if size == 0 {
             self.free(old, Family::Malloc);
             return 0;
         }
         let Some(old_size) = self.live_size(old) else { return 0 };
-        if size > i64::MAX as u64 {
+        if size > i64::MAX as u64 || (size > old_size && !within_limits(size - old_size)) {
             return self.no_memory();
         }
         let stack = self.stack();
         let heap = self.heap();
-        let align = align.max(MALLOC_ALIGN);
-        let request = Request { size, align, family: Family::Malloc, stack, zeroed: false };
+        let request = Request { size, align, family: Family::Malloc, stack, zeroed };
         let Some(new) = heap.allocate(self.cache(), request) else { return self.no_memory() };
         // SAFETY: both blocks are live and at least that long; they are different blocks.
         unsafe {

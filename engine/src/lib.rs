@@ -18,15 +18,19 @@ pub mod signals;
 pub mod syscalls;
 pub mod threads;
 
+pub mod allocators;
 pub mod heap_calls;
+pub mod heap_forms;
 pub mod leak;
 pub mod modules;
+pub mod own_code;
 pub mod stacks;
 pub mod symbols;
 
 pub mod cache;
 pub mod code;
 pub mod initial_stack;
+pub mod limits;
 pub mod loader;
 pub mod proc_maps;
 pub mod vdso;

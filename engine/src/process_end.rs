@@ -9,6 +9,7 @@ use crate::signals::{self, Action, bit};
 use crate::state::Engine;
 use crate::syscalls::Outcome;
 use crate::threads::stop::{WorldStopped, stop_world};
+use crate::trace::Writer;
 use crate::{guest_mem, leak, space, sys};
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
@@ -47,18 +48,20 @@ pub fn exit_thread(engine: &'static Engine, thread: &mut Thread, status: u64) ->
     }
 }
 
-fn fold_stats(engine: &Engine, thread: &mut Thread) {
+/// Adds a thread's counters to those of the process; once for each thread.
+fn fold_stats(engine: &Engine, thread: &Thread) {
+    let add = |stat: Stat, by| engine.count(stat, by);
     if let Some(writer) = &thread.writer {
-        thread.stats[Stat::RingBytes as usize] += writer.bytes;
-        thread.stats[Stat::RingWaits as usize] += writer.waits;
+        add(Stat::RingBytes, writer.bytes);
+        add(Stat::RingWaits, writer.waits);
     }
     if let Some(unwinder) = &thread.unwinder {
         let (frames, rules) = unwinder.work();
-        thread.stats[Stat::FramesWalked as usize] = frames;
-        thread.stats[Stat::UnwindRules as usize] = rules;
+        add(Stat::FramesWalked, frames);
+        add(Stat::UnwindRules, rules);
     }
-    for (total, own) in engine.counters.iter().zip(&mut thread.stats) {
-        total.fetch_add(core::mem::take(own), Ordering::Relaxed);
+    for (total, own) in engine.counters.iter().zip(&thread.stats) {
+        total.fetch_add(*own, Ordering::Relaxed);
     }
 }
 
@@ -128,6 +131,23 @@ fn last_scan(engine: &Engine, thread: &mut Thread, world: &WorldStopped<'_>, rea
     }
 }
 
+/// Says why a process has no heap events, after a look at how many functions could have made some.
+fn no_heap_events(writer: &mut Writer, functions: usize) {
+    if functions == 0 {
+        writer.message(1, b"no allocation function was found in the program: it is stripped and linked statically, or it uses an allocator of its own; heap events are missing (keep the symbol table to get them)");
+        return;
+    }
+    let mut text = crate::fatal::Text::new();
+    let _ = core::fmt::Write::write_fmt(
+        &mut text,
+        format_args!(
+            "none of the {functions} allocation functions in the program and its libraries was called \
+             (an allocator whose functions have no symbols would not be seen)"
+        ),
+    );
+    writer.message(0, text.as_bytes());
+}
+
 /// The last records of the process.
 fn finish(engine: &Engine, thread: &mut Thread, how: End, value: u64) {
     if let (Some(heap), false) = (engine.heap.get(), thread.foreign) {
@@ -135,11 +155,11 @@ fn finish(engine: &Engine, thread: &mut Thread, how: End, value: u64) {
         engine.counters[Stat::GuestHeapPeak as usize].store(counters.peak_mapped_bytes, Ordering::Relaxed);
         // A process that ended while it was still being linked has no functions yet.
         let started = engine.modules.lock().iter().next().is_some_and(|program| program.analysed);
-        if started && counters.allocations == 0 && engine.heap.targets.lock().is_empty() {
-            let text = b"no allocation function was found in the program: it is stripped and linked statically, or it uses an allocator of its own; heap events are missing (keep the symbol table to get them)";
-            if let Some(writer) = &mut thread.writer {
-                writer.message(1, text);
-            }
+        if started
+            && counters.allocations == 0
+            && let Some(writer) = &mut thread.writer
+        {
+            no_heap_events(writer, engine.heap.targets.lock().len());
         }
     }
     engine.counters[Stat::EngineHeapPeak as usize].store(crate::own_heap::mapped_bytes(), Ordering::Relaxed);
@@ -152,7 +172,12 @@ fn finish(engine: &Engine, thread: &mut Thread, how: End, value: u64) {
         }
         engine.counters[Stat::CacheBytes as usize].store(cache.used(), Ordering::Relaxed);
     }
-    fold_stats(engine, thread);
+    if thread.foreign {
+        fold_stats(engine, thread);
+    } else {
+        // The world stands still: nobody counts any more.
+        engine.threads.lock().iter().for_each(|thread| fold_stats(engine, thread));
+    }
     if let Some(mut writer) = thread.writer.take() {
         if engine.options.flags & FLAG_STATS != 0 {
             let mut words = [0u64; STAT_COUNT + 1];
@@ -194,15 +219,6 @@ pub fn die(engine: &'static Engine, thread: &mut Thread) -> ! {
         sys::call(sys::nr::TGKILL, &[pid, tid, u64::from(signal)]);
     }
     sys::exit_group(128 + signal as i32)
-}
-
-/// Ends the process by SIGABRT.
-pub fn abort(engine: &'static Engine, thread: &mut Thread) -> ! {
-    thread.signals.info = [0; 16];
-    const ABRT: u32 = 6;
-    thread.signals.info[0] = u64::from(ABRT);
-    thread.signals.fatal = ABRT;
-    die(engine, thread)
 }
 
 /// Marks the rings of all threads of this process as finished; returns which, for [`reopen_rings`].

@@ -1,175 +1,21 @@
-//! Which guest functions are replaced: the names of allocation functions, and the search for them in modules.
+//! Which guest functions are replaced: the search for allocation functions in modules.
 //!
 //! A module is looked at once, when the first code of it is about to be translated: its dynamic symbols in memory,
 //! its full symbol table from the file.
 
+use crate::allocators::{self, Replacement};
 use crate::context::Thread;
 use crate::modules::Module;
 use crate::state::Engine;
 use crate::{guest_mem, loader};
 use alloc::vec::Vec;
 
-/// A replaced function.
-#[allow(missing_docs, reason = "the functions' own names")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Function {
-    Malloc,
-    Zalloc,
-    Calloc,
-    Realloc,
-    ReallocArray,
-    /// (pointer, size, alignment)
-    ReallocAligned,
-    Free,
-    /// (alignment, size)
-    Memalign,
-    /// (size, alignment)
-    AlignedSizeFirst,
-    ZallocAligned,
-    PosixMemalign,
-    Valloc,
-    Pvalloc,
-    UsableSize,
-    New,
-    NewArray,
-    NewAligned,
-    NewArrayAligned,
-    NewNothrow,
-    NewArrayNothrow,
-    NewAlignedNothrow,
-    NewArrayAlignedNothrow,
-    Delete,
-    DeleteArray,
-    /// jemalloc's extended interface: (size, flags)
-    Mallocx,
-    Rallocx,
-    Xallocx,
-    Sallocx,
-    Nallocx,
-    Mallinfo,
-    Mallinfo2,
-    ReturnZero,
-}
-
-/// Names without prefix.
-const PLAIN: &[(&[u8], Function)] = &[
-    (b"malloc", Function::Malloc),
-    (b"calloc", Function::Calloc),
-    (b"realloc", Function::Realloc),
-    (b"reallocarray", Function::ReallocArray),
-    (b"free", Function::Free),
-    (b"cfree", Function::Free),
-    (b"free_sized", Function::Free),
-    (b"free_aligned_sized", Function::Free),
-    (b"memalign", Function::Memalign),
-    (b"aligned_alloc", Function::Memalign),
-    (b"posix_memalign", Function::PosixMemalign),
-    (b"valloc", Function::Valloc),
-    (b"pvalloc", Function::Pvalloc),
-    (b"malloc_usable_size", Function::UsableSize),
-    (b"malloc_size", Function::UsableSize),
-    (b"malloc_trim", Function::ReturnZero),
-    (b"malloc_stats", Function::ReturnZero),
-    (b"mallinfo", Function::Mallinfo),
-    (b"mallinfo2", Function::Mallinfo2),
-    (b"__libc_malloc", Function::Malloc),
-    (b"__libc_calloc", Function::Calloc),
-    (b"__libc_realloc", Function::Realloc),
-    (b"__libc_free", Function::Free),
-    (b"__libc_memalign", Function::Memalign),
-    (b"__libc_valloc", Function::Valloc),
-    (b"__libc_pvalloc", Function::Pvalloc),
-    (b"__posix_memalign", Function::PosixMemalign),
-    // musl: what its own code calls.
-    (b"__libc_malloc_impl", Function::Malloc),
-    (b"__simple_malloc", Function::Malloc),
-    (b"__malloc_donate", Function::ReturnZero),
-    (b"_Znwm", Function::New),
-    (b"_Znam", Function::NewArray),
-    (b"_ZnwmSt11align_val_t", Function::NewAligned),
-    (b"_ZnamSt11align_val_t", Function::NewArrayAligned),
-    (b"_ZnwmRKSt9nothrow_t", Function::NewNothrow),
-    (b"_ZnamRKSt9nothrow_t", Function::NewArrayNothrow),
-    (b"_ZnwmSt11align_val_tRKSt9nothrow_t", Function::NewAlignedNothrow),
-    (b"_ZnamSt11align_val_tRKSt9nothrow_t", Function::NewArrayAlignedNothrow),
-    (b"_ZdlPv", Function::Delete),
-    (b"_ZdlPvm", Function::Delete),
-    (b"_ZdlPvSt11align_val_t", Function::Delete),
-    (b"_ZdlPvmSt11align_val_t", Function::Delete),
-    (b"_ZdlPvRKSt9nothrow_t", Function::Delete),
-    (b"_ZdlPvSt11align_val_tRKSt9nothrow_t", Function::Delete),
-    (b"_ZdaPv", Function::DeleteArray),
-    (b"_ZdaPvm", Function::DeleteArray),
-    (b"_ZdaPvSt11align_val_t", Function::DeleteArray),
-    (b"_ZdaPvmSt11align_val_t", Function::DeleteArray),
-    (b"_ZdaPvRKSt9nothrow_t", Function::DeleteArray),
-    (b"_ZdaPvSt11align_val_tRKSt9nothrow_t", Function::DeleteArray),
-    (b"__builtin_new", Function::New),
-    (b"__builtin_delete", Function::Delete),
-    (b"__builtin_vec_new", Function::NewArray),
-    (b"__builtin_vec_delete", Function::DeleteArray),
-];
-
-/// Prefixes of allocators that are linked in under names of their own.
-const PREFIXES: &[&[u8]] = &[b"_rjem_", b"je_", b"mi_", b"tc_", b"scalable_"];
-
-/// Names behind a prefix, beside those of [`PLAIN`].
-const PREFIXED: &[(&[u8], Function)] = &[
-    (b"mallocx", Function::Mallocx),
-    (b"rallocx", Function::Rallocx),
-    (b"xallocx", Function::Xallocx),
-    (b"sallocx", Function::Sallocx),
-    (b"dallocx", Function::Free),
-    (b"sdallocx", Function::Free),
-    (b"nallocx", Function::Nallocx),
-    (b"zalloc", Function::Zalloc),
-    (b"mallocn", Function::Calloc),
-    (b"malloc_small", Function::Malloc),
-    (b"zalloc_small", Function::Zalloc),
-    (b"malloc_aligned", Function::AlignedSizeFirst),
-    (b"zalloc_aligned", Function::ZallocAligned),
-    (b"realloc_aligned", Function::ReallocAligned),
-    (b"free_size", Function::Free),
-    (b"free_size_aligned", Function::Free),
-    (b"free_aligned", Function::Free),
-    (b"usable_size", Function::UsableSize),
-    (b"new", Function::New),
-    (b"newarray", Function::NewArray),
-    (b"new_nothrow", Function::NewNothrow),
-    (b"newarray_nothrow", Function::NewArrayNothrow),
-    (b"delete", Function::Delete),
-    (b"deletearray", Function::DeleteArray),
-    (b"delete_sized", Function::Delete),
-    (b"deletearray_sized", Function::DeleteArray),
-];
-
-/// The function behind a symbol's name.
-pub fn function(name: &[u8]) -> Option<Function> {
-    let find = |table: &[(&[u8], Function)], name: &[u8]| {
-        table.iter().find(|(known, _)| *known == name).map(|(_, function)| *function)
-    };
-    find(PLAIN, name).or_else(|| {
-        let rest = PREFIXES.iter().find_map(|prefix| name.strip_prefix(*prefix))?;
-        let plain = |name: &[u8]| !name.starts_with(b"_") && !name.starts_with(b"mallinfo");
-        find(PREFIXED, rest).or_else(|| if plain(rest) { find(PLAIN, rest) } else { None })
-    })
-}
-
-/// Whether a name can be one of ours, by a look at its first bytes: symbol tables are long.
-fn may_match(name: &[u8]) -> bool {
-    matches!(
-        name,
-        [b'_', b'Z', b'n' | b'd', ..]
-            | [b'_', b'_' | b'r' | b'p', ..]
-            | [b'm' | b'c' | b'r' | b'f' | b'a' | b'p' | b'v' | b'j' | b't' | b's', ..]
-    )
-}
-
 struct Symbol {
     name: u32,
     info: u8,
     section: u16,
     value: u64,
+    size: u64,
 }
 
 fn symbol(bytes: &[u8]) -> Symbol {
@@ -179,13 +25,19 @@ fn symbol(bytes: &[u8]) -> Symbol {
         info: bytes[4],
         section: u16::from_le_bytes([bytes[6], bytes[7]]),
         value: quad(8),
+        size: quad(16),
     }
 }
 
 /// What was found in a module.
 #[derive(Default)]
 struct Found {
-    functions: Vec<(u64, Function)>,
+    /// Pc, bytes of code, what stands in for it.
+    functions: Vec<(u64, u64, Replacement)>,
+    /// Names that are allocation functions only in jemalloc.
+    jemalloc_functions: Vec<(u64, u64, Replacement)>,
+    /// The module holds jemalloc.
+    jemalloc: bool,
     errno_location: Option<u64>,
     freeres: Vec<u64>,
     eh_frame: (u64, u64),
@@ -203,13 +55,29 @@ impl Found {
         match name {
             b"__errno_location" => self.errno_location = Some(pc),
             b"__libc_freeres" | b"_ZN9__gnu_cxx9__freeresEv" => self.freeres.push(pc),
-            _ if kind == FUNC && may_match(name) => {
-                if let Some(function) = function(name) {
-                    self.functions.push((pc, function));
+            b"mallctl" => self.jemalloc = true,
+            _ if kind == FUNC && allocators::may_match(name) => {
+                if let Some(replacement) = allocators::replacement(name, false) {
+                    self.functions.push((pc, symbol.size, replacement));
+                } else if let Some(replacement) = allocators::replacement(name, true) {
+                    self.jemalloc_functions.push((pc, symbol.size, replacement));
                 }
             }
             _ => (),
         }
+    }
+}
+
+impl Found {
+    fn functions(&mut self) -> Vec<(u64, u64, Replacement)> {
+        let mut functions = core::mem::take(&mut self.functions);
+        if self.jemalloc {
+            functions.append(&mut self.jemalloc_functions);
+        }
+        // An allocator's malloc and free have its name or only the common one.
+        let foreign = functions.iter().any(|(_, _, replacement)| replacement.foreign);
+        functions.iter_mut().for_each(|(_, _, replacement)| replacement.foreign = foreign);
+        functions
     }
 }
 
@@ -241,8 +109,8 @@ pub fn analyse(engine: &Engine, pc: u64) {
         return;
     }
     let mut targets = engine.heap.targets.lock();
-    for (pc, function) in found.functions {
-        targets.add(pc, function);
+    for (pc, size, replacement) in found.functions() {
+        targets.add(pc, size, replacement);
     }
     drop(targets);
     let mut table = engine.modules.lock();
@@ -383,24 +251,5 @@ pub fn set_errno(engine: &Engine, thread: &Thread, value: u32) {
     };
     if let Some(offset) = offset {
         let _ = guest_mem::write_u32(thread.context.guest_fs.wrapping_add(offset), value);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_and_prefixes() {
-        assert_eq!(function(b"malloc"), Some(Function::Malloc));
-        assert_eq!(function(b"_rjem_sdallocx"), Some(Function::Free));
-        assert_eq!(function(b"mi_malloc_aligned"), Some(Function::AlignedSizeFirst));
-        assert_eq!(function(b"mi_calloc"), Some(Function::Calloc));
-        assert_eq!(function(b"mi_option_get"), None);
-        assert_eq!(function(b"mallocate"), None);
-        assert_eq!(function(b"je__Znwm"), None);
-        for (name, _) in PLAIN {
-            assert!(may_match(name), "{}", core::str::from_utf8(name).unwrap_or("?"));
-        }
     }
 }

@@ -11,7 +11,10 @@
 //! - `ends: signal 11`: how it ends; without it the program must print EXIT-SUCCESS as its last line and exit 0.
 //! - `known: reason` or `known NAME: reason`: it cannot pass yet when recorded.
 //! - `trace: partial`: the recording may say that it is incomplete.
+//! - `peer: reason`: a leak program whose leaks Valgrind does not see in the same way.
 //! - `errors: ignored`: standard error is not compared.
+//!
+//! A program that needs a library (`-lNAME`, `-l:FILE`) is skipped where that is not installed.
 //!
 //! What always holds: a compiled program is reused only while the source, every header beside it and the
 //! command are unchanged.
@@ -62,6 +65,8 @@ pub struct Program {
     pub ends: Option<String>,
     /// The recording may be incomplete.
     pub partial: bool,
+    /// Why the peer's findings are others.
+    pub other_peer: Option<String>,
     /// Standard error is compared.
     pub compare_errors: bool,
     /// The text of the source.
@@ -89,6 +94,7 @@ impl Program {
             needs: Vec::new(),
             ends: None,
             partial: false,
+            other_peer: None,
             compare_errors: true,
             text,
         };
@@ -122,6 +128,7 @@ impl Program {
                 ("needs", _) => program.needs.push(value.to_owned()),
                 ("ends", _) => program.ends = Some(value.to_owned()),
                 ("trace", _) => program.partial = value == "partial",
+                ("peer", _) => program.other_peer = Some(value.to_owned()),
                 ("errors", _) => program.compare_errors = value != "ignored",
                 _ => {}
             }
@@ -215,6 +222,14 @@ impl Program {
         let output = Command::new(&words[0]).args(&words[1..]).current_dir(folder).output()?;
         if output.status.success() {
             return Ok(());
+        }
+        for library in words.iter().filter_map(|word| word.strip_prefix("-l")) {
+            let file = library.strip_prefix(':').map_or_else(|| format!("lib{library}.so"), str::to_owned);
+            // The compiler prints a path only for a file that it finds.
+            let found = Command::new("cc").arg(format!("-print-file-name={file}")).output()?;
+            if !found.stdout.contains(&b'/') {
+                return Err(Problem::skip(format!("the library {file} is not installed")));
+            }
         }
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         Err(Problem::wrong(format!("{} does not compile: {}\n{text}", self.name, words.join(" "))))

@@ -88,6 +88,9 @@ fn peer(program: &Program, exe: &Path, cwd: &Path) -> Result<(Findings, Outcome)
     if is_static(exe)? {
         return Err(Problem::skip("valgrind does not replace the allocator of a static program"));
     }
+    if let Some(reason) = &program.other_peer {
+        return Err(Problem::skip(format!("valgrind {reason}")));
+    }
     let peer = Peer { source: &source_name(program), timeout: program.timeout };
     let run = peer.run(&command(program, exe), cwd, |run| adapt(program, run))?;
     Ok((run.findings, run.outcome))

@@ -28,6 +28,10 @@ fn main() -> ExitCode {
     suite.case("pipe/piped", None, piped);
     suite.case("pipe/reader-goes-away", None, reader_goes_away);
     suite.case("process/outlives", None, outlives);
+    suite.case("silence/no-call", None, || {
+        silence(0, "allocation functions in the program and its libraries was called")
+    });
+    suite.case("silence/no-function", None, || silence(1, "no allocation function was found in the program"));
     for (name, argv, code) in STATUS {
         suite.case(format!("status/{name}"), None, move || status(argv, code));
     }
@@ -53,9 +57,13 @@ impl Sequence {
 }
 
 fn guest(name: &str) -> Result<PathBuf, Problem> {
+    variant(name, 0)
+}
+
+fn variant(name: &str, number: usize) -> Result<PathBuf, Problem> {
     let source = root().join("robustness").join(name);
     let program = Program::read(&source)?.ok_or_else(|| format!("{name} has no build line"))?;
-    program.compile(&program.variants[0])
+    program.compile(&program.variants[number])
 }
 
 fn record(trace: &Path, command: &[&str], cwd: &Path) -> Result<Run, Problem> {
@@ -365,6 +373,23 @@ fn outlives() -> Verdict {
         return Err(Problem::wrong("the trace cannot be read"));
     }
     Ok(())
+}
+
+/// A recording without a heap event says so, and why; so does the reader.
+fn silence(number: usize, why: &str) -> Verdict {
+    let exe = variant("silent.c", number)?.display().to_string();
+    let scratch = Scratch::new("silence")?;
+    let trace = scratch.path().join("trace.capnp");
+    let outcome = record(&trace, &[&exe], &scratch.fresh("cwd")?)?.run()?;
+    let reader = read(&trace)?;
+    for (who, outcome) in [("vg-record", &outcome), ("vg-leaks", &reader)] {
+        let error = outcome.err();
+        if !error.contains("no heap event was recorded") || !error.contains(why) {
+            return Err(Problem::wrong(format!("{who} {}", outcome.summary())));
+        }
+    }
+    let good = outcome.out() == "silent\n" && outcome.code() == Some(0);
+    if good { Ok(()) } else { Err(Problem::wrong(outcome.summary())) }
 }
 
 /// Arguments of vg-record and its exit status.

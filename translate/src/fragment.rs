@@ -326,6 +326,24 @@ pub fn emit_prefix(
     Ok((e.offset() as u32, Entry { at: 0, chain }, core::mem::take(&mut e.map)))
 }
 
+/// The code that stands in for the guest function at `pc`: leaves its pc in `PC` and `number` in `EXIT` for the stub
+/// at `heap_call`. Returns its size, at most 41 bytes; `buffer` must hold them.
+pub fn emit_replaced(pc: u64, number: u32, heap_call: u64, at: u64, buffer: &mut [u8]) -> u32 {
+    let mut e = Emitter::new(buffer, at);
+    if pc < 1 << 31 {
+        // mov qword fs:[PC], imm32: one store, for one load to take it from.
+        e.bytes(&[0x64, 0x48, 0xc7, 0x04, 0x25]);
+        e.u32(layout::PC);
+        e.u32(pc as u32);
+    } else {
+        e.store_ctx_imm(layout::PC, pc as u32);
+        e.store_ctx_imm(layout::PC + 4, (pc >> 32) as u32);
+    }
+    e.store_ctx_imm(layout::EXIT, number);
+    e.jmp(heap_call);
+    e.offset() as u32
+}
+
 /// `jmp rel32` that will lead to the exit's stub.
 fn leave(e: &mut Emitter<'_>, target: u64, special: Option<Special>) -> Exit {
     e.align_for_patch(1);

@@ -9,7 +9,7 @@ pub const SELF: u32 = 0x00;
 pub const GUEST_FS: u32 = 0x08;
 /// The guest's GS base.
 pub const GUEST_GS: u32 = 0x10;
-/// Home of r11 while an indirect branch uses it.
+/// Home of r11 while an indirect branch uses it, and of a second scratch register.
 pub const R11: u32 = 0x18;
 /// Target (guest pc) of the indirect branch under way.
 pub const TARGET: u32 = 0x20;
@@ -17,7 +17,8 @@ pub const TARGET: u32 = 0x20;
 pub const SPILL: u32 = 0x28;
 /// Number of the direct exit that was taken.
 pub const EXIT: u32 = 0x30;
-/// Guest pc: behind the system call under way, or where the dispatcher shall go on.
+/// Guest pc: behind the system call under way, of the replaced function that is called, or where the dispatcher shall
+/// go on.
 pub const PC: u32 = 0x38;
 /// Cache address behind the system call under way.
 pub const CONTINUE: u32 = 0x40;
@@ -74,7 +75,7 @@ pub const EXIT_SYSCALL_FAULT: u32 = 6;
 /// How the guest's registers are recovered when a thread is interrupted inside a fragment. The map gives the
 /// guest pc; `Fix` what else differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fix(pub u8);
+pub struct Fix(pub u16);
 
 impl Fix {
     /// All registers hold the guest's values.
@@ -106,17 +107,44 @@ impl Fix {
 
     /// General register `number` (encoding order) is in `SPILL`.
     pub const fn spill(number: u8) -> Fix {
-        Fix(16 + number)
+        Fix(16 + number as u16)
     }
 
     /// As [`Fix::spill`], and r11 is in `R11`.
     pub const fn spill_and_r11(number: u8) -> Fix {
-        Fix(32 + number)
+        Fix(32 + number as u16)
     }
 
-    /// The register of [`Fix::spill`] or [`Fix::spill_and_r11`].
+    /// General register `spilled` is in `SPILL`, `second` in `R11`.
+    pub const fn pair(spilled: u8, second: u8) -> Fix {
+        Fix(0x100 | spilled as u16 | (second as u16) << 4)
+    }
+
+    /// The register that [`Fix::string`] finds in `SPILL`: rbx.
+    pub const STRING_SCRATCH: u8 = 3;
+
+    /// In a string instruction behind FS (or GS): rsi is too high by the guest's base, rbx is in `SPILL`. `narrow`: only
+    /// the low half of rsi counts.
+    pub const fn string(gs: bool, narrow: bool) -> Fix {
+        Fix(0x200 | gs as u16 | (narrow as u16) << 1)
+    }
+
+    /// What rsi is, for [`Fix::string`]; `fs` and `gs` are the guest's bases.
+    pub fn string_source(self, rsi: u64, fs: u64, gs: u64) -> Option<u64> {
+        if self.0 & 0x200 == 0 {
+            return None;
+        }
+        let rsi = rsi.wrapping_sub(if self.0 & 1 != 0 { gs } else { fs });
+        Some(if self.0 & 2 != 0 { u64::from(rsi as u32) } else { rsi })
+    }
+
+    /// The register that is in `SPILL`, except for rcx: see [`Fix::rcx_is_spilled`].
     pub fn spilled(self) -> Option<u8> {
-        (16..48).contains(&self.0).then_some(self.0 & 15)
+        match self.0 {
+            16..48 | 0x100..0x200 => Some((self.0 & 15) as u8),
+            0x200.. => Some(Self::STRING_SCRATCH),
+            _ => None,
+        }
     }
 
     /// Whether rcx is in `SPILL`.
@@ -129,9 +157,13 @@ impl Fix {
         matches!(self.0, 10..=12)
     }
 
-    /// Whether r11 is in `R11`.
-    pub fn r11_is_saved(self) -> bool {
-        matches!(self.0, 1..=4 | 6..=12 | 32..48)
+    /// The register that is in `R11`: r11, or the second of a pair.
+    pub fn in_r11(self) -> Option<u8> {
+        match self.0 {
+            1..=4 | 6..=12 | 32..48 => Some(11),
+            0x100..0x200 => Some((self.0 >> 4 & 15) as u8),
+            _ => None,
+        }
     }
 }
 

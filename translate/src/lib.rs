@@ -18,8 +18,11 @@ mod emit;
 mod flags;
 mod fragment;
 mod operand;
+mod segment;
 mod stubs;
 
 pub use decode::{Block, Limits, Special};
-pub use fragment::{Config, Entry, Exit, Fragment, Prefix, Refusal, StubAddresses, Translator, emit_prefix};
+pub use fragment::{
+    Config, Entry, Exit, Fragment, Prefix, Refusal, StubAddresses, Translator, emit_prefix, emit_replaced,
+};
 pub use stubs::{StubTable, emit_stubs};

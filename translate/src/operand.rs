@@ -7,6 +7,7 @@
 use crate::decode::{Insn, number};
 use crate::emit::{Emitter, fits_i32, reg};
 use crate::layout::{self, Fix};
+use crate::segment::{self, Around};
 use iced_x86::{
     Code, Encoder, Instruction, InstructionInfoFactory, MemoryOperand, Mnemonic, OpAccess, OpKind, Register,
 };
@@ -35,7 +36,7 @@ impl Tools {
     }
 }
 
-const GENERAL: [Register; 16] = [
+pub(crate) const GENERAL: [Register; 16] = [
     Register::RAX,
     Register::RCX,
     Register::RDX,
@@ -84,8 +85,8 @@ pub(crate) fn is_plain(insn: &Instruction) -> bool {
     !insn.is_ip_rel_memory_operand() && guest_base(insn).is_none()
 }
 
-/// Copies an instruction whose only obstacle may be its memory operand. False when there is no way (a segment
-/// override on a string instruction, a 32-bit address behind FS).
+/// Copies an instruction whose only obstacle may be its memory operand. False when there is no way: a gather or scatter
+/// with 32-bit addresses behind FS or GS.
 pub(crate) fn copy(e: &mut Emitter<'_>, tools: &mut Tools, insn: &Insn, bytes: &[u8]) -> bool {
     let iced = &insn.iced;
     if is_plain(iced) {
@@ -108,6 +109,15 @@ pub(crate) fn copy(e: &mut Emitter<'_>, tools: &mut Tools, insn: &Insn, bytes: &
         }
     }
     let start = e.position();
+    if let Some(slot) = guest_base(iced) {
+        let around = Around { pc: insn.pc(), next: insn.next_pc() };
+        if let Some(done) = segment::implicit(e, tools, iced, slot, around) {
+            if !done {
+                e.rewind(start);
+            }
+            return done;
+        }
+    }
     let done = rewrite(e, tools, iced.clone_for_rewrite(), insn.pc(), insn.next_pc(), Fix::spill);
     if !done {
         // Nothing of a half-made sequence may be executed: it has destroyed the scratch register.
@@ -157,7 +167,9 @@ fn rewrite(
     }
     let base_slot = guest_base(&insn);
     let ip_target = insn.is_ip_rel_memory_operand().then(|| insn.ip_rel_memory_address());
-    if ip_target.is_none() && (insn.memory_base().is_gpr32() || insn.memory_index().is_gpr32()) {
+    // The elements' addresses would wrap at 4 GiB one by one.
+    let narrow = insn.memory_base().is_gpr32() || insn.memory_displ_size() == 4;
+    if base_slot.is_some() && narrow && insn.memory_index().is_vector_register() {
         return false;
     }
     if insn.mnemonic() == Mnemonic::Lea {
@@ -206,6 +218,11 @@ fn rewrite(
                     .filter(|u| number(u.register()) == number(register))
                     .all(|u| u.access() == OpAccess::Write);
         }
+    }
+    if let Some(slot) = base_slot
+        && segment::is_far(&insn)
+    {
+        return segment::rewrite(e, tools, insn, slot, Around { pc, next }, used, high_byte);
     }
     let destination = number(insn.op0_register()).filter(|_| op0_only_written);
     let scratch = destination.or_else(|| {
@@ -305,7 +322,11 @@ pub(crate) fn load_target(e: &mut Emitter<'_>, tools: &mut Tools, insn: &Insn) -
                 iced.memory_index(),
                 iced.memory_index_scale(),
                 iced.memory_displacement64() as i64,
-                if iced.memory_displ_size() == 0 { 0 } else { 8 },
+                match iced.memory_displ_size() {
+                    0 => 0,
+                    _ if iced.memory_base().is_gpr32() || iced.memory_index().is_gpr32() => 4,
+                    _ => 8,
+                },
                 false,
                 iced.segment_prefix(),
             );
@@ -314,7 +335,10 @@ pub(crate) fn load_target(e: &mut Emitter<'_>, tools: &mut Tools, insn: &Insn) -
         _ => return false,
     };
     let Ok(load) = load else { return false };
-    if guest_base(&load).is_some() {
+    if let Some(slot) = guest_base(&load) {
+        if segment::is_far(&load) {
+            return segment::load_target(e, tools, load, slot, insn.pc());
+        }
         return rewrite(e, tools, load, insn.pc(), insn.pc(), Fix::spill_and_r11);
     }
     if load.is_ip_rel_memory_operand() {

@@ -84,8 +84,18 @@ fn name(fix: Fix) -> String {
         Fix::RCX_IN_R11_TO_STACK => " rcx in r11, r11 saved, pc in [rsp-8]".into(),
         fix => {
             let register = REGISTERS[usize::from(fix.spilled().expect("no other fixes"))];
-            let r11 = if fix.r11_is_saved() { ", r11 saved" } else { "" };
-            format!(" {register} spilled{r11}")
+            let second = match fix.in_r11() {
+                Some(11) => ", r11 saved".into(),
+                Some(other) => format!(", {} in R11", REGISTERS[usize::from(other)]),
+                None => String::new(),
+            };
+            let string = [Fix::string(false, false), Fix::string(false, true), Fix::string(true, false)]
+                .into_iter()
+                .chain([Fix::string(true, true)])
+                .zip(["", ", low half", " (GS)", " (GS), low half"])
+                .find(|(known, _)| *known == fix)
+                .map_or(String::new(), |(_, which)| format!(", rsi with base{which}"));
+            format!(" {register} spilled{second}{string}")
         }
     }
 }

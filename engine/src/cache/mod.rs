@@ -34,6 +34,9 @@ const STUB_BYTES: u64 = 8192;
 /// Room that a fragment can need at most; translation is not begun with less.
 const FRAGMENT_ROOM: u64 = 32 * 1024;
 
+/// Room for the code that leads from a replaced function to the engine.
+const REPLACED_BYTES: usize = 48;
+
 /// A fragment's number.
 pub type FragmentId = u32;
 
@@ -133,6 +136,8 @@ pub struct Cache {
     /// Guest page to fragments that depend on bytes of it.
     pages: BTreeMap<u64, Vec<FragmentId>>,
     detached: BTreeMap<u64, Detached>,
+    /// Fragments of replaced functions' own code, which no table leads to.
+    own: BTreeMap<u64, FragmentId>,
     /// Counts changes of guest code: bytes that were fetched before the last one may be stale.
     pub code_changes: u64,
     /// Counters: translations, instructions, guest bytes, links.
@@ -183,6 +188,7 @@ impl Cache {
             chains: Chains::new(indirect, returns),
             pages: BTreeMap::new(),
             detached: BTreeMap::new(),
+            own: BTreeMap::new(),
             code_changes: 0,
             counters: [0; 4],
         };
@@ -248,14 +254,32 @@ impl Cache {
     /// Translates the block at `pc` from `bytes`.
     pub fn translate(&mut self, pc: u64, bytes: &[u8], prefix: Option<Prefix>) -> Result<FragmentId, Full> {
         let (id, entry) = self.emit(pc, bytes, translate::Limits::default(), prefix)?;
-        let end = self.fragments[id as usize].end;
-        for page in pc / PAGE..=(end - 1).max(pc) / PAGE {
-            self.pages.entry(page).or_default().push(id);
-        }
+        self.depends_on_source(id);
         self.table.insert(pc, id);
         if let (Some(kind), Some(at)) = (prefix, entry) {
             self.publish(id, kind, at);
         }
+        Ok(id)
+    }
+
+    /// From now on a change of the fragment's guest bytes removes it.
+    fn depends_on_source(&mut self, id: FragmentId) {
+        let (pc, end) = (self.fragments[id as usize].pc, self.fragments[id as usize].end);
+        for page in pc / PAGE..=(end - 1).max(pc) / PAGE {
+            self.pages.entry(page).or_default().push(id);
+        }
+    }
+
+    /// The living fragment of a replaced function's own code.
+    pub fn find_own(&self, pc: u64) -> Option<FragmentId> {
+        self.own.get(&pc).copied().filter(|id| self.fragments[*id as usize].alive)
+    }
+
+    /// Translates the own code of the replaced function at `pc`: only [`Cache::find_own`] leads to it.
+    pub fn translate_own(&mut self, pc: u64, bytes: &[u8]) -> Result<FragmentId, Full> {
+        let (id, _) = self.emit(pc, bytes, translate::Limits::default(), None)?;
+        self.depends_on_source(id);
+        self.own.insert(pc, id);
         Ok(id)
     }
 
@@ -347,30 +371,23 @@ impl Cache {
         (address < fragment.start + u64::from(fragment.size)).then_some((fragment.pc, fragment.end))
     }
 
-    /// A fragment of its own for a replaced guest function: `number` goes to the engine.
+    /// A fragment of its own for a replaced guest function: its pc and `number` go to the engine.
     pub fn translate_replaced(&mut self, pc: u64, number: u32) -> Result<FragmentId, Full> {
         if self.room() < FRAGMENT_ROOM {
             return Err(Full);
         }
         let at = self.at;
-        // mov dword fs:[EXIT], number; jmp heap_call
-        let mut code = [0u8; 17];
-        code[..4].copy_from_slice(&[0x64, 0xc7, 0x04, 0x25]);
-        code[4..8].copy_from_slice(&translate::layout::EXIT.to_le_bytes());
-        code[8..12].copy_from_slice(&number.to_le_bytes());
-        code[12] = 0xe9;
-        let distance = self.config.stubs.heap_call.wrapping_sub(at + 17) as u32;
-        code[13..].copy_from_slice(&distance.to_le_bytes());
-        // SAFETY: the range lies between `at` and `end`; nothing there is reachable yet.
-        unsafe { core::ptr::copy_nonoverlapping(code.as_ptr(), at as *mut u8, code.len()) };
-        self.at += 32;
+        // SAFETY: the range lies between `at` and `end`, in our mapping; nothing there is reachable yet.
+        let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, REPLACED_BYTES) };
+        let size = translate::emit_replaced(pc, number, self.config.stubs.heap_call, at, room);
+        self.at += REPLACED_BYTES as u64;
         let id = self.fragments.len() as FragmentId;
         let entry = PackedEntry { cache: 0, guest: 0, fix: Fix::NONE };
         self.fragments.push(Fragment {
             pc,
             end: pc + 1,
             start: at,
-            size: 17,
+            size,
             body: 0,
             alive: true,
             exits: (0, 0),
@@ -506,6 +523,7 @@ impl Cache {
         self.table = PcTable::new();
         self.pages.clear();
         self.detached.clear();
+        self.own.clear();
         self.at = self.first;
         self.reset_tables();
     }

@@ -143,10 +143,13 @@ fn apply(guest: &mut GuestRegs, context: &Context, fix: Fix) {
     if fix.rcx_is_in_r11() {
         guest.regs[gpr::RCX] = guest.regs[gpr::R11];
     }
-    if fix.r11_is_saved() {
-        guest.regs[gpr::R11] = context.r11;
+    if let Some(register) = fix.in_r11() {
+        guest.regs[register as usize] = context.r11;
     }
     if let Some(register) = fix.spilled() {
         guest.regs[register as usize] = context.spill;
+    }
+    if let Some(rsi) = fix.string_source(guest.regs[gpr::RSI], context.guest_fs, context.guest_gs) {
+        guest.regs[gpr::RSI] = rsi;
     }
 }

@@ -100,7 +100,7 @@ pub fn class(number: usize) -> u8 {
 
 /// Handles the call that the thread is about to make.
 pub fn handle(engine: &'static Engine, thread: &mut Thread) -> Outcome {
-    engine.count(Stat::SlowSyscalls, 1);
+    thread.stats[Stat::SlowSyscalls as usize] += 1;
     let call = Call::of(&thread.context);
     let a = &call.args;
     match call.number {
@@ -138,7 +138,7 @@ pub fn handle(engine: &'static Engine, thread: &mut Thread) -> Outcome {
         nr::DUP2 | nr::DUP3 => files::dup(engine, a),
         nr::FCNTL => files::fcntl(engine, a),
         nr::GETDENTS64 => files::getdents(engine, a),
-        nr::GETRLIMIT | nr::SETRLIMIT | nr::PRLIMIT64 => files::rlimit(engine, &call),
+        nr::GETRLIMIT | nr::SETRLIMIT | nr::PRLIMIT64 => files::rlimit(engine, thread, &call),
         nr::STAT | nr::ACCESS | nr::NEWFSTATAT | nr::STATX | nr::FACCESSAT | nr::FACCESSAT2 => {
             files::by_path(engine, &call)
         }

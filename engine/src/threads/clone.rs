@@ -298,6 +298,7 @@ fn fork(engine: &'static Engine, thread: &mut Thread, call: &Call, wanted: &Argu
         for counter in &engine.counters {
             counter.store(0, Ordering::Relaxed);
         }
+        thread.stats = [0; ring::record::STAT_COUNT];
         crate::heap_calls::after_fork(engine, thread);
         super::stop::register();
         if wanted.flags & sys::CLONE_CLEAR_SIGHAND != 0 {

@@ -150,9 +150,11 @@ pub fn create(engine: &Engine, mask: u64) -> Result<*mut Thread, i64> {
         (&raw mut (*thread).signals).write(ThreadSignals::new(mask, own));
         (&raw mut (*thread).writer).write(None);
         (&raw mut (*thread).heap).write(None);
+        (&raw mut (*thread).failed_new).write(None);
         (&raw mut (*thread).unwinder).write(None);
         (&raw mut (*thread).memory).write((memory, bytes));
         (&raw mut (*thread).own_actions).write(None);
+        (&raw mut (*thread).own_limits).write(None);
     }
     Ok(thread)
 }

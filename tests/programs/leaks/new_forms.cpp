@@ -1,6 +1,9 @@
 // build: c++ -g -O0 -std=c++17
 // build clang: clang++ -g -fsized-deallocation -O0 -std=c++17
 // build static: c++ -g -O0 -std=c++17 -static
+// build jemalloc: c++ -g -O0 -std=c++17 {src} -o {out} -ljemalloc
+// build mimalloc: c++ -g -O0 -std=c++17 {src} -o {out} -lmimalloc
+// build tcmalloc: c++ -g -O0 -std=c++17 {src} -o {out} -ltcmalloc_minimal
 // Every form of operator new.
 #include "../guest.h"
 #include <cstdint>

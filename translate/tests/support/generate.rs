@@ -270,13 +270,20 @@ impl<'a> Generator<'a> {
             insn.set_memory_displacement64(displacement as u64);
             let base = self.scratch();
             let index = self.scratch_except(&[base]);
+            // An address of 32 bits does not wrap, as its offset is positive.
+            let narrow = form & 1 != 0 && self.rng.one_in(3);
+            let name = if narrow { gpr32 } else { gpr64 };
+            let start = if narrow { 512 + self.garbage() } else { 0 };
+            if narrow {
+                insn.set_memory_displ_size(4);
+            }
             if form & 1 != 0 {
-                before.push(Self::mov64(base, self.rng.below(4) * 64));
-                insn.set_memory_base(gpr64(base));
+                before.push(Self::mov64(base, start + self.rng.below(4) * 64));
+                insn.set_memory_base(name(base));
             }
             if form & 2 != 0 {
                 before.push(Self::mov64(index, self.rng.below(2) * 64));
-                insn.set_memory_index(gpr64(index));
+                insn.set_memory_index(name(index));
                 insn.set_memory_index_scale(1 << self.rng.below(2));
             }
             return before;
@@ -284,7 +291,8 @@ impl<'a> Generator<'a> {
         insn.set_segment_prefix(segment);
         insn.set_memory_displacement64(displacement as u64);
         let low = self.space.data() < 0x7000_0000;
-        match self.rng.below(9) {
+        let narrow = self.is_narrow(self.space.data());
+        match self.rng.below(11) {
             0 | 1 => insn.set_memory_base(gpr64(pointer)),
             2 => {
                 let index = self.scratch();
@@ -300,8 +308,7 @@ impl<'a> Generator<'a> {
                 insn.set_memory_base(gpr64(pointer));
                 insn.set_memory_index(gpr64(index));
             }
-            // Behind FS only where the crate supports it, below 2 GiB: no compiler combines the two.
-            3 | 4 if segment == Register::None || low => {
+            3 | 4 => {
                 insn.set_memory_base(Register::RIP);
                 let target = self.space.data().wrapping_add_signed(displacement);
                 insn.set_memory_displacement64(target);
@@ -319,9 +326,28 @@ impl<'a> Generator<'a> {
             7 if low => {
                 insn.set_memory_displacement64(self.space.data().wrapping_add_signed(displacement));
             }
-            8 if self.space.data() < 0xf000_0000 && segment == Register::None => {
+            8 if narrow => {
                 insn.set_memory_base(gpr32(pointer));
                 insn.set_memory_displ_size(4);
+            }
+            9 if narrow => {
+                insn.set_memory_displ_size(4);
+                let address = self.space.data().wrapping_add_signed(displacement);
+                let index = self.scratch();
+                if self.rng.one_in(2) {
+                    insn.set_memory_displacement64(address);
+                } else {
+                    // The sum of base and index may carry into bit 32, which counts for nothing.
+                    let garbage = self.garbage();
+                    let base = self.scratch_except(&[index]);
+                    let scaled = self.rng.next() & 0xffff_ffc0;
+                    let rest = at.wrapping_sub(scaled.wrapping_mul(4)) & 0xffff_ffff;
+                    before.push(Self::mov64(index, scaled | garbage));
+                    before.push(Self::mov64(base, rest | garbage));
+                    insn.set_memory_base(gpr32(base));
+                    insn.set_memory_index(gpr32(index));
+                    insn.set_memory_index_scale(4);
+                }
             }
             _ => {
                 // The pointer as an index, without a base or with a small one.
@@ -337,6 +363,16 @@ impl<'a> Generator<'a> {
             }
         }
         before
+    }
+
+    /// Whether an address and all near it have 32 bits.
+    fn is_narrow(&self, address: u64) -> bool {
+        (0x1000..0xf000_0000).contains(&address)
+    }
+
+    /// The upper half of a register of which the lower one counts.
+    fn garbage(&mut self) -> u64 {
+        if self.rng.one_in(2) { self.rng.next() << 32 } else { 0 }
     }
 
     /// A memory operand of 8 bytes at a known address, in any form, with what must run before.
@@ -356,8 +392,8 @@ impl<'a> Generator<'a> {
         }
         let base = self.scratch();
         let index = self.scratch_except(&[base]);
-        match self.rng.below(4) {
-            0 if segment.is_none_or(|_| self.small_bases && address < 0x7000_0000) => {
+        match self.rng.below(5) {
+            0 if segment.is_none_or(|_| self.small_bases) => {
                 insn.set_memory_base(Register::RIP);
                 insn.set_memory_displacement64(offset);
                 vec![]
@@ -373,7 +409,13 @@ impl<'a> Generator<'a> {
                 insn.set_memory_base(gpr64(base));
                 let displacement = self.rng.below(300) as i64 - 150;
                 insn.set_memory_displacement64(displacement as u64);
-                vec![Self::mov64(base, offset.wrapping_add_signed(-displacement))]
+                let mut value = offset.wrapping_add_signed(-displacement);
+                if self.is_narrow(offset) && self.rng.one_in(2) {
+                    insn.set_memory_base(gpr32(base));
+                    insn.set_memory_displ_size(4);
+                    value |= self.garbage();
+                }
+                vec![Self::mov64(base, value)]
             }
         }
     }

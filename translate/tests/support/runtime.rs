@@ -396,11 +396,14 @@ impl Runtime {
         if fix.rcx_is_in_r11() {
             state.regs[1] = state.regs[11];
         }
-        if fix.r11_is_saved() {
-            state.regs[11] = self.slot(layout::R11);
+        if let Some(register) = fix.in_r11() {
+            state.regs[register as usize] = self.slot(layout::R11);
         }
         if let Some(register) = fix.spilled() {
             state.regs[register as usize] = self.slot(layout::SPILL);
+        }
+        if let Some(rsi) = fix.string_source(state.regs[6], state.fs_base, state.gs_base) {
+            state.regs[6] = rsi;
         }
     }
 

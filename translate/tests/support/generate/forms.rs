@@ -8,8 +8,15 @@ impl Generator<'_> {
             return self.plain();
         }
         let count = self.rng.below(20);
-        let (source, target) =
+        let (mut source, target) =
             (self.space.data() + self.rng.below(512), self.space.data() - self.rng.below(512));
+        let segment = match self.rng.below(6) {
+            0 | 1 => Some((Register::FS, self.fs_base)),
+            2 => Some((Register::GS, self.gs_base)),
+            _ => None,
+        };
+        source = source.wrapping_sub(segment.map_or(0, |(_, base)| base));
+        let narrow = self.is_narrow(source) && self.is_narrow(target) && self.rng.one_in(3);
         self.emit(Self::mov64(6, source));
         self.emit(Self::mov64(7, target));
         self.emit(Self::mov64(1, count));
@@ -44,8 +51,15 @@ impl Generator<'_> {
         insn.set_code(CODES[n]);
         for (i, kind) in CODES[n].op_code().op_kinds().iter().enumerate() {
             match kind {
-                OpCodeOperandKind::seg_rSI => insn.set_op_kind(i as u32, OpKind::MemorySegRSI),
-                OpCodeOperandKind::es_rDI => insn.set_op_kind(i as u32, OpKind::MemoryESRDI),
+                OpCodeOperandKind::seg_rSI => {
+                    let kind = if narrow { OpKind::MemorySegESI } else { OpKind::MemorySegRSI };
+                    insn.set_op_kind(i as u32, kind);
+                    insn.set_segment_prefix(segment.map_or(Register::None, |(segment, _)| segment));
+                }
+                OpCodeOperandKind::es_rDI => {
+                    let kind = if narrow { OpKind::MemoryESEDI } else { OpKind::MemoryESRDI };
+                    insn.set_op_kind(i as u32, kind);
+                }
                 kind => {
                     insn.set_op_kind(i as u32, OpKind::Register);
                     let register = self.register(*kind, false).unwrap();
@@ -83,7 +97,7 @@ impl Generator<'_> {
         self.emit_all(before);
         // The operand's registers may be rdx or rax.
         for register in [insn.memory_base(), insn.memory_index()] {
-            if [Register::RDX, Register::RAX].contains(&register) {
+            if [Register::RDX, Register::RAX].contains(&register.full_register()) {
                 return;
             }
         }
@@ -100,13 +114,48 @@ impl Generator<'_> {
         if !self.free(RBX) {
             return self.plain();
         }
-        self.emit(Self::mov64(RBX, self.space.data()));
+        let (segment, base) = self.any_segment();
+        let table = self.space.data().wrapping_sub(base);
+        let narrow = self.is_narrow(table) && self.rng.one_in(2);
+        let garbage = if narrow { self.garbage() } else { 0 };
+        self.emit(Self::mov64(RBX, table | garbage));
         let mut insn = Instruction::default();
         insn.set_code(Code::Xlat_m8);
         insn.set_op0_kind(OpKind::Memory);
-        insn.set_memory_base(Register::RBX);
+        insn.set_segment_prefix(segment);
+        insn.set_memory_base(if narrow { Register::EBX } else { Register::RBX });
         insn.set_memory_index(Register::AL);
         insn.set_memory_index_scale(1);
+        self.emit(insn);
+    }
+
+    /// A segment, or none, and its base.
+    fn any_segment(&mut self) -> (Register, u64) {
+        match self.rng.below(3) {
+            0 => (Register::FS, self.fs_base),
+            1 => (Register::GS, self.gs_base),
+            _ => (Register::None, 0),
+        }
+    }
+
+    pub(super) fn masked_store(&mut self) {
+        const RDI: usize = 7;
+        if !self.free(RDI) {
+            return self.plain();
+        }
+        let (segment, base) = self.any_segment();
+        let target = (self.space.data() + self.rng.below(512)).wrapping_sub(base);
+        let narrow = self.is_narrow(target) && self.rng.one_in(2);
+        let garbage = if narrow { self.garbage() } else { 0 };
+        self.emit(Self::mov64(RDI, target | garbage));
+        let mut insn = Instruction::default();
+        insn.set_code(Code::Maskmovdqu_rDI_xmm_xmm);
+        insn.set_op0_kind(if narrow { OpKind::MemorySegEDI } else { OpKind::MemorySegRDI });
+        insn.set_segment_prefix(segment);
+        for operand in [1, 2] {
+            insn.set_op_kind(operand, OpKind::Register);
+            insn.set_op_register(operand, Register::XMM0 + self.rng.below(16) as u32);
+        }
         self.emit(insn);
     }
 
@@ -356,6 +405,7 @@ impl Generator<'_> {
             16 => self.own_address(),
             17 if nested => self.jump(depth),
             18 => self.translate_byte(),
+            19 => self.masked_store(),
             _ => self.plain(),
         }
     }
