@@ -35,12 +35,40 @@ pub(crate) mod encoding {
 /// How the values of a column usually look; picks the encodings that are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// Near to the value before: times, addresses, indices.
+    /// Near to the value before: addresses, indices.
     Near,
-    /// Independent of the value before, mostly small: sizes, stacks.
+    /// Rising, and their distances vary at random: compressors gain little for the time that they take.
+    Time,
+    /// Mostly small, or near to the value before: sizes, stacks.
     Small,
     /// Few different values, often many times in sequence: kinds, threads.
     Few,
+}
+
+/// A number of any width that is stored in columns.
+pub(crate) trait Value:
+    Copy + PartialOrd + Default + std::ops::BitOr<Output = Self> + std::ops::BitXor<Output = Self>
+{
+    /// As 64 bits.
+    fn wide(self) -> u64;
+}
+
+macro_rules! values {
+    ($($int:ty)*) => {$(
+        impl Value for $int {
+            fn wide(self) -> u64 {
+                u64::from(self)
+            }
+        }
+    )*};
+}
+values!(u8 u32 u64);
+
+/// Whether all values are the same: in pieces without an exit in between, which the compiler makes vectors of.
+pub(crate) fn is_constant<T: Value>(values: &[T]) -> bool {
+    let Some(&first) = values.first() else { return true };
+    let differs = |piece: &[T]| piece.iter().fold(T::default(), |all, &value| all | (value ^ first));
+    values.chunks(64).all(|piece| differs(piece) == T::default())
 }
 
 /// What a reader needs to decode a column beside its bytes.
@@ -52,24 +80,23 @@ pub(crate) struct Layout {
 }
 
 /// Appends the encoded values to `out`.
-pub(crate) fn encode(values: &[u64], shape: Shape, out: &mut Vec<u8>) -> Layout {
+pub(crate) fn encode<T: Value>(values: &[T], shape: Shape, out: &mut Vec<u8>) -> Layout {
     let Some(&first) = values.first() else {
         return Layout { encoding: encoding::RAW, shift: 0, base: 0 };
     };
-    if values.iter().all(|&value| value == first) {
-        return encode_runs(values, out);
+    if is_constant(values) {
+        return encode_run(first.wide(), values.len(), out);
     }
     match shape {
-        Shape::Near => encode_near(values, out),
+        Shape::Near | Shape::Time => encode_near(values, out),
+        Shape::Small if differences_are_shorter(values) => encode_near(values, out),
         Shape::Small => {
-            for &value in values {
-                put_uvarint(out, value);
-            }
+            put_uvarints(values.iter().map(|value| value.wide()), out);
             Layout { encoding: encoding::UVARINT, shift: 0, base: 0 }
         }
         Shape::Few => {
-            let all = values.iter().fold(0, |all, value| all | value);
-            let width = 64 - all.leading_zeros() as usize;
+            let all = values.iter().fold(T::default(), |all, &value| all | value);
+            let width = 64 - all.wide().leading_zeros() as usize;
             let runs = 1 + values.windows(2).filter(|pair| pair[0] != pair[1]).count();
             // A run takes its value and, mostly, one byte for its length.
             if runs * (width.div_ceil(7) + 1) <= (values.len() * width).div_ceil(8) {
@@ -81,52 +108,81 @@ pub(crate) fn encode(values: &[u64], shape: Shape, out: &mut Vec<u8>) -> Layout 
     }
 }
 
-fn encode_near(values: &[u64], out: &mut Vec<u8>) -> Layout {
-    let all = values.iter().fold(0, |all, value| all | value);
-    // Not all values are equal, so at least one bit is set.
-    let shift = all.trailing_zeros() as u8;
-    let base = values[0] >> shift;
-    let mut previous = base;
-    if values.is_sorted() {
-        for &value in values {
-            let value = value >> shift;
-            put_uvarint(out, value - previous);
-            previous = value;
+/// Whether the differences take fewer bytes than the values, by what a part of them takes.
+fn differences_are_shorter<T: Value>(values: &[T]) -> bool {
+    let (mut plain, mut near) = (0, 0);
+    for pair in values.windows(2).step_by(15) {
+        let (before, value) = (pair[0].wide(), pair[1].wide());
+        plain += length(value);
+        near += length(zigzag(value.wrapping_sub(before) as i64));
+    }
+    near < plain
+}
+
+fn encode_near<T: Value>(values: &[T], out: &mut Vec<u8>) -> Layout {
+    // Not all values are equal, so at least one bit is set somewhere. Most columns show their lowest bit soon.
+    let mut all = 0;
+    for piece in values.chunks(64) {
+        all |= piece.iter().fold(T::default(), |all, &value| all | value).wide();
+        if all & 1 != 0 {
+            break;
         }
+    }
+    let shift = all.trailing_zeros() as u8;
+    let base = values[0].wide() >> shift;
+    let mut previous = base;
+    let differences = values.iter().map(|value| {
+        let value = value.wide() >> shift;
+        value.wrapping_sub(std::mem::replace(&mut previous, value))
+    });
+    if values.is_sorted() {
+        put_uvarints(differences, out);
         return Layout { encoding: encoding::DELTA, shift, base };
     }
-    for &value in values {
-        let value = value >> shift;
-        put_uvarint(out, zigzag(value.wrapping_sub(previous) as i64));
-        previous = value;
-    }
+    put_uvarints(differences.map(|difference| zigzag(difference as i64)), out);
     Layout { encoding: encoding::DELTA_ZIGZAG, shift, base }
 }
 
-fn encode_runs(values: &[u64], out: &mut Vec<u8>) -> Layout {
-    for run in values.chunk_by(|a, b| a == b) {
-        put_uvarint(out, run[0]);
-        put_uvarint(out, run.len() as u64);
-    }
+fn encode_run(value: u64, length: usize, out: &mut Vec<u8>) -> Layout {
+    put_uvarints([value, length as u64].into_iter(), out);
     Layout { encoding: encoding::RUNS, shift: 0, base: 0 }
 }
 
-fn encode_bits(values: &[u64], width: usize, out: &mut Vec<u8>) -> Layout {
+fn encode_runs<T: Value>(values: &[T], out: &mut Vec<u8>) -> Layout {
+    put_uvarints(values.chunk_by(|a, b| a == b).flat_map(|run| [run[0].wide(), run.len() as u64]), out);
+    Layout { encoding: encoding::RUNS, shift: 0, base: 0 }
+}
+
+fn encode_bits<T: Value>(values: &[T], width: usize, out: &mut Vec<u8>) -> Layout {
+    match width {
+        1 => pack_bits::<T, 1>(values, out),
+        2 => pack_bits::<T, 2>(values, out),
+        _ => pack_any_bits(values, width, out),
+    }
+    Layout { encoding: encoding::BITS, shift: width as u8, base: 0 }
+}
+
+/// Values of one or two bits, eight at a time: operations, the most frequent column of its kind.
+fn pack_bits<T: Value, const WIDTH: usize>(values: &[T], out: &mut Vec<u8>) {
+    for eight in values.chunks(8) {
+        let bits = eight.iter().rev().fold(0, |bits, value| bits << WIDTH | value.wide() as u16);
+        out.extend_from_slice(&bits.to_le_bytes()[..(eight.len() * WIDTH).div_ceil(8)]);
+    }
+}
+
+fn pack_any_bits<T: Value>(values: &[T], width: usize, out: &mut Vec<u8>) {
     let mut pending = 0u128;
     let mut bits = 0;
     for &value in values {
-        pending |= u128::from(value) << bits;
+        pending |= u128::from(value.wide()) << bits;
         bits += width;
-        while bits >= 8 {
-            out.push(pending as u8);
-            pending >>= 8;
-            bits -= 8;
+        if bits >= 64 {
+            out.extend_from_slice(&(pending as u64).to_le_bytes());
+            pending >>= 64;
+            bits -= 64;
         }
     }
-    if bits > 0 {
-        out.push(pending as u8);
-    }
-    Layout { encoding: encoding::BITS, shift: width as u8, base: 0 }
+    out.extend_from_slice(&pending.to_le_bytes()[..bits.div_ceil(8)]);
 }
 
 /// Decodes exactly `count` values; `layout.encoding` is a known one. The caller bounds `count`.
@@ -218,12 +274,51 @@ fn decode_bits(width: u8, bytes: &[u8], count: usize) -> Result<Vec<u64>, Column
     Ok(values)
 }
 
-fn put_uvarint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
+/// Longest number in bytes.
+const LONGEST: usize = 10;
+
+/// Appends numbers. Numbers of up to 8 bytes, nearly all, take no branch that depends on their length: the lengths
+/// vary at random, and a branch that is guessed wrong costs more than all the rest.
+fn put_uvarints(values: impl Iterator<Item = u64>, out: &mut Vec<u8>) {
+    let mut block = [0; 1024];
+    let mut at = 0;
+    for mut value in values {
+        if value < 1 << 56 {
+            let (bytes, length) = spread(value);
+            block[at..at + 8].copy_from_slice(&bytes.to_le_bytes());
+            at += length;
+        } else {
+            while value >= 0x80 {
+                block[at] = value as u8 | 0x80;
+                at += 1;
+                value >>= 7;
+            }
+            block[at] = value as u8;
+            at += 1;
+        }
+        if at > block.len() - LONGEST {
+            out.extend_from_slice(&block[..at]);
+            at = 0;
+        }
     }
-    out.push(value as u8);
+    out.extend_from_slice(&block[..at]);
+}
+
+/// A number below 2^56 as LEB128, and its length in bytes. What lies behind its length is zero.
+const fn spread(value: u64) -> (u64, usize) {
+    // Groups of 28, then 14, then 7 bits move apart: each then has a byte of its own.
+    let halves = (value & 0x00ff_ffff_f000_0000) << 4 | value & 0x0fff_ffff;
+    let quarters = (halves & 0x0fff_c000_0fff_c000) << 2 | halves & 0x0000_3fff_0000_3fff;
+    let groups = (quarters & 0x3f80_3f80_3f80_3f80) << 1 | quarters & 0x007f_007f_007f_007f;
+    let length = length(value);
+    (groups | 0x8080_8080_8080_8080 & ((1 << (8 * (length - 1))) - 1), length)
+}
+
+/// Bytes that a number takes.
+const fn length(value: u64) -> usize {
+    let top = 63 - (value | 1).leading_zeros() as usize;
+    // 1 + top / 7, without the division.
+    (top * 9 + 73) / 64
 }
 
 fn uvarint(bytes: &mut &[u8]) -> Result<u64, ColumnError> {

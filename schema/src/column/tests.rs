@@ -15,9 +15,62 @@ fn every_shape_gives_back_what_it_got() {
     let rising: Vec<u64> = (0..1000).map(|i| 5 + i * i).collect();
     let edges = [0, 1, u64::MAX, 0x7f, 0x80, 1 << 63, u64::MAX - 1, 0, u64::MAX];
     let runs: Vec<u64> = (0..1000).map(|i| i / 300).collect();
-    for values in [&near[..], &rising, &edges, &runs, &[], &[0], &[u64::MAX], &[7; 500], &[1 << 63, 0]] {
-        for shape in [Shape::Near, Shape::Small, Shape::Few] {
+    let [one, two, five] =
+        [2, 4, 32].map(|bound| (0..1003).map(|i| i * 7 % 11 % bound).collect::<Vec<u64>>());
+    for values in [
+        &near[..],
+        &rising,
+        &edges,
+        &runs,
+        &one,
+        &two,
+        &five,
+        &[],
+        &[0],
+        &[u64::MAX],
+        &[7; 500],
+        &[1 << 63, 0],
+    ] {
+        for shape in [Shape::Near, Shape::Time, Shape::Small, Shape::Few] {
             round_trip(values, shape);
+        }
+    }
+}
+
+#[test]
+fn numbers_of_every_length_are_leb128() {
+    for bit in 0..64 {
+        for value in [1 << bit, (1 << bit) - 1, (1 << bit) | 1, u64::MAX >> bit] {
+            let mut plain = Vec::new();
+            let mut rest = value;
+            while rest >= 0x80 {
+                plain.push(rest as u8 | 0x80);
+                rest >>= 7;
+            }
+            plain.push(rest as u8);
+            let mut bytes = Vec::new();
+            put_uvarints([value].into_iter(), &mut bytes);
+            assert_eq!(bytes, plain, "{value:#x}");
+            assert_eq!(length(value), plain.len(), "{value:#x}");
+        }
+    }
+}
+
+#[test]
+fn narrow_values_give_the_bytes_of_wide_ones() {
+    let bytes: Vec<u8> = (0..1000u32).map(|i| (i * 37 % 251) as u8).collect();
+    let words: Vec<u32> = bytes.iter().map(|&byte| u32::from(byte) << 20).collect();
+    for shape in [Shape::Near, Shape::Time, Shape::Small, Shape::Few] {
+        for length in [0, 1, 63, 64, 65, 1000] {
+            let (mut narrow, mut wide) = (Vec::new(), Vec::new());
+            let values: Vec<u64> = bytes[..length].iter().map(|&byte| byte.into()).collect();
+            let layouts = (encode(&bytes[..length], shape, &mut narrow), encode(&values, shape, &mut wide));
+            assert_eq!((layouts.0, &narrow), (layouts.1, &wide), "{shape:?} {length}");
+            let values: Vec<u64> = words[..length].iter().map(|&word| word.into()).collect();
+            narrow.clear();
+            wide.clear();
+            let layouts = (encode(&words[..length], shape, &mut narrow), encode(&values, shape, &mut wide));
+            assert_eq!((layouts.0, &narrow), (layouts.1, &wide), "{shape:?} {length}");
         }
     }
 }
@@ -31,6 +84,10 @@ fn encodings_are_chosen_by_the_values() {
     falling.reverse();
     assert_eq!(round_trip(&falling, Shape::Near).0.encoding, encoding::DELTA_ZIGZAG);
     assert_eq!(round_trip(&[9; 100], Shape::Near).1, [9, 100]);
+    let far_and_near: Vec<u64> = (0..100).map(|i| 70_000 + i * 13 % 7).collect();
+    assert_eq!(round_trip(&far_and_near, Shape::Small).0.encoding, encoding::DELTA_ZIGZAG);
+    let small_and_jumping: Vec<u64> = (0..100).map(|i| i * 59 % 127).collect();
+    assert_eq!(round_trip(&small_and_jumping, Shape::Small).0.encoding, encoding::UVARINT);
     let alternating: Vec<u64> = (0..100).map(|i| i % 2).collect();
     let (layout, bytes) = round_trip(&alternating, Shape::Few);
     assert_eq!((layout.encoding, layout.shift, bytes.len()), (encoding::BITS, 1, 13));
