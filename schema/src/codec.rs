@@ -105,7 +105,8 @@ impl Packer {
                 let Self(packer, columns) = self;
                 let spec = HeapEvent::SPECS[i];
                 let Some(layout) = packer.encode(spec, values) else { return };
-                let worth_it = spec.shape != Shape::Time && packer.pauses[i] == 0;
+                // Times and addresses have noise in their low bits: compressing gains less than it takes.
+                let worth_it = spec.shape != Shape::Near && packer.pauses[i] == 0;
                 let column = packer.store(spec, layout, values.len(), worth_it);
                 if packer.raw.len() >= LEAST_TELLING {
                     packer.pauses[i] = match packer.pauses[i] {

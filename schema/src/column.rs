@@ -16,14 +16,14 @@ pub(crate) enum ColumnError {
     Overflow,
     #[error("a run of values is longer than the column")]
     Run,
-    #[error("it shifts values by {0} bits")]
+    #[error("it shifts values by {0} bits, or packs them into so many")]
     Shift(u8),
 }
 
 /// Numbers of the encodings.
 pub(crate) mod encoding {
     pub(crate) const RAW: u8 = 0;
-    pub(crate) const UVARINT: u8 = 1;
+    pub(crate) const BLOCKS: u8 = 1;
     pub(crate) const DELTA: u8 = 2;
     pub(crate) const DELTA_ZIGZAG: u8 = 3;
     pub(crate) const RUNS: u8 = 4;
@@ -35,10 +35,8 @@ pub(crate) mod encoding {
 /// How the values of a column usually look; picks the encodings that are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// Near to the value before: addresses, indices.
+    /// Near to the value before: times, addresses, indices.
     Near,
-    /// Rising, and their distances vary at random: compressors gain little for the time that they take.
-    Time,
     /// Mostly small, or near to the value before: sizes, stacks.
     Small,
     /// Few different values, often many times in sequence: kinds, threads.
@@ -88,11 +86,11 @@ pub(crate) fn encode<T: Value>(values: &[T], shape: Shape, out: &mut Vec<u8>) ->
         return encode_run(first.wide(), values.len(), out);
     }
     match shape {
-        Shape::Near | Shape::Time => encode_near(values, out),
+        Shape::Near => encode_near(values, out),
         Shape::Small if differences_are_shorter(values) => encode_near(values, out),
         Shape::Small => {
-            put_uvarints(values.iter().map(|value| value.wide()), out);
-            Layout { encoding: encoding::UVARINT, shift: 0, base: 0 }
+            put_blocks(values, |value| value.wide(), out);
+            Layout { encoding: encoding::BLOCKS, shift: 0, base: 0 }
         }
         Shape::Few => {
             let all = values.iter().fold(T::default(), |all, &value| all | value);
@@ -108,13 +106,13 @@ pub(crate) fn encode<T: Value>(values: &[T], shape: Shape, out: &mut Vec<u8>) ->
     }
 }
 
-/// Whether the differences take fewer bytes than the values, by what a part of them takes.
+/// Whether the differences take fewer bits than the values, by what a part of them takes.
 fn differences_are_shorter<T: Value>(values: &[T]) -> bool {
     let (mut plain, mut near) = (0, 0);
     for pair in values.windows(2).step_by(15) {
         let (before, value) = (pair[0].wide(), pair[1].wide());
-        plain += length(value);
-        near += length(zigzag(value.wrapping_sub(before) as i64));
+        plain += 64 - value.leading_zeros();
+        near += 64 - zigzag(value.wrapping_sub(before) as i64).leading_zeros();
     }
     near < plain
 }
@@ -131,25 +129,29 @@ fn encode_near<T: Value>(values: &[T], out: &mut Vec<u8>) -> Layout {
     let shift = all.trailing_zeros() as u8;
     let base = values[0].wide() >> shift;
     let mut previous = base;
-    let differences = values.iter().map(|value| {
+    let mut difference = |value: T| {
         let value = value.wide() >> shift;
         value.wrapping_sub(std::mem::replace(&mut previous, value))
-    });
+    };
     if values.is_sorted() {
-        put_uvarints(differences, out);
+        put_blocks(values, difference, out);
         return Layout { encoding: encoding::DELTA, shift, base };
     }
-    put_uvarints(differences.map(|difference| zigzag(difference as i64)), out);
+    put_blocks(values, |value| zigzag(difference(value) as i64), out);
     Layout { encoding: encoding::DELTA_ZIGZAG, shift, base }
 }
 
 fn encode_run(value: u64, length: usize, out: &mut Vec<u8>) -> Layout {
-    put_uvarints([value, length as u64].into_iter(), out);
+    put_uvarint(out, value);
+    put_uvarint(out, length as u64);
     Layout { encoding: encoding::RUNS, shift: 0, base: 0 }
 }
 
 fn encode_runs<T: Value>(values: &[T], out: &mut Vec<u8>) -> Layout {
-    put_uvarints(values.chunk_by(|a, b| a == b).flat_map(|run| [run[0].wide(), run.len() as u64]), out);
+    for run in values.chunk_by(|a, b| a == b) {
+        put_uvarint(out, run[0].wide());
+        put_uvarint(out, run.len() as u64);
+    }
     Layout { encoding: encoding::RUNS, shift: 0, base: 0 }
 }
 
@@ -204,23 +206,21 @@ pub(crate) fn decode(layout: Layout, bytes: &[u8], count: usize) -> Result<Vec<u
             values.extend(words.iter().map(|word| u64::from_le_bytes(*word)));
             bytes = &[];
         }
-        encoding::UVARINT => {
-            for _ in 0..count {
-                values.push(uvarint(&mut bytes)?);
-            }
-        }
+        encoding::BLOCKS => bytes = blocks(bytes, count, &mut values)?,
         encoding::DELTA => {
-            let mut value = layout.base;
-            for _ in 0..count {
-                value = value.checked_add(uvarint(&mut bytes)?).ok_or(ColumnError::Overflow)?;
-                values.push(value);
+            bytes = blocks(bytes, count, &mut values)?;
+            let mut sum = layout.base;
+            for value in &mut values {
+                sum = sum.checked_add(*value).ok_or(ColumnError::Overflow)?;
+                *value = sum;
             }
         }
         encoding::DELTA_ZIGZAG => {
-            let mut value = layout.base;
-            for _ in 0..count {
-                value = value.wrapping_add(unzigzag(uvarint(&mut bytes)?) as u64);
-                values.push(value);
+            bytes = blocks(bytes, count, &mut values)?;
+            let mut sum = layout.base;
+            for value in &mut values {
+                sum = sum.wrapping_add(unzigzag(*value) as u64);
+                *value = sum;
             }
         }
         _ => {
@@ -247,7 +247,32 @@ pub(crate) fn decode(layout: Layout, bytes: &[u8], count: usize) -> Result<Vec<u
     Ok(values)
 }
 
+/// Reads `count` values in blocks, and gives back what lies behind them.
+fn blocks<'a>(mut bytes: &'a [u8], count: usize, values: &mut Vec<u64>) -> Result<&'a [u8], ColumnError> {
+    let mut left = count;
+    while left > 0 {
+        let (&width, rest) = bytes.split_first().ok_or(ColumnError::Short)?;
+        if width > 64 {
+            return Err(ColumnError::Shift(width));
+        }
+        let length = left.min(BLOCK);
+        let packed = (length * usize::from(width)).div_ceil(8);
+        let (packed, rest) = rest.split_at_checked(packed).ok_or(ColumnError::Short)?;
+        unpack(width, packed, length, values)?;
+        bytes = rest;
+        left -= length;
+    }
+    Ok(bytes)
+}
+
 fn decode_bits(width: u8, bytes: &[u8], count: usize) -> Result<Vec<u64>, ColumnError> {
+    let mut values = Vec::with_capacity(count);
+    unpack(width, bytes, count, &mut values)?;
+    Ok(values)
+}
+
+/// Reads `count` values of `width` bits that fill `bytes`.
+fn unpack(width: u8, bytes: &[u8], count: usize, values: &mut Vec<u64>) -> Result<(), ColumnError> {
     if width > 64 {
         return Err(ColumnError::Shift(width));
     }
@@ -260,7 +285,6 @@ fn decode_bits(width: u8, bytes: &[u8], count: usize) -> Result<Vec<u64>, Column
     let mut input = bytes.iter();
     let mut pending = 0u128;
     let mut bits = 0;
-    let mut values = Vec::with_capacity(count);
     for _ in 0..count {
         while bits < width {
             let byte = input.next().ok_or(ColumnError::Short)?;
@@ -271,54 +295,53 @@ fn decode_bits(width: u8, bytes: &[u8], count: usize) -> Result<Vec<u64>, Column
         pending >>= width;
         bits -= width;
     }
-    Ok(values)
+    Ok(())
 }
 
-/// Longest number in bytes.
-const LONGEST: usize = 10;
+/// Values of a block.
+const BLOCK: usize = 16;
 
-/// Appends numbers. Numbers of up to 8 bytes, nearly all, take no branch that depends on their length: the lengths
-/// vary at random, and a branch that is guessed wrong costs more than all the rest.
-fn put_uvarints(values: impl Iterator<Item = u64>, out: &mut Vec<u8>) {
-    let mut block = [0; 1024];
-    let mut at = 0;
-    for mut value in values {
-        if value < 1 << 56 {
-            let (bytes, length) = spread(value);
-            block[at..at + 8].copy_from_slice(&bytes.to_le_bytes());
-            at += length;
-        } else {
-            while value >= 0x80 {
-                block[at] = value as u8 | 0x80;
-                at += 1;
-                value >>= 7;
+/// Appends what `each` makes of the values, in blocks: one byte with the bits that the widest of a block needs, then
+/// all of its values in so many bits, from the lowest bit up. No branch
+/// depends on the width of a single value: it varies at random, and a branch that is guessed wrong costs more than all
+/// else here.
+fn put_blocks<T: Value>(values: &[T], mut each: impl FnMut(T) -> u64, out: &mut Vec<u8>) {
+    for block in values.chunks(BLOCK) {
+        let mut wide = [0; BLOCK];
+        let mut all = 0;
+        for (wide, &value) in wide.iter_mut().zip(block) {
+            *wide = each(value);
+            all |= *wide;
+        }
+        let width = 64 - all.leading_zeros();
+        // The width, 64 bits for each value, and a word that may be begun in vain.
+        let mut packed = [0; 1 + 8 * BLOCK + 8];
+        packed[0] = width as u8;
+        let mut at = 1;
+        let (mut pending, mut bits) = (0, 0);
+        for &value in &wide[..block.len()] {
+            pending |= value << bits;
+            bits += width;
+            if bits >= 64 {
+                packed[at..at + 8].copy_from_slice(&u64::to_le_bytes(pending));
+                at += 8;
+                bits -= 64;
+                // The bits of the value that had no room; none when it ended with the word.
+                pending = if bits == 0 { 0 } else { value >> (width - bits) };
             }
-            block[at] = value as u8;
-            at += 1;
         }
-        if at > block.len() - LONGEST {
-            out.extend_from_slice(&block[..at]);
-            at = 0;
-        }
+        packed[at..at + 8].copy_from_slice(&pending.to_le_bytes());
+        at += bits.div_ceil(8) as usize;
+        out.extend_from_slice(&packed[..at]);
     }
-    out.extend_from_slice(&block[..at]);
 }
 
-/// A number below 2^56 as LEB128, and its length in bytes. What lies behind its length is zero.
-const fn spread(value: u64) -> (u64, usize) {
-    // Groups of 28, then 14, then 7 bits move apart: each then has a byte of its own.
-    let halves = (value & 0x00ff_ffff_f000_0000) << 4 | value & 0x0fff_ffff;
-    let quarters = (halves & 0x0fff_c000_0fff_c000) << 2 | halves & 0x0000_3fff_0000_3fff;
-    let groups = (quarters & 0x3f80_3f80_3f80_3f80) << 1 | quarters & 0x007f_007f_007f_007f;
-    let length = length(value);
-    (groups | 0x8080_8080_8080_8080 & ((1 << (8 * (length - 1))) - 1), length)
-}
-
-/// Bytes that a number takes.
-const fn length(value: u64) -> usize {
-    let top = 63 - (value | 1).leading_zeros() as usize;
-    // 1 + top / 7, without the division.
-    (top * 9 + 73) / 64
+fn put_uvarint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
 }
 
 fn uvarint(bytes: &mut &[u8]) -> Result<u64, ColumnError> {

@@ -95,7 +95,7 @@ pub(crate) trait Piece: Row {
 impl Row for HeapEvent {
     const SPECS: &'static [Spec] = &[
         spec(1, "op", Shape::Few, true),
-        spec(2, "time", Shape::Time, false),
+        spec(2, "time", Shape::Near, false),
         spec(3, "instr", Shape::Near, false),
         spec(4, "thread", Shape::Few, false),
         spec(5, "address", Shape::Near, true),
