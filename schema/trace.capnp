@@ -14,7 +14,7 @@
 # Ids        Process, thread, module, string, frame and stack ids are numbers that are unique in the recording, given
 #            in rising order from 1; 0 is "none". Strings, frames and stacks are tables that grow without gaps.
 # Names      Text is UTF-8. Data is used for what the kernel gives as bytes (paths, arguments, thread names).
-# Unit costs Bytes per item, measured on 10^6 events with varint columns: see each struct. A message costs 8 bytes of
+# Unit costs Bytes per item, measured on 10^6 events: see each struct. A message costs 8 bytes of
 #            framing, 8 for its root pointer and 24 for `Message`.
 
 @0xf0df7075efb5a640;
@@ -50,7 +50,7 @@ struct Message {
 }
 
 struct Header {
-  formatVersion @0 :UInt32;         # 1.
+  formatVersion @0 :UInt32;         # 2.
   id @1 :Data;                      # 16 random bytes that name the recording.
   tool @2 :Text;                    # Name and version of the writer: "vg-record 0.1.0".
   argv @3 :List(Data);              # Command line of the root process.
@@ -186,13 +186,14 @@ struct Column {
   crc32 @7 :UInt32;                 # CRC-32 (IEEE 802.3, as in zip and zlib) of `data`.
   data @8 :Data;
 }
-# encoding: 0 little endian u64; 1 uvarint (LEB128); 2 uvarint of the difference to the previous value (rising
-# values); 3 the same, zigzag; 4 run pairs: uvarint value, uvarint length; 5 bits: values of `shift` bits packed from
-# the lowest bit up.
+# encoding: 0 little endian u64; 1 blocks; 2 blocks of the differences to the previous value (rising values); 3 the
+# same, zigzag; 4 run pairs: uvarint value, uvarint length (LEB128); 5 bits: values of `shift` bits packed from the
+# lowest bit up. A block holds 16 values, the last one the rest: one byte with a number of bits (0..64), then the
+# values in so many bits each as in 5, up to a whole byte.
 # A column that is short or that does not shrink is stored with codec 0. An unknown encoding or codec makes a column
 # unreadable, as if it were not there.
 
-# Events of one process. At most 65536 rows (writers cut at 32768). The events of a thread are in program order;
+# Events of one process. At most 65536 rows (writers cut at 16384). The events of a thread are in program order;
 # events of different threads are in the order in which the recorder met them: sort by time where that matters.
 struct Chunk {
   kind @0 :UInt16;                  # 1: heap events. A number and no enum, so that readers can skip others.
@@ -204,7 +205,8 @@ struct Chunk {
 }
 # Columns of heap events (kind 1). Bytes an event without a codec, for a synthetic heap with 48 % frees: op 0.1, time
 # 1.1 (events 120 ns apart in the mean) to 1.9 (600 ns), instr 1.8 to 2, address 2.7, stack 1.6, size 0.6; together
-# 7.9 to 8.9, with zstd 6.5 to 7.3. A row whose op is unknown has all columns but oldAddress.
+# 7.9 to 8.9. Of real programs, without instr: 2.3 to 5. Writers store times as they are, and for a while also columns
+# that a codec has not halved. A row whose op is unknown has all columns but oldAddress.
 #   1 op *       every row: 0 allocation, 1 free, 2 realloc of a live block
 #   2 time       every row
 #   3 instr      every row

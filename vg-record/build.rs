@@ -68,9 +68,31 @@ fn main() {
     assert!(status.success(), "building the engine image in {} failed", package.display());
 
     let image = target.join(TARGET).join("release/engine-image");
-    if let Err(error) = std::fs::copy(&image, out.join("engine-image")) {
+    let written = std::fs::read(&image).and_then(|bytes| {
+        let loaded = loaded_part(&bytes).ok_or(std::io::ErrorKind::InvalidData)?;
+        std::fs::write(out.join("engine-image"), loaded)
+    });
+    if let Err(error) = written {
         panic!("cannot copy {}: {error}", image.display());
     }
+}
+
+/// What the kernel maps of a 64-bit ELF executable, without section table, symbols and debug information. Each
+/// recording writes it into memory; for a debugger the whole file stays where cargo has put it.
+fn loaded_part(elf: &[u8]) -> Option<Vec<u8>> {
+    let word = |at: usize| Some(u64::from_le_bytes(*elf.get(at..)?.first_chunk()?) as usize);
+    let half = |at: usize| Some(usize::from(u16::from_le_bytes(*elf.get(at..)?.first_chunk()?)));
+    let (table, size, count) = (word(32)?, half(54)?, half(56)?);
+    let mut end = table + size * count;
+    for header in (0..count).map(|i| table + size * i) {
+        // The offset in the file and the bytes there.
+        end = end.max(word(header + 8)? + word(header + 32)?);
+    }
+    let mut part = elf.get(..end)?.to_vec();
+    // Place, number and names of the sections.
+    part[40..48].fill(0);
+    part[60..64].fill(0);
+    Some(part)
 }
 
 fn variable(name: &str) -> String {

@@ -7,9 +7,11 @@
 use capnp::struct_list;
 
 use crate::{
-    column::{self, ColumnError, Layout},
+    column::{self, ColumnError, Layout, Shape, Value},
+    events::{EachColumn, EventChunk},
+    model::HeapEvent,
     raw::trace_capnp::column as raw_column,
-    rows::{Columns, MAX_ROWS, Row, RowError},
+    rows::{Columns, MAX_ROWS, Piece, Row, RowError, Spec},
 };
 
 /// How columns are compressed.
@@ -71,52 +73,99 @@ impl Stored {
     }
 }
 
+/// Columns with fewer bytes are always tried: what was learnt from others may not hold.
+const LEAST_TELLING: usize = 4096;
+
+/// How many large columns are stored as they are after one that did not shrink to half: then
+/// compressing costs more than writing the bytes.
+const PAUSE: u8 = 15;
+
 /// Turns rows into stored columns; keeps its buffers and its zstd state.
 pub(crate) struct Packer {
     codec: Codec,
     zstd: Option<zstd::bulk::Compressor<'static>>,
     values: Vec<u64>,
+    raw: Vec<u8>,
+    /// For each column of heap events: how many are still to be stored without a try.
+    pauses: [u8; HeapEvent::SPECS.len()],
 }
 
 impl Packer {
     pub(crate) fn new(codec: Codec) -> Self {
         // Without a compressor (no memory) columns are stored as they are, which every reader understands.
         let zstd = if codec == Codec::Zstd { zstd::bulk::Compressor::new(1).ok() } else { None };
-        Self { codec, zstd, values: Vec::new() }
+        Self { codec, zstd, values: Vec::new(), raw: Vec::new(), pauses: [0; HeapEvent::SPECS.len()] }
+    }
+
+    /// The columns of heap events, without optional ones that hold only zeros.
+    pub(crate) fn pack_events(&mut self, events: &EventChunk) -> Vec<Stored> {
+        struct Pack<'a>(&'a mut Packer, Vec<Stored>);
+        impl EachColumn for Pack<'_> {
+            fn column<T: Value>(&mut self, i: usize, values: &[T]) {
+                let Self(packer, columns) = self;
+                let spec = HeapEvent::SPECS[i];
+                let Some(layout) = packer.encode(spec, values) else { return };
+                // Times and addresses have noise in their low bits: compressing gains less than it takes.
+                let worth_it = spec.shape != Shape::Near && packer.pauses[i] == 0;
+                let column = packer.store(spec, layout, values.len(), worth_it);
+                if packer.raw.len() >= LEAST_TELLING {
+                    packer.pauses[i] = match packer.pauses[i] {
+                        0 if column.data.len() * 2 > packer.raw.len() => PAUSE,
+                        pause => pause.saturating_sub(1),
+                    };
+                }
+                columns.push(column);
+            }
+        }
+        let mut pack = Pack(self, Vec::with_capacity(HeapEvent::SPECS.len()));
+        events.columns(&mut pack);
+        pack.1
     }
 
     /// The columns of some rows, without optional ones that hold only zeros.
-    pub(crate) fn pack<T: Row>(&mut self, rows: &[T]) -> Vec<Stored> {
+    pub(crate) fn pack<T: Piece>(&mut self, rows: &[T]) -> Vec<Stored> {
         let mut columns = Vec::with_capacity(T::SPECS.len());
+        let mut values = std::mem::take(&mut self.values);
         for (i, spec) in T::SPECS.iter().enumerate() {
-            self.values.clear();
-            T::values(rows, i, &mut self.values);
-            if !spec.required && self.values.iter().all(|&value| value == 0) {
-                continue;
+            values.clear();
+            T::values(rows, i, &mut values);
+            if let Some(layout) = self.encode(*spec, &values) {
+                columns.push(self.store(*spec, layout, values.len(), true));
             }
-            let mut raw = Vec::with_capacity(self.values.len() * 3);
-            let layout = column::encode(&self.values, spec.shape, &mut raw);
-            let raw_bytes = raw.len() as u32;
-            let values = self.values.len() as u32;
-            let (codec, data) = self.compress(raw);
-            columns.push(Stored { id: spec.id, layout, codec, values, raw_bytes, data });
         }
+        self.values = values;
         columns
     }
 
-    fn compress(&mut self, raw: Vec<u8>) -> (u8, Vec<u8>) {
-        if raw.len() < MIN_COMPRESSED {
-            return (NONE, raw);
+    /// Encodes a column into `raw`; `None` when it is optional and holds only zeros.
+    fn encode<T: Value>(&mut self, spec: Spec, values: &[T]) -> Option<Layout> {
+        let zero = values.first().is_none_or(|first| *first == T::default());
+        if !spec.required && zero && column::is_constant(values) {
+            return None;
+        }
+        self.raw.clear();
+        Some(column::encode(values, spec.shape, &mut self.raw))
+    }
+
+    /// The column in `raw`, compressed when that was asked for and helps.
+    fn store(&mut self, spec: Spec, layout: Layout, values: usize, compress: bool) -> Stored {
+        let raw_bytes = self.raw.len() as u32;
+        let (codec, data) =
+            compress.then(|| self.compress()).flatten().unwrap_or_else(|| (NONE, self.raw.clone()));
+        Stored { id: spec.id, layout, codec, values: values as u32, raw_bytes, data }
+    }
+
+    /// What is in `raw`, compressed; `None` when that does not help.
+    fn compress(&mut self) -> Option<(u8, Vec<u8>)> {
+        if self.raw.len() < MIN_COMPRESSED {
+            return None;
         }
         let (codec, data) = match (self.codec, &mut self.zstd) {
-            (Codec::Lz4, _) => (LZ4, lz4_flex::block::compress(&raw)),
-            (Codec::Zstd, Some(zstd)) => match zstd.compress(&raw) {
-                Ok(data) => (ZSTD, data),
-                Err(_) => return (NONE, raw),
-            },
-            _ => return (NONE, raw),
+            (Codec::Lz4, _) => (LZ4, lz4_flex::block::compress(&self.raw)),
+            (Codec::Zstd, Some(zstd)) => (ZSTD, zstd.compress(&self.raw).ok()?),
+            _ => return None,
         };
-        if data.len() < raw.len() { (codec, data) } else { (NONE, raw) }
+        (data.len() < self.raw.len()).then_some((codec, data))
     }
 }
 

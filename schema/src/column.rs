@@ -16,14 +16,14 @@ pub(crate) enum ColumnError {
     Overflow,
     #[error("a run of values is longer than the column")]
     Run,
-    #[error("it shifts values by {0} bits")]
+    #[error("it shifts values by {0} bits, or packs them into so many")]
     Shift(u8),
 }
 
 /// Numbers of the encodings.
 pub(crate) mod encoding {
     pub(crate) const RAW: u8 = 0;
-    pub(crate) const UVARINT: u8 = 1;
+    pub(crate) const BLOCKS: u8 = 1;
     pub(crate) const DELTA: u8 = 2;
     pub(crate) const DELTA_ZIGZAG: u8 = 3;
     pub(crate) const RUNS: u8 = 4;
@@ -37,10 +37,36 @@ pub(crate) mod encoding {
 pub(crate) enum Shape {
     /// Near to the value before: times, addresses, indices.
     Near,
-    /// Independent of the value before, mostly small: sizes, stacks.
+    /// Mostly small, or near to the value before: sizes, stacks.
     Small,
     /// Few different values, often many times in sequence: kinds, threads.
     Few,
+}
+
+/// A number of any width that is stored in columns.
+pub(crate) trait Value:
+    Copy + PartialOrd + Default + std::ops::BitOr<Output = Self> + std::ops::BitXor<Output = Self>
+{
+    /// As 64 bits.
+    fn wide(self) -> u64;
+}
+
+macro_rules! values {
+    ($($int:ty)*) => {$(
+        impl Value for $int {
+            fn wide(self) -> u64 {
+                u64::from(self)
+            }
+        }
+    )*};
+}
+values!(u8 u32 u64);
+
+/// Whether all values are the same: in pieces without an exit in between, which the compiler makes vectors of.
+pub(crate) fn is_constant<T: Value>(values: &[T]) -> bool {
+    let Some(&first) = values.first() else { return true };
+    let differs = |piece: &[T]| piece.iter().fold(T::default(), |all, &value| all | (value ^ first));
+    values.chunks(64).all(|piece| differs(piece) == T::default())
 }
 
 /// What a reader needs to decode a column beside its bytes.
@@ -52,24 +78,23 @@ pub(crate) struct Layout {
 }
 
 /// Appends the encoded values to `out`.
-pub(crate) fn encode(values: &[u64], shape: Shape, out: &mut Vec<u8>) -> Layout {
+pub(crate) fn encode<T: Value>(values: &[T], shape: Shape, out: &mut Vec<u8>) -> Layout {
     let Some(&first) = values.first() else {
         return Layout { encoding: encoding::RAW, shift: 0, base: 0 };
     };
-    if values.iter().all(|&value| value == first) {
-        return encode_runs(values, out);
+    if is_constant(values) {
+        return encode_run(first.wide(), values.len(), out);
     }
     match shape {
         Shape::Near => encode_near(values, out),
+        Shape::Small if differences_are_shorter(values) => encode_near(values, out),
         Shape::Small => {
-            for &value in values {
-                put_uvarint(out, value);
-            }
-            Layout { encoding: encoding::UVARINT, shift: 0, base: 0 }
+            put_blocks(values, |value| value.wide(), out);
+            Layout { encoding: encoding::BLOCKS, shift: 0, base: 0 }
         }
         Shape::Few => {
-            let all = values.iter().fold(0, |all, value| all | value);
-            let width = 64 - all.leading_zeros() as usize;
+            let all = values.iter().fold(T::default(), |all, &value| all | value);
+            let width = 64 - all.wide().leading_zeros() as usize;
             let runs = 1 + values.windows(2).filter(|pair| pair[0] != pair[1]).count();
             // A run takes its value and, mostly, one byte for its length.
             if runs * (width.div_ceil(7) + 1) <= (values.len() * width).div_ceil(8) {
@@ -81,52 +106,85 @@ pub(crate) fn encode(values: &[u64], shape: Shape, out: &mut Vec<u8>) -> Layout 
     }
 }
 
-fn encode_near(values: &[u64], out: &mut Vec<u8>) -> Layout {
-    let all = values.iter().fold(0, |all, value| all | value);
-    // Not all values are equal, so at least one bit is set.
-    let shift = all.trailing_zeros() as u8;
-    let base = values[0] >> shift;
-    let mut previous = base;
-    if values.is_sorted() {
-        for &value in values {
-            let value = value >> shift;
-            put_uvarint(out, value - previous);
-            previous = value;
+/// Whether the differences take fewer bits than the values, by what a part of them takes.
+fn differences_are_shorter<T: Value>(values: &[T]) -> bool {
+    let (mut plain, mut near) = (0, 0);
+    for pair in values.windows(2).step_by(15) {
+        let (before, value) = (pair[0].wide(), pair[1].wide());
+        plain += 64 - value.leading_zeros();
+        near += 64 - zigzag(value.wrapping_sub(before) as i64).leading_zeros();
+    }
+    near < plain
+}
+
+fn encode_near<T: Value>(values: &[T], out: &mut Vec<u8>) -> Layout {
+    // Not all values are equal, so at least one bit is set somewhere. Most columns show their lowest bit soon.
+    let mut all = 0;
+    for piece in values.chunks(64) {
+        all |= piece.iter().fold(T::default(), |all, &value| all | value).wide();
+        if all & 1 != 0 {
+            break;
         }
+    }
+    let shift = all.trailing_zeros() as u8;
+    let base = values[0].wide() >> shift;
+    let mut previous = base;
+    let mut difference = |value: T| {
+        let value = value.wide() >> shift;
+        value.wrapping_sub(std::mem::replace(&mut previous, value))
+    };
+    if values.is_sorted() {
+        put_blocks(values, difference, out);
         return Layout { encoding: encoding::DELTA, shift, base };
     }
-    for &value in values {
-        let value = value >> shift;
-        put_uvarint(out, zigzag(value.wrapping_sub(previous) as i64));
-        previous = value;
-    }
+    put_blocks(values, |value| zigzag(difference(value) as i64), out);
     Layout { encoding: encoding::DELTA_ZIGZAG, shift, base }
 }
 
-fn encode_runs(values: &[u64], out: &mut Vec<u8>) -> Layout {
+fn encode_run(value: u64, length: usize, out: &mut Vec<u8>) -> Layout {
+    put_uvarint(out, value);
+    put_uvarint(out, length as u64);
+    Layout { encoding: encoding::RUNS, shift: 0, base: 0 }
+}
+
+fn encode_runs<T: Value>(values: &[T], out: &mut Vec<u8>) -> Layout {
     for run in values.chunk_by(|a, b| a == b) {
-        put_uvarint(out, run[0]);
+        put_uvarint(out, run[0].wide());
         put_uvarint(out, run.len() as u64);
     }
     Layout { encoding: encoding::RUNS, shift: 0, base: 0 }
 }
 
-fn encode_bits(values: &[u64], width: usize, out: &mut Vec<u8>) -> Layout {
+fn encode_bits<T: Value>(values: &[T], width: usize, out: &mut Vec<u8>) -> Layout {
+    match width {
+        1 => pack_bits::<T, 1>(values, out),
+        2 => pack_bits::<T, 2>(values, out),
+        _ => pack_any_bits(values, width, out),
+    }
+    Layout { encoding: encoding::BITS, shift: width as u8, base: 0 }
+}
+
+/// Values of one or two bits, eight at a time: operations, the most frequent column of its kind.
+fn pack_bits<T: Value, const WIDTH: usize>(values: &[T], out: &mut Vec<u8>) {
+    for eight in values.chunks(8) {
+        let bits = eight.iter().rev().fold(0, |bits, value| bits << WIDTH | value.wide() as u16);
+        out.extend_from_slice(&bits.to_le_bytes()[..(eight.len() * WIDTH).div_ceil(8)]);
+    }
+}
+
+fn pack_any_bits<T: Value>(values: &[T], width: usize, out: &mut Vec<u8>) {
     let mut pending = 0u128;
     let mut bits = 0;
     for &value in values {
-        pending |= u128::from(value) << bits;
+        pending |= u128::from(value.wide()) << bits;
         bits += width;
-        while bits >= 8 {
-            out.push(pending as u8);
-            pending >>= 8;
-            bits -= 8;
+        if bits >= 64 {
+            out.extend_from_slice(&(pending as u64).to_le_bytes());
+            pending >>= 64;
+            bits -= 64;
         }
     }
-    if bits > 0 {
-        out.push(pending as u8);
-    }
-    Layout { encoding: encoding::BITS, shift: width as u8, base: 0 }
+    out.extend_from_slice(&pending.to_le_bytes()[..bits.div_ceil(8)]);
 }
 
 /// Decodes exactly `count` values; `layout.encoding` is a known one. The caller bounds `count`.
@@ -148,23 +206,21 @@ pub(crate) fn decode(layout: Layout, bytes: &[u8], count: usize) -> Result<Vec<u
             values.extend(words.iter().map(|word| u64::from_le_bytes(*word)));
             bytes = &[];
         }
-        encoding::UVARINT => {
-            for _ in 0..count {
-                values.push(uvarint(&mut bytes)?);
-            }
-        }
+        encoding::BLOCKS => bytes = blocks(bytes, count, &mut values)?,
         encoding::DELTA => {
-            let mut value = layout.base;
-            for _ in 0..count {
-                value = value.checked_add(uvarint(&mut bytes)?).ok_or(ColumnError::Overflow)?;
-                values.push(value);
+            bytes = blocks(bytes, count, &mut values)?;
+            let mut sum = layout.base;
+            for value in &mut values {
+                sum = sum.checked_add(*value).ok_or(ColumnError::Overflow)?;
+                *value = sum;
             }
         }
         encoding::DELTA_ZIGZAG => {
-            let mut value = layout.base;
-            for _ in 0..count {
-                value = value.wrapping_add(unzigzag(uvarint(&mut bytes)?) as u64);
-                values.push(value);
+            bytes = blocks(bytes, count, &mut values)?;
+            let mut sum = layout.base;
+            for value in &mut values {
+                sum = sum.wrapping_add(unzigzag(*value) as u64);
+                *value = sum;
             }
         }
         _ => {
@@ -191,7 +247,32 @@ pub(crate) fn decode(layout: Layout, bytes: &[u8], count: usize) -> Result<Vec<u
     Ok(values)
 }
 
+/// Reads `count` values in blocks, and gives back what lies behind them.
+fn blocks<'a>(mut bytes: &'a [u8], count: usize, values: &mut Vec<u64>) -> Result<&'a [u8], ColumnError> {
+    let mut left = count;
+    while left > 0 {
+        let (&width, rest) = bytes.split_first().ok_or(ColumnError::Short)?;
+        if width > 64 {
+            return Err(ColumnError::Shift(width));
+        }
+        let length = left.min(BLOCK);
+        let packed = (length * usize::from(width)).div_ceil(8);
+        let (packed, rest) = rest.split_at_checked(packed).ok_or(ColumnError::Short)?;
+        unpack(width, packed, length, values)?;
+        bytes = rest;
+        left -= length;
+    }
+    Ok(bytes)
+}
+
 fn decode_bits(width: u8, bytes: &[u8], count: usize) -> Result<Vec<u64>, ColumnError> {
+    let mut values = Vec::with_capacity(count);
+    unpack(width, bytes, count, &mut values)?;
+    Ok(values)
+}
+
+/// Reads `count` values of `width` bits that fill `bytes`.
+fn unpack(width: u8, bytes: &[u8], count: usize, values: &mut Vec<u64>) -> Result<(), ColumnError> {
     if width > 64 {
         return Err(ColumnError::Shift(width));
     }
@@ -204,7 +285,6 @@ fn decode_bits(width: u8, bytes: &[u8], count: usize) -> Result<Vec<u64>, Column
     let mut input = bytes.iter();
     let mut pending = 0u128;
     let mut bits = 0;
-    let mut values = Vec::with_capacity(count);
     for _ in 0..count {
         while bits < width {
             let byte = input.next().ok_or(ColumnError::Short)?;
@@ -215,7 +295,45 @@ fn decode_bits(width: u8, bytes: &[u8], count: usize) -> Result<Vec<u64>, Column
         pending >>= width;
         bits -= width;
     }
-    Ok(values)
+    Ok(())
+}
+
+/// Values of a block.
+const BLOCK: usize = 16;
+
+/// Appends what `each` makes of the values, in blocks: one byte with the bits that the widest of a block needs, then
+/// all of its values in so many bits, from the lowest bit up. No branch
+/// depends on the width of a single value: it varies at random, and a branch that is guessed wrong costs more than all
+/// else here.
+fn put_blocks<T: Value>(values: &[T], mut each: impl FnMut(T) -> u64, out: &mut Vec<u8>) {
+    for block in values.chunks(BLOCK) {
+        let mut wide = [0; BLOCK];
+        let mut all = 0;
+        for (wide, &value) in wide.iter_mut().zip(block) {
+            *wide = each(value);
+            all |= *wide;
+        }
+        let width = 64 - all.leading_zeros();
+        // The width, 64 bits for each value, and a word that may be begun in vain.
+        let mut packed = [0; 1 + 8 * BLOCK + 8];
+        packed[0] = width as u8;
+        let mut at = 1;
+        let (mut pending, mut bits) = (0, 0);
+        for &value in &wide[..block.len()] {
+            pending |= value << bits;
+            bits += width;
+            if bits >= 64 {
+                packed[at..at + 8].copy_from_slice(&u64::to_le_bytes(pending));
+                at += 8;
+                bits -= 64;
+                // The bits of the value that had no room; none when it ended with the word.
+                pending = if bits == 0 { 0 } else { value >> (width - bits) };
+            }
+        }
+        packed[at..at + 8].copy_from_slice(&pending.to_le_bytes());
+        at += bits.div_ceil(8) as usize;
+        out.extend_from_slice(&packed[..at]);
+    }
 }
 
 fn put_uvarint(out: &mut Vec<u8>, mut value: u64) {

@@ -13,6 +13,7 @@
 mod codec;
 mod column;
 mod decode;
+mod events;
 pub mod model;
 pub mod read;
 mod rows;

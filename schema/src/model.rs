@@ -10,7 +10,7 @@ pub mod heap;
 pub use heap::*;
 
 /// Version of the format that this crate writes and reads.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Declares an enum over code numbers that keeps numbers it does not know.
 macro_rules! codes {

@@ -11,7 +11,7 @@ use crate::{
 /// Most rows in a message that a reader accepts.
 pub(crate) const MAX_ROWS: usize = 65536;
 
-/// Rows at which a writer cuts.
+/// Rows at which a writer cuts pieces of snapshots.
 pub(crate) const ROWS: usize = 32768;
 
 /// `Chunk.kind` of heap events.
@@ -81,11 +81,15 @@ pub(crate) trait Row: Sized {
     /// Its columns.
     const SPECS: &'static [Spec];
 
-    /// Appends the values of column number `i` of all rows that have it.
-    fn values(rows: &[Self], i: usize, out: &mut Vec<u64>);
-
     /// Makes `count` rows.
     fn rows(columns: &Columns<'_>, count: usize) -> Result<Vec<Self>, RowError>;
+}
+
+/// A type whose values are turned into columns when they are written. Heap events are columns from the start: see
+/// `events`.
+pub(crate) trait Piece: Row {
+    /// Appends the values of column number `i` of all rows.
+    fn values(rows: &[Self], i: usize, out: &mut Vec<u64>);
 }
 
 impl Row for HeapEvent {
@@ -101,22 +105,6 @@ impl Row for HeapEvent {
         spec(9, "align", Shape::Few, false),
         spec(10, "oldAddress", Shape::Near, true),
     ];
-
-    fn values(rows: &[Self], i: usize, out: &mut Vec<u64>) {
-        let sized = rows.iter().filter(|row| row.op != Op::Free);
-        match i {
-            0 => out.extend(rows.iter().map(|row| u64::from(row.op.number()))),
-            1 => out.extend(rows.iter().map(|row| row.time)),
-            2 => out.extend(rows.iter().map(|row| row.instructions)),
-            3 => out.extend(rows.iter().map(|row| u64::from(row.thread))),
-            4 => out.extend(rows.iter().map(|row| row.address)),
-            5 => out.extend(rows.iter().map(|row| u64::from(row.stack))),
-            6 => out.extend(rows.iter().map(|row| u64::from(row.family.number()))),
-            7 => out.extend(sized.map(|row| row.size)),
-            8 => out.extend(sized.map(|row| u64::from(row.align_log2))),
-            _ => out.extend(rows.iter().filter(|row| row.op == Op::Realloc).map(|row| row.old_address)),
-        }
-    }
 
     fn rows(columns: &Columns<'_>, count: usize) -> Result<Vec<Self>, RowError> {
         let mut ops = columns.column(0, count)?;
@@ -162,16 +150,6 @@ impl Row for Block {
         spec(5, "align", Shape::Few, false),
     ];
 
-    fn values(rows: &[Self], i: usize, out: &mut Vec<u64>) {
-        match i {
-            0 => out.extend(rows.iter().map(|row| row.address)),
-            1 => out.extend(rows.iter().map(|row| row.size)),
-            2 => out.extend(rows.iter().map(|row| u64::from(row.stack))),
-            3 => out.extend(rows.iter().map(|row| u64::from(row.family.number()))),
-            _ => out.extend(rows.iter().map(|row| u64::from(row.align_log2))),
-        }
-    }
-
     fn rows(columns: &Columns<'_>, count: usize) -> Result<Vec<Self>, RowError> {
         let mut address = columns.column(0, count)?;
         let mut size = columns.column(1, count)?;
@@ -192,6 +170,18 @@ impl Row for Block {
     }
 }
 
+impl Piece for Block {
+    fn values(rows: &[Self], i: usize, out: &mut Vec<u64>) {
+        match i {
+            0 => out.extend(rows.iter().map(|row| row.address)),
+            1 => out.extend(rows.iter().map(|row| row.size)),
+            2 => out.extend(rows.iter().map(|row| u64::from(row.stack))),
+            3 => out.extend(rows.iter().map(|row| u64::from(row.family.number()))),
+            _ => out.extend(rows.iter().map(|row| u64::from(row.align_log2))),
+        }
+    }
+}
+
 impl Row for Root {
     const SPECS: &'static [Spec] = &[
         spec(1, "where", Shape::Near, true),
@@ -200,16 +190,6 @@ impl Row for Root {
         spec(4, "thread", Shape::Few, false),
         spec(5, "offset", Shape::Small, false),
     ];
-
-    fn values(rows: &[Self], i: usize, out: &mut Vec<u64>) {
-        match i {
-            0 => out.extend(rows.iter().map(|row| row.location)),
-            1 => out.extend(rows.iter().map(|row| u64::from(row.block))),
-            2 => out.extend(rows.iter().map(|row| u64::from(row.flags))),
-            3 => out.extend(rows.iter().map(|row| u64::from(row.thread))),
-            _ => out.extend(rows.iter().map(|row| row.offset)),
-        }
-    }
 
     fn rows(columns: &Columns<'_>, count: usize) -> Result<Vec<Self>, RowError> {
         let mut location = columns.column(0, count)?;
@@ -231,6 +211,18 @@ impl Row for Root {
     }
 }
 
+impl Piece for Root {
+    fn values(rows: &[Self], i: usize, out: &mut Vec<u64>) {
+        match i {
+            0 => out.extend(rows.iter().map(|row| row.location)),
+            1 => out.extend(rows.iter().map(|row| u64::from(row.block))),
+            2 => out.extend(rows.iter().map(|row| u64::from(row.flags))),
+            3 => out.extend(rows.iter().map(|row| u64::from(row.thread))),
+            _ => out.extend(rows.iter().map(|row| row.offset)),
+        }
+    }
+}
+
 impl Row for Edge {
     const SPECS: &'static [Spec] = &[
         spec(1, "source", Shape::Near, true),
@@ -238,15 +230,6 @@ impl Row for Edge {
         spec(3, "offset", Shape::Small, true),
         spec(4, "flags", Shape::Few, true),
     ];
-
-    fn values(rows: &[Self], i: usize, out: &mut Vec<u64>) {
-        match i {
-            0 => out.extend(rows.iter().map(|row| u64::from(row.source))),
-            1 => out.extend(rows.iter().map(|row| u64::from(row.target))),
-            2 => out.extend(rows.iter().map(|row| row.offset)),
-            _ => out.extend(rows.iter().map(|row| u64::from(row.flags))),
-        }
-    }
 
     fn rows(columns: &Columns<'_>, count: usize) -> Result<Vec<Self>, RowError> {
         let mut source = columns.column(0, count)?;
@@ -263,5 +246,16 @@ impl Row for Edge {
                 })
             })
             .collect()
+    }
+}
+
+impl Piece for Edge {
+    fn values(rows: &[Self], i: usize, out: &mut Vec<u64>) {
+        match i {
+            0 => out.extend(rows.iter().map(|row| u64::from(row.source))),
+            1 => out.extend(rows.iter().map(|row| u64::from(row.target))),
+            2 => out.extend(rows.iter().map(|row| row.offset)),
+            _ => out.extend(rows.iter().map(|row| u64::from(row.flags))),
+        }
     }
 }

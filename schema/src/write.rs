@@ -10,11 +10,12 @@ use std::io::{self, Write};
 use capnp::message::{Builder, HeapAllocator};
 
 pub use crate::codec::Codec;
+pub use crate::events::EventChunk;
 use crate::{
     codec::Packer,
     model::*,
     raw::trace_capnp::message,
-    rows::{ROWS, Row},
+    rows::{Piece, ROWS},
 };
 
 mod arm;
@@ -90,44 +91,6 @@ impl From<Failure> for WriteError {
     fn from(failure: Failure) -> Self {
         let source = failure.code.map_or_else(|| failure.kind.into(), io::Error::from_raw_os_error);
         Self::Io { written: failure.written, whole: failure.whole, source }
-    }
-}
-
-/// Heap events of one process that wait to be written together.
-#[derive(Debug, Clone)]
-pub struct EventChunk {
-    process: u32,
-    events: Vec<HeapEvent>,
-}
-
-impl EventChunk {
-    /// Events at which a chunk is full.
-    pub const CAPACITY: usize = ROWS;
-
-    /// An empty chunk for the events of this process.
-    pub fn new(process: u32) -> Self {
-        Self { process, events: Vec::new() }
-    }
-
-    /// Adds an event; true when the chunk is full now and should be written.
-    pub fn push(&mut self, event: HeapEvent) -> bool {
-        self.events.push(event);
-        self.events.len() >= Self::CAPACITY
-    }
-
-    /// The process.
-    pub fn process(&self) -> u32 {
-        self.process
-    }
-
-    /// Events that wait.
-    pub fn len(&self) -> usize {
-        self.events.len()
-    }
-
-    /// True when no event waits.
-    pub fn is_empty(&self) -> bool {
-        self.events.is_empty()
     }
 }
 
@@ -238,19 +201,28 @@ impl<W: Write> TraceWriter<W> {
 
     /// Writes the events of a chunk and empties it, also when the write fails.
     pub fn events(&mut self, chunk: &mut EventChunk) -> Result<(), WriteError> {
-        let result = self.event_rows(chunk.process, &chunk.events);
-        chunk.events.clear();
+        let result = self.event_columns(chunk);
+        chunk.clear();
         result
     }
 
-    fn event_rows(&mut self, process: u32, events: &[HeapEvent]) -> Result<(), WriteError> {
-        for part in events.chunks(ROWS) {
-            let columns = self.packer.pack(part);
-            let bytes = fill::column_bytes(&columns);
-            self.put(Arm::Chunk, bytes, &|m| fill::chunk(m.init_chunk(), process, part, &columns))?;
-            self.events += part.len() as u64;
+    fn event_columns(&mut self, chunk: &EventChunk) -> Result<(), WriteError> {
+        if chunk.is_empty() {
+            return Ok(());
         }
+        let columns = self.packer.pack_events(chunk);
+        let bytes = fill::column_bytes(&columns);
+        self.put(Arm::Chunk, bytes, &|m| fill::chunk(m.init_chunk(), chunk, &columns))?;
+        self.events += chunk.len() as u64;
         Ok(())
+    }
+
+    fn event_rows(&mut self, process: u32, events: &[HeapEvent]) -> Result<(), WriteError> {
+        let mut chunk = EventChunk::new(process);
+        for event in events {
+            self.event(&mut chunk, *event)?;
+        }
+        self.events(&mut chunk)
     }
 
     /// Writes that a heap snapshot begins.
@@ -278,7 +250,7 @@ impl<W: Write> TraceWriter<W> {
         self.snapshot_rows(Arm::SnapshotEdges, process, snapshot, edges)
     }
 
-    fn snapshot_rows<T: Row>(
+    fn snapshot_rows<T: Piece>(
         &mut self,
         arm: Arm,
         process: u32,

@@ -12,8 +12,8 @@ pub(crate) struct Clock {
     /// Where the present segment starts.
     tsc: u64,
     ns: u64,
-    /// Nanoseconds per tick.
-    slope: f64,
+    /// Nanoseconds per tick, times 2^32: whole numbers, because every event is converted.
+    slope: u64,
 }
 
 /// Shortest distance of two pairs that gives a usable slope, in nanoseconds: 50 ns of jitter are 50 ppm of it.
@@ -22,8 +22,8 @@ const LEAST_NS: u64 = 1_000_000;
 impl Clock {
     /// A clock that starts at zero at `pair` (TSC and nanoseconds) and whose speed comes from a `later` pair.
     pub(crate) fn new(pair: (u64, u64), later: (u64, u64)) -> Clock {
-        let ticks = later.0.wrapping_sub(pair.0).max(1);
-        let slope = later.1.saturating_sub(pair.1).max(1) as f64 / ticks as f64;
+        let ticks = later.0.wrapping_sub(pair.0);
+        let slope = slope(later.1.saturating_sub(pair.1), ticks);
         Clock { start_ns: pair.1, start_tsc: pair.0, tsc: pair.0, ns: pair.1, slope }
     }
 
@@ -39,7 +39,7 @@ impl Clock {
 
     /// Ticks of the TSC per second, as far as is known by now.
     pub(crate) fn hertz(&self) -> u64 {
-        (1e9 / self.slope) as u64
+        (1e9 * (1u64 << 32) as f64 / self.slope as f64) as u64
     }
 
     /// Takes a new pair into account. Readings from before it stay where they were.
@@ -49,18 +49,26 @@ impl Clock {
         if ticks <= 0 || passed < LEAST_NS {
             return;
         }
-        self.slope = passed as f64 / ticks as f64;
+        self.slope = slope(passed, ticks as u64);
         // The old estimate may have run ahead by some nanoseconds: never step back behind it.
         (self.tsc, self.ns) = pair;
     }
 
     /// Nanoseconds since the start of the recording.
+    #[inline]
     pub(crate) fn ns(&self, tsc: u64) -> u64 {
         // Signed: events of the pass that led to this segment lie before its start.
         let ticks = tsc.wrapping_sub(self.tsc) as i64;
-        let ns = self.ns as i128 + (ticks as f64 * self.slope) as i128 - self.start_ns as i128;
-        u64::try_from(ns).unwrap_or(0)
+        let passed = (i128::from(ticks) * i128::from(self.slope) + (1 << 31)) >> 32;
+        u64::try_from(i128::from(self.ns) - i128::from(self.start_ns) + passed).unwrap_or(0)
     }
+}
+
+/// Nanoseconds per tick, times 2^32; never zero.
+fn slope(ns: u64, ticks: u64) -> u64 {
+    let ticks = u128::from(ticks.max(1));
+    let slope = ((u128::from(ns.max(1)) << 32) + ticks / 2) / ticks;
+    u64::try_from(slope).unwrap_or(u64::MAX).max(1)
 }
 
 #[cfg(test)]

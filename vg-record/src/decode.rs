@@ -132,19 +132,33 @@ impl Recording {
     }
 
     /// Takes the next record of a ring.
+    #[inline]
     pub(crate) fn take(&mut self, stream: &mut Stream, record: Record<'_>) {
         self.totals.records += 1;
         match record.kind() {
-            // These refer to nothing later, and other rings wait for them.
-            Some(Kind::Node) => return self.node(stream, record),
-            Some(Kind::Module) => return self.module(stream, record),
-            _ => {}
-        }
-        if !stream.backlog.is_empty() || !self.apply(stream, record, false) {
-            stream.backlog.extend_from_slice(record.words);
-            if stream.backlog.len() > BACKLOG_WORDS {
-                self.retry(stream, true);
+            // Nearly all records.
+            Some(kind @ (Kind::Alloc | Kind::Free | Kind::Realloc)) if stream.backlog.is_empty() => {
+                if !self.heap_event(stream, kind, record, false) {
+                    self.put_off(stream, record);
+                }
             }
+            // These refer to nothing later, and other rings wait for them.
+            Some(Kind::Node) => self.node(stream, record),
+            Some(Kind::Module) => self.module(stream, record),
+            _ => {
+                if !stream.backlog.is_empty() || !self.apply(stream, record, false) {
+                    self.put_off(stream, record);
+                }
+            }
+        }
+    }
+
+    /// A record waits for a stack node of another thread, and what follows it waits too.
+    #[cold]
+    fn put_off(&mut self, stream: &mut Stream, record: Record<'_>) {
+        stream.backlog.extend_from_slice(record.words);
+        if stream.backlog.len() > BACKLOG_WORDS {
+            self.retry(stream, true);
         }
     }
 
@@ -168,6 +182,7 @@ impl Recording {
     }
 
     /// A stack of the recording; `None` when it must be waited for.
+    #[inline]
     pub(crate) fn stack(&mut self, stream: &mut Stream, number: u32, force: bool) -> Option<u32> {
         let image = self.image(stream);
         let found = self.images.node(image, number);
@@ -179,16 +194,19 @@ impl Recording {
     }
 
     /// The image that a ring belongs to.
+    #[inline]
     fn image(&mut self, stream: &mut Stream) -> ImageId {
-        if let Some(image) = stream.image {
-            return image;
-        }
+        stream.image.unwrap_or_else(|| self.find_image(stream))
+    }
+
+    #[cold]
+    fn find_image(&mut self, stream: &mut Stream) -> ImageId {
         let process = self.processes.entry(stream.process).or_default();
         let image = match process.images.last() {
             Some(&image) => image,
             None => {
                 // Its first ring was dropped: nothing is known of its past.
-                let image = self.images.begin(0, None);
+                let image = self.images.begin(0, None, &mut self.trace.stacks);
                 process.images.push(image);
                 image
             }
@@ -197,6 +215,7 @@ impl Recording {
         image
     }
 
+    #[inline]
     fn time(&self, stream: &mut Stream, tsc: u64) -> u64 {
         // A new segment of the scale may lie some nanoseconds back: a thread's own time never does.
         stream.time = stream.time.max(self.clock.ns(tsc));
@@ -346,28 +365,40 @@ impl Recording {
         }
     }
 
+    /// Takes an allocation, free or realloc, or says false when it must wait for its stack. The only place that knows
+    /// the words of these records.
+    #[inline]
     fn heap_event(&mut self, stream: &mut Stream, kind: Kind, record: Record<'_>, force: bool) -> bool {
-        let (stack, bits) = halves(record.word(4));
+        // One check of the length for all words.
+        let Some(&[_, tsc, address, size, who, instructions]) = record.words.first_chunk() else {
+            self.totals.unknown_records += 1;
+            return true;
+        };
+        let (stack, bits) = halves(who);
         let Some(stack) = self.stack(stream, stack, force) else {
             return false;
         };
-        let op = match kind {
-            Kind::Alloc => Op::Alloc,
-            Kind::Free => Op::Free,
-            _ => Op::Realloc,
+        let family = Family::from_number(bits as u8);
+        let align_log2 = (bits >> 8) as u8;
+        let time = self.time(stream, tsc);
+        let thread = stream.thread;
+        let (op, size, align_log2, old_address) = match kind {
+            Kind::Alloc => (Op::Alloc, size, align_log2, 0),
+            // Size and alignment are of no meaning: the columns hold those of allocations and reallocs only.
+            Kind::Free => (Op::Free, 0, 0, 0),
+            _ => (Op::Realloc, size, align_log2, record.word(6)),
         };
         let event = HeapEvent {
             op,
-            family: Family::from_number(bits as u8),
-            // Of no meaning for a free; the column holds allocations and reallocs only.
-            align_log2: if op == Op::Free { 0 } else { (bits >> 8) as u8 },
-            thread: stream.thread,
+            family,
+            align_log2,
+            thread,
             stack,
-            time: self.time(stream, record.word(1)),
-            instructions: record.word(5),
-            address: record.word(2),
-            size: if op == Op::Free { 0 } else { record.word(3) },
-            old_address: if op == Op::Realloc { record.word(6) } else { 0 },
+            time,
+            instructions,
+            address,
+            size,
+            old_address,
         };
         self.trace.event(stream.process, event);
         true
@@ -424,8 +455,8 @@ impl Recording {
         let image = match (how, parent_image) {
             // Shares its parent's memory, tables included.
             (Start::Vfork, Some(image)) => image,
-            (Start::Fork | Start::Vfork, parent) => self.images.begin(tsc, parent),
-            _ => self.images.begin(tsc, None),
+            (Start::Fork | Start::Vfork, parent) => self.images.begin(tsc, parent, &mut self.trace.stacks),
+            _ => self.images.begin(tsc, None, &mut self.trace.stacks),
         };
         stream.image = Some(image);
         let mut texts = strings(record, 5);

@@ -8,7 +8,7 @@ use crate::decode::{Recording, Stream};
 use crate::memory::Memory;
 use crate::sys;
 use ring::record::{Kind, Record};
-use ring::shared::{self, RING_COUNT, SLOT_CLOSED, SLOT_FREE, SLOT_OPEN};
+use ring::shared::{self, RING_BYTES, RING_COUNT, SLOT_CLOSED, SLOT_FREE, SLOT_OPEN};
 use ring::{Consumer, Shared};
 use schema::Severity;
 use std::collections::BTreeMap;
@@ -20,8 +20,11 @@ use std::time::{Duration, Instant};
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
 /// How often silent rings are checked for writers that died.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
-/// Pauses between passes: while events come, and at most while nothing happens.
+/// Pauses between passes: at least, and at most while little happens. A ring that is half full ends a pause.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
+/// A pass that found less than the first lets the next one wait longer; more than the second, not as long. A pass
+/// costs some system calls, which should be few for each event.
+const WORTH_A_PASS: (u64, u64) = (RING_BYTES as u64 / 8, RING_BYTES as u64 / 4);
 /// How long processes that outlive the first one may still take to end by themselves.
 const GRACE: Duration = Duration::from_millis(50);
 /// A ring that used less of its data keeps its pages for the next thread.
@@ -72,7 +75,11 @@ impl Drain {
                 self.recording.lose(|process| is_alive(process.pid, process.pid));
                 checked = Instant::now();
             }
-            pause = if bytes > 0 { PAUSES.0 } else { (pause * 2).min(PAUSES.1) };
+            if bytes < WORTH_A_PASS.0 {
+                pause = (pause * 2).min(PAUSES.1);
+            } else if bytes > WORTH_A_PASS.1 {
+                pause = (pause / 2).max(PAUSES.0);
+            }
             sys::futex_wait(wake, ticket, pause);
         }
         self.end()

@@ -61,6 +61,7 @@ struct Table {
 const REACH: usize = 1 << 22;
 
 impl Table {
+    #[inline]
     fn own(&self, number: u32) -> Option<u32> {
         let at = number.checked_sub(self.first)? as usize;
         self.ids.get(at).copied().filter(|&id| id != 0)
@@ -96,7 +97,10 @@ impl Table {
 
 impl Images {
     /// Begins an image at `start` (a TSC reading): empty, or a fork of `parent`.
-    pub(crate) fn begin(&mut self, start: u64, parent: Option<ImageId>) -> ImageId {
+    pub(crate) fn begin(&mut self, start: u64, parent: Option<ImageId>, stacks: &mut Stacks) -> ImageId {
+        if !self.list.is_empty() {
+            stacks.share();
+        }
         let own = || Table { first: u32::from(parent.is_none()), ids: Vec::new() };
         let image = Image { start, parent, nodes: own(), modules: own(), waiting: Vec::new() };
         self.list.push(image);
@@ -110,6 +114,7 @@ impl Images {
     }
 
     /// The id of a stack node in the recording; 0 for none, `None` while it has not come.
+    #[inline]
     pub(crate) fn node(&self, image: ImageId, number: u32) -> Option<u32> {
         self.look_up(image, number, |image| &image.nodes)
     }
@@ -119,17 +124,18 @@ impl Images {
         self.look_up(image, number, |image| &image.modules)
     }
 
-    fn look_up(&self, mut image: ImageId, number: u32, table: fn(&Image) -> &Table) -> Option<u32> {
+    #[inline]
+    fn look_up(&self, image: ImageId, number: u32, table: impl Fn(&Image) -> &Table) -> Option<u32> {
         if number == 0 {
             return Some(0);
         }
+        let mut here = &self.list[image];
         loop {
-            let here = &self.list[image];
             let found = table(here).own(number);
             if found.is_some() || !table(here).inherits(number) {
                 return found;
             }
-            image = here.parent?;
+            here = &self.list[here.parent?];
         }
     }
 
@@ -208,16 +214,16 @@ mod tests {
     #[test]
     fn a_fork_sees_the_past_of_its_parent_and_not_its_future() {
         let (mut images, mut stacks) = (Images::default(), Stacks::default());
-        let parent = images.begin(100, None);
+        let parent = images.begin(100, None, &mut stacks);
         assert!(images.add_module(parent, 1, 7));
         assert!(images.add_node(parent, node(1, 0, 10), &mut stacks));
         assert!(images.add_node(parent, node(2, 1, 20), &mut stacks));
-        let child = images.begin(200, Some(parent));
+        let child = images.begin(200, Some(parent), &mut stacks);
         // Both continue with number 3, the parent first.
         assert!(images.add_node(parent, node(3, 2, 30), &mut stacks));
         assert!(images.add_node(child, node(3, 1, 31), &mut stacks));
         assert!(images.add_node(parent, node(4, 3, 40), &mut stacks));
-        let grandchild = images.begin(300, Some(child));
+        let grandchild = images.begin(300, Some(child), &mut stacks);
         let stack = |image, number| images.node(image, number).map(|id| rvas(&stacks, id));
         assert_eq!(stack(parent, 3), Some(vec![30, 20, 10]));
         assert_eq!(stack(child, 3), Some(vec![31, 10]));
@@ -232,7 +238,7 @@ mod tests {
     #[test]
     fn nodes_wait_for_their_callers_and_modules() {
         let (mut images, mut stacks) = (Images::default(), Stacks::default());
-        let image = images.begin(0, None);
+        let image = images.begin(0, None, &mut stacks);
         assert!(images.add_node(image, node(2, 1, 20), &mut stacks));
         assert!(images.add_node(image, node(3, 2, 30), &mut stacks));
         assert_eq!(images.node(image, 3), None);
@@ -250,10 +256,10 @@ mod tests {
     #[test]
     fn a_waiting_node_of_a_child_hides_the_parents() {
         let (mut images, mut stacks) = (Images::default(), Stacks::default());
-        let parent = images.begin(0, None);
+        let parent = images.begin(0, None, &mut stacks);
         images.add_module(parent, 1, 1);
         images.add_node(parent, node(1, 0, 10), &mut stacks);
-        let child = images.begin(5, Some(parent));
+        let child = images.begin(5, Some(parent), &mut stacks);
         images.add_node(parent, node(2, 1, 20), &mut stacks);
         images.add_node(child, RawNode { module: 2, ..node(2, 1, 99) }, &mut stacks);
         assert_eq!(images.node(child, 2), None);
@@ -264,9 +270,9 @@ mod tests {
 
     #[test]
     fn an_exec_starts_anew_and_forks_choose_by_time() {
-        let mut images = Images::default();
-        let first = images.begin(100, None);
-        let second = images.begin(500, None);
+        let (mut images, mut stacks) = (Images::default(), Stacks::default());
+        let first = images.begin(100, None, &mut stacks);
+        let second = images.begin(500, None, &mut stacks);
         images.add_module(first, 1, 3);
         assert_eq!(images.module(second, 1), None);
         assert_eq!(images.at(&[first, second], 499), Some(first));
@@ -278,7 +284,7 @@ mod tests {
     #[test]
     fn nonsense_numbers_are_refused() {
         let (mut images, mut stacks) = (Images::default(), Stacks::default());
-        let image = images.begin(0, None);
+        let image = images.begin(0, None, &mut stacks);
         assert!(!images.add_node(image, RawNode { module: 0, ..node(u32::MAX, 0, 0) }, &mut stacks));
         assert!(!images.add_node(image, RawNode { module: 0, ..node(0, 0, 0) }, &mut stacks));
         assert!(!images.add_module(image, u32::MAX, 1));

@@ -5,23 +5,76 @@
 
 use schema::{Frame, StackNode};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 /// Frames and nodes in the order of their ids.
 #[derive(Debug, Default)]
 pub(crate) struct Stacks {
     frames: Vec<Frame>,
-    frame_ids: HashMap<Frame, u32>,
+    frame_ids: Ids<Frame>,
     nodes: Vec<StackNode>,
-    node_ids: HashMap<StackNode, u32>,
+    /// `None` while all nodes are of one process image, whose engine tells each once: looking up millions of nodes
+    /// costs more than everything else that is done with them.
+    node_ids: Option<Ids<StackNode>>,
     written_frames: usize,
     written_nodes: usize,
 }
 
+type Ids<T> = HashMap<T, u32, BuildHasherDefault<Mix>>;
+
+/// A quick hash of a few numbers. Whoever controls the guest could make it slow, and slow is all.
+#[derive(Debug, Default)]
+struct Mix(u64);
+
+impl Hasher for Mix {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(byte.into());
+        }
+    }
+
+    fn write_u8(&mut self, value: u8) {
+        self.write_u64(value.into());
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.write_u64(value.into());
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(23) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+}
+
 impl Stacks {
-    /// The id of the node `frame` called from `parent` (0: outermost).
+    /// The id of the node `frame` called from `parent` (0: outermost). Before [`share`](Self::share) each call makes
+    /// a node.
     pub(crate) fn node(&mut self, parent: u32, frame: Frame) -> u32 {
         let frame = intern(&mut self.frames, &mut self.frame_ids, frame);
-        intern(&mut self.nodes, &mut self.node_ids, StackNode { parent, frame })
+        let node = StackNode { parent, frame };
+        match &mut self.node_ids {
+            Some(ids) => intern(&mut self.nodes, ids, node),
+            None => {
+                self.nodes.push(node);
+                self.nodes.len() as u32
+            }
+        }
+    }
+
+    /// A second process image begins: from here on equal nodes are found.
+    pub(crate) fn share(&mut self) {
+        let nodes = &self.nodes;
+        self.node_ids.get_or_insert_with(|| {
+            let mut ids = Ids::with_capacity_and_hasher(nodes.len(), BuildHasherDefault::default());
+            for (node, id) in nodes.iter().zip(1..) {
+                ids.entry(*node).or_insert(id);
+            }
+            ids
+        });
     }
 
     /// Every frame so far; the n-th has id n + 1.
@@ -50,7 +103,7 @@ impl Stacks {
 /// The id of the first new entry, and the new entries.
 type New<'a, T> = (u32, &'a [T]);
 
-fn intern<T: Copy + Eq + std::hash::Hash>(list: &mut Vec<T>, ids: &mut HashMap<T, u32>, item: T) -> u32 {
+fn intern<T: Copy + Eq + Hash>(list: &mut Vec<T>, ids: &mut Ids<T>, item: T) -> u32 {
     *ids.entry(item).or_insert_with(|| {
         list.push(item);
         list.len() as u32
@@ -68,6 +121,9 @@ mod tests {
         let main = stacks.node(0, frame(1));
         let a = stacks.node(main, frame(2));
         assert_eq!((main, a), (1, 2));
+        // Also those from before.
+        stacks.share();
+        assert_eq!(stacks.node(0, frame(1)), main);
         assert_eq!(stacks.node(main, frame(2)), a);
         assert_eq!(stacks.node(a, frame(2)), 3, "recursion is another node of the same frame");
         let ((first_frame, frames), (first_node, nodes)) = stacks.take_new();

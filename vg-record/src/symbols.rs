@@ -7,6 +7,7 @@
 mod debug_file;
 mod demangle;
 mod elf;
+mod sections;
 
 use crate::modules::Binary;
 use std::sync::Mutex;

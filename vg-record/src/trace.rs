@@ -36,7 +36,12 @@ pub(crate) struct Trace {
     events: u64,
     /// Events that the output has certainly taken: all up to the last flush.
     safe: u64,
+    /// Of the process that had the last event: nearly always also that of the next.
+    current: Option<EventChunk>,
+    /// Of the other processes.
     chunks: BTreeMap<u32, EventChunk>,
+    /// Memory of a process that has ended, for the next one.
+    spare: Option<EventChunk>,
     /// The stack tree.
     pub stacks: Stacks,
     strings: HashMap<String, u32>,
@@ -52,7 +57,9 @@ impl Trace {
             failed: false,
             events: 0,
             safe: 0,
+            current: None,
             chunks: BTreeMap::new(),
+            spare: None,
             stacks: Stacks::default(),
             strings: HashMap::new(),
         }
@@ -94,26 +101,46 @@ impl Trace {
     }
 
     /// Adds an event of `process`.
+    #[inline]
     pub(crate) fn event(&mut self, process: u32, event: HeapEvent) {
         self.events += 1;
         if self.failed {
             return;
         }
-        let chunk = self.chunks.entry(process).or_insert_with(|| EventChunk::new(process));
-        if chunk.push(event) {
+        if self.chunk(process).push(event) {
             self.flush_events(process);
         }
+    }
+
+    /// The chunk of `process`, which is then the present one.
+    #[inline]
+    fn chunk(&mut self, process: u32) -> &mut EventChunk {
+        if self.current.as_ref().is_none_or(|current| current.process() != process) {
+            self.set_current(process);
+        }
+        self.current.get_or_insert_with(|| EventChunk::new(process))
+    }
+
+    #[cold]
+    fn set_current(&mut self, process: u32) {
+        if let Some(other) = self.current.take() {
+            self.chunks.insert(other.process(), other);
+        }
+        let spare = || self.spare.take().map(|chunk| chunk.for_process(process));
+        self.current = self.chunks.remove(&process).or_else(spare);
     }
 
     /// Writes the stack tables, and then the waiting events of `process`.
     pub(crate) fn flush_events(&mut self, process: u32) {
         self.flush_tables();
-        if let Some(mut chunk) = self.chunks.remove(&process) {
-            self.put(|writer| writer.events(&mut chunk));
-            if !self.failed {
-                // Emptied by the writer; its memory serves the next events.
-                self.chunks.insert(process, chunk);
-            }
+        let current = self.current.as_mut().filter(|current| current.process() == process);
+        let Some(chunk) = current.or_else(|| self.chunks.get_mut(&process)) else { return };
+        if self.failed || chunk.is_empty() {
+            return;
+        }
+        // Emptied by the writer; its memory serves the next events.
+        if let Err(error) = self.writer.events(chunk) {
+            self.note(error);
         }
     }
 
@@ -131,8 +158,8 @@ impl Trace {
 
     /// Writes everything that waits, so that a reader sees it and a killed recorder does not lose it.
     pub(crate) fn flush(&mut self) {
-        let waiting: Vec<u32> =
-            self.chunks.iter().filter(|(_, chunk)| !chunk.is_empty()).map(|(&process, _)| process).collect();
+        let chunks = self.chunks.values().chain(&self.current);
+        let waiting: Vec<u32> = chunks.filter(|chunk| !chunk.is_empty()).map(EventChunk::process).collect();
         for process in waiting {
             self.flush_events(process);
         }
@@ -146,7 +173,8 @@ impl Trace {
     /// Forgets the memory of a process that has ended.
     pub(crate) fn process_ended(&mut self, process: u32) {
         self.flush_events(process);
-        self.chunks.remove(&process);
+        let current = self.current.take_if(|current| current.process() == process);
+        self.spare = current.or_else(|| self.chunks.remove(&process)).or(self.spare.take());
     }
 
     /// Adds a remark to the trace; warnings and errors are also printed.

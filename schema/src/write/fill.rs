@@ -5,7 +5,7 @@
 
 use capnp::{data_list, text_list};
 
-use crate::{codec::Stored, model::*, raw::trace_capnp as raw};
+use crate::{codec::Stored, events::EventChunk, model::*, raw::trace_capnp as raw};
 
 /// A byte string or text: pointer, contents, padding.
 fn blob(length: usize) -> usize {
@@ -216,12 +216,13 @@ fn columns(mut list: capnp::struct_list::Builder<'_, raw::column::Owned>, column
     }
 }
 
-pub(super) fn chunk(mut m: raw::chunk::Builder<'_>, process: u32, events: &[HeapEvent], stored: &[Stored]) {
+pub(super) fn chunk(mut m: raw::chunk::Builder<'_>, events: &EventChunk, stored: &[Stored]) {
+    let (first, last) = events.times();
     m.set_kind(crate::rows::HEAP_EVENTS);
-    m.set_process(process);
+    m.set_process(events.process());
     m.set_count(events.len() as u32);
-    m.set_first_time(events.iter().map(|event| event.time).min().unwrap_or(0));
-    m.set_last_time(events.iter().map(|event| event.time).max().unwrap_or(0));
+    m.set_first_time(first);
+    m.set_last_time(last);
     columns(m.init_columns(stored.len() as u32), stored);
 }
 

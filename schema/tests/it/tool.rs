@@ -50,7 +50,7 @@ fn capnp_decodes_a_trace() {
             assert!(line.starts_with(&format!("(seq = {number}, ")), "{line}");
         }
         for part in [
-            "header = (formatVersion = 1, id = \"0123456789abcdef\", tool = \"vg-record 0.1.0\"",
+            "header = (formatVersion = 2, id = \"0123456789abcdef\", tool = \"vg-record 0.1.0\"",
             "strings = (firstId = 1, bytes = \"setup()_Z5setupvleaky.cc",
             "stacks = (firstId = 1, parent = [0, 1], frame = [1, 2])",
             "chunk = (kind = 1, process = 1, count = 5, firstTime = 100, lastTime = 400, columns = [(id = 1, ",

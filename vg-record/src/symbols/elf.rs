@@ -6,14 +6,13 @@
 
 use super::debug_file::{self, Check};
 use super::demangle::demangle;
-use super::{Answer, PlaceText, Quality, Wanted};
+use super::{Answer, PlaceText, Quality, Wanted, sections};
 use crate::modules::Binary;
 use addr2line::Context;
-use gimli::{DwarfSections, EndianSlice, LittleEndian};
+use gimli::{EndianSlice, LittleEndian};
 use memmap2::Mmap;
 use object::read::elf::ElfFile64;
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -50,8 +49,10 @@ pub(super) fn in_file(
     let shared = separate(debug_file::supplementary(debug_path, debug).into_iter().collect());
     let shared_elf = shared.as_ref().and_then(|(_, bytes)| ElfFile64::parse(&bytes[..]).ok());
 
-    let sections = sections(debug);
-    let shared_sections = shared_elf.as_ref().map(self::sections);
+    let mut addresses: Vec<u64> = wanted.iter().map(Wanted::probe).collect();
+    addresses.sort_unstable();
+    let sections = sections::load(debug, Some(&addresses));
+    let shared_sections = shared_elf.as_ref().map(|elf| sections::load(elf, None));
     let dwarf =
         sections.borrow_with_sup(shared_sections.as_ref(), |section| EndianSlice::new(section, LittleEndian));
     let context = Context::from_dwarf(dwarf).ok();
@@ -96,29 +97,6 @@ fn has_lines(elf: &ElfFile64<'_>) -> bool {
 fn is_rust(elf: &ElfFile64<'_>) -> bool {
     let comment = elf.section_by_name(".comment").and_then(|section| section.data().ok());
     comment.is_some_and(|data| data.windows(5).any(|window| window == b"rustc"))
-}
-
-fn sections<'data>(elf: &ElfFile64<'data>) -> DwarfSections<Cow<'data, [u8]>> {
-    // Often compressed: what says where variables live is never looked at.
-    const UNUSED: [gimli::SectionId; 6] = [
-        gimli::SectionId::DebugLoc,
-        gimli::SectionId::DebugLocLists,
-        gimli::SectionId::DebugMacro,
-        gimli::SectionId::DebugMacinfo,
-        gimli::SectionId::DebugNames,
-        gimli::SectionId::DebugTypes,
-    ];
-    let load = |id: gimli::SectionId| {
-        if UNUSED.contains(&id) {
-            return Ok(Cow::default());
-        }
-        let data = elf.section_by_name(id.name()).and_then(|section| section.uncompressed_data().ok());
-        Ok::<_, std::convert::Infallible>(data.unwrap_or_default())
-    };
-    match DwarfSections::load(load) {
-        Ok(sections) => sections,
-        Err(never) => match never {},
-    }
 }
 
 type Slice<'a> = EndianSlice<'a, LittleEndian>;

@@ -95,6 +95,70 @@ fn lines_and_inlined_functions() {
 }
 
 #[test]
+fn only_units_that_hold_the_addresses_are_loaded() {
+    let directory = directory("units");
+    let other = directory.join("other.c");
+    std::fs::write(&other, "int unused(int n) {\n    return n * 3;\n}\n").expect("writes");
+    let other = other.to_str().expect("UTF-8");
+    let expected = [("inner", "program.c", 3), ("outer", "program.c", 6)];
+    for options in [&["-g", other][..], &["-g", "-gz=zlib", other], &["-g", "-gdwarf-4", "-gz=zlib", other]] {
+        let path = compile(&directory, "program", options);
+        let address = return_address(&path);
+        let answer = resolve_one(&path, &[at(address)], None);
+        assert_eq!(summary(&answer), expected, "{options:?}");
+        let bytes = std::fs::read(&path).expect("reads");
+        let elf = object::read::elf::ElfFile64::parse(&bytes[..]).expect("parses");
+        let units = |addresses: Option<&[u64]>| {
+            let sections = sections::load(&elf, addresses);
+            let info =
+                sections.debug_info.borrow(|bytes| gimli::EndianSlice::new(bytes, gimli::LittleEndian));
+            let mut units = info.units();
+            std::iter::from_fn(|| units.next().expect("sound")).count()
+        };
+        assert_eq!(units(None), 2, "{options:?}");
+        assert_eq!(units(Some(&[address - 1])), 1, "{options:?}");
+        // An address that no unit holds: all units are in the table, so none can.
+        assert_eq!(units(Some(&[1, address - 1])), 1, "{options:?}");
+        assert_eq!(units(Some(&[1])), 0, "{options:?}");
+    }
+}
+
+#[test]
+fn units_that_refer_to_others_are_loaded_with_all_others() {
+    let directory = directory("references");
+    let other = directory.join("other.c");
+    std::fs::write(&other, "int unused(int n) {\n    return n * 3;\n}\n").expect("writes");
+    // Link-time optimisation leaves the functions' names in units of their own.
+    let path = compile(&directory, "program", &["-g", "-flto", "-gz=zlib", other.to_str().expect("UTF-8")]);
+    let address = return_address(&path);
+    let answer = resolve_one(&path, &[at(address)], None);
+    assert_eq!(summary(&answer), [("inner", "program.c", 3), ("outer", "program.c", 6)]);
+}
+
+#[test]
+fn a_damaged_table_of_units_costs_nothing() {
+    let directory = directory("aranges");
+    let path = compile(&directory, "program", &["-g"]);
+    let address = return_address(&path);
+    let whole = std::fs::read(&path).expect("reads");
+    let elf = object::read::elf::ElfFile64::<object::Endianness>::parse(&whole[..]).expect("parses");
+    let (start, size) = {
+        let section = object::Object::section_by_name(&elf, ".debug_aranges").expect("a table");
+        object::ObjectSection::file_range(&section).expect("in the file")
+    };
+    for at_byte in [0, 4, 6, 10, 11] {
+        let mut bytes = whole.clone();
+        bytes[start as usize + at_byte] ^= 0xff;
+        assert!((at_byte as u64) < size);
+        let damaged = directory.join("damaged");
+        std::fs::write(&damaged, &bytes).expect("writes");
+        let answer = resolve_one(&damaged, &[at(address)], None);
+        let outer = summary(&answer).last().map(|place| place.0.to_owned());
+        assert_eq!(outer.as_deref(), Some("outer"), "byte {at_byte}");
+    }
+}
+
+#[test]
 fn without_debug_information_the_symbol_table_names_functions() {
     let directory = directory("symbols");
     let path = compile(&directory, "plain", &["-g0"]);

@@ -1,0 +1,155 @@
+//! Heap events that wait to be written, as columns.
+//!
+//! Owns the columns' memory. What always holds: all rows are there in every column that `trace.capnp` gives them, and
+//! no column has more than [`EventChunk::CAPACITY`] values. Events arrive by the million, so each is stored where its
+//! column will be encoded from; a chunk fits into a processor's second-level cache. Not here: encodings (`column`),
+//! columns back to events (`rows`).
+
+use crate::column::Value;
+use crate::model::{HeapEvent, Op};
+
+/// Values of one column.
+type Cells<T> = Box<[T; EventChunk::CAPACITY]>;
+
+/// Heap events of one process that wait to be written together.
+#[derive(Debug, Clone)]
+pub struct EventChunk {
+    process: u32,
+    rows: usize,
+    /// Rows that are not frees.
+    sized: usize,
+    /// Rows that are reallocs.
+    moved: usize,
+    times: (u64, u64),
+    ops: Cells<u8>,
+    time: Cells<u64>,
+    instructions: Cells<u64>,
+    thread: Cells<u32>,
+    address: Cells<u64>,
+    stack: Cells<u32>,
+    family: Cells<u8>,
+    size: Cells<u64>,
+    align: Cells<u8>,
+    old_address: Cells<u64>,
+}
+
+/// What is done with each column.
+pub(crate) trait EachColumn {
+    /// Takes column number `i` in the order of the specs.
+    fn column<T: Value>(&mut self, i: usize, values: &[T]);
+}
+
+impl EventChunk {
+    /// Events at which a chunk is full.
+    pub const CAPACITY: usize = 16384;
+
+    /// An empty chunk for the events of this process.
+    pub fn new(process: u32) -> Self {
+        Self {
+            process,
+            rows: 0,
+            sized: 0,
+            moved: 0,
+            times: (u64::MAX, 0),
+            ops: cells(),
+            time: cells(),
+            instructions: cells(),
+            thread: cells(),
+            address: cells(),
+            stack: cells(),
+            family: cells(),
+            size: cells(),
+            align: cells(),
+            old_address: cells(),
+        }
+    }
+
+    /// Adds an event; true when the chunk is full now and must be written before the next event.
+    ///
+    /// # Panics
+    /// The chunk was full already.
+    #[inline]
+    pub fn push(&mut self, event: HeapEvent) -> bool {
+        let row = self.rows;
+        // One check for all columns.
+        assert!(
+            row < Self::CAPACITY && self.sized <= row && self.moved <= row,
+            "a full chunk was not written"
+        );
+        self.ops[row] = event.op.number();
+        self.time[row] = event.time;
+        self.instructions[row] = event.instructions;
+        self.thread[row] = event.thread;
+        self.address[row] = event.address;
+        self.stack[row] = event.stack;
+        self.family[row] = event.family.number();
+        if event.op != Op::Free {
+            self.size[self.sized] = event.size;
+            self.align[self.sized] = event.align_log2;
+            self.sized += 1;
+        }
+        if event.op == Op::Realloc {
+            self.old_address[self.moved] = event.old_address;
+            self.moved += 1;
+        }
+        self.times = (self.times.0.min(event.time), self.times.1.max(event.time));
+        self.rows = row + 1;
+        self.rows == Self::CAPACITY
+    }
+
+    /// The process.
+    pub fn process(&self) -> u32 {
+        self.process
+    }
+
+    /// The same memory, empty, for another process.
+    pub fn for_process(mut self, process: u32) -> Self {
+        self.clear();
+        self.process = process;
+        self
+    }
+
+    /// Events that wait.
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// True when no event waits.
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// Least and greatest time of the events; zeros when there is none.
+    pub(crate) fn times(&self) -> (u64, u64) {
+        if self.is_empty() { (0, 0) } else { self.times }
+    }
+
+    /// Forgets the events.
+    pub(crate) fn clear(&mut self) {
+        (self.rows, self.sized, self.moved) = (0, 0, 0);
+        self.times = (u64::MAX, 0);
+    }
+
+    /// Shows every column, in the order of `HeapEvent`'s specs.
+    pub(crate) fn columns(&self, each: &mut impl EachColumn) {
+        let Self { rows, sized, moved, .. } = *self;
+        each.column(0, &self.ops[..rows]);
+        each.column(1, &self.time[..rows]);
+        each.column(2, &self.instructions[..rows]);
+        each.column(3, &self.thread[..rows]);
+        each.column(4, &self.address[..rows]);
+        each.column(5, &self.stack[..rows]);
+        each.column(6, &self.family[..rows]);
+        each.column(7, &self.size[..sized]);
+        each.column(8, &self.align[..sized]);
+        each.column(9, &self.old_address[..moved]);
+    }
+}
+
+/// A column of zeros. The memory is taken page by page as values come.
+fn cells<T: Value>() -> Cells<T> {
+    match vec![T::default(); EventChunk::CAPACITY].into_boxed_slice().try_into() {
+        Ok(cells) => cells,
+        Err(_) => unreachable!("the length is the capacity"),
+    }
+}
