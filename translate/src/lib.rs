@@ -18,6 +18,7 @@ mod emit;
 mod flags;
 mod fragment;
 mod operand;
+mod request;
 mod stubs;
 
 pub use decode::{Block, Limits, Special};
