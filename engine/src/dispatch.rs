@@ -9,7 +9,7 @@ use crate::signals::{raise, sig};
 use crate::state::{Engine, engine};
 use crate::syscalls::{self, Outcome};
 use crate::threads::stop;
-use crate::{code, heap_calls, process_end, sys, threads};
+use crate::{code, heap_calls, process_end, requests, sys, threads};
 use core::sync::atomic::Ordering;
 use ring::record::Stat;
 use ring::shared::FLAG_STATS;
@@ -206,6 +206,9 @@ fn unmapped(engine: &'static Engine, thread: &mut Thread, pc: u64) {
         process_end::returned(engine, thread);
         return;
     }
+    if pc == requests::call::RETURN && requests::call::returned(thread) {
+        return;
+    }
     if let Some(result) = vsyscall(thread, pc) {
         thread.context.regs[0] = result as u64;
         let rsp = thread.context.regs[4];
@@ -266,6 +269,9 @@ fn special(engine: &'static Engine, thread: &mut Thread, special: Option<Special
         Some(Special::Truncated) => {
             let page = (pc | (crate::space::PAGE - 1)) + 1;
             unmapped(engine, thread, if engine.space.lock().find(pc).is_some() { page } else { pc });
+        }
+        Some(what @ (Special::ClientRequest | Special::ReplacedAddress | Special::CallOriginal)) => {
+            requests::handle(engine, thread, what);
         }
         Some(Special::Undefined) => {
             fault(engine, thread, sig::ILL, ILLOPN, pc);
