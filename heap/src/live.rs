@@ -4,8 +4,8 @@
 //! or a free is harmless: no lock is taken here, and its block is live or not. If threads run, blocks are missed and
 //! numbers mix up, but nothing breaks.
 
-use crate::client::{self, ClientBlock, REPLACED};
 use crate::class::{CLASS, GRANULE, GRANULE_SHIFT};
+use crate::client::{self, ClientBlock, REPLACED};
 use crate::slots::{self, Entry};
 use crate::space::Place;
 use crate::{Heap, Pages};

@@ -557,8 +557,7 @@ fn blocks_of_the_guests_own_allocators_replace_what_holds_them() {
     let roots: Vec<_> = graph.roots.iter().map(|root| (root.at, root.block, root.interior)).collect();
     // The mapped block's own words are roots too, and the block that was replaced is hit by nothing.
     assert_eq!(roots, [(MAPPED + 8, 4, 0), (0x6000, 0, 4), (3, 2, 0)]);
-    let edges: Vec<_> =
-        graph.edges.iter().map(|edge| (edge.source, edge.offset, edge.destination)).collect();
+    let edges: Vec<_> = graph.edges.iter().map(|edge| (edge.source, edge.offset, edge.destination)).collect();
     assert_eq!(edges, [(0, 8, 4), (2, 0, 3)]);
 
     // Once they are gone, the block that held them is one again.

@@ -10,9 +10,8 @@ use crate::decode::Special;
 pub(crate) const BYTES: usize = PREAMBLE.len() + 3;
 
 /// rol rdi,3; rol rdi,13; rol rdi,61; rol rdi,51
-const PREAMBLE: [u8; 16] = [
-    0x48, 0xc1, 0xc7, 3, 0x48, 0xc1, 0xc7, 13, 0x48, 0xc1, 0xc7, 61, 0x48, 0xc1, 0xc7, 51,
-];
+const PREAMBLE: [u8; 16] =
+    [0x48, 0xc1, 0xc7, 3, 0x48, 0xc1, 0xc7, 13, 0x48, 0xc1, 0xc7, 61, 0x48, 0xc1, 0xc7, 51];
 
 /// Instructions of a whole sequence.
 pub(crate) const INSTRUCTIONS: usize = 5;
