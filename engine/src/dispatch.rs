@@ -123,9 +123,13 @@ fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
         if core::mem::take(&mut thread.signals.step) {
             let mut bytes = [0u8; 16];
             let length = code::fetch(engine, pc, &mut bytes, false);
-            if let Ok(code) = engine.cache.lock().translate_once(pc, &bytes[..length]) {
-                thread.context.next = code;
-                return;
+            let made = engine.cache.lock().translate_once(pc, &bytes[..length]);
+            if let Ok(code) = made {
+                if leave(thread, code) {
+                    return;
+                }
+                thread.signals.step = true;
+                continue;
             }
         }
         let mut cache = engine.cache.lock();
@@ -146,8 +150,10 @@ fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
             .and_then(|id| id.map(|id| connect(&mut cache, id, from).map(|()| cache.body(id))).transpose())
         {
             Ok(Some(body)) => {
-                thread.context.next = body;
-                return;
+                drop(cache);
+                if leave(thread, body) {
+                    return;
+                }
             }
             Ok(None) => {
                 drop(cache);
@@ -163,6 +169,19 @@ fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
             }
         }
     }
+}
+
+/// The last step in the engine. False when something has become pending since it was looked for: a thread that goes into
+/// a loop of linked code with a signal held back would never look again. From the change of the state on, the handler
+/// takes the thread for one in guest code.
+fn leave(thread: &mut Thread, code: u64) -> bool {
+    thread.context.next = code;
+    thread.context.state.store(layout::STATE_LEAVING, Ordering::SeqCst);
+    if thread.context.pending.load(Ordering::SeqCst) == 0 {
+        return true;
+    }
+    thread.context.state.store(layout::STATE_ENGINE, Ordering::SeqCst);
+    false
 }
 
 fn connect(cache: &mut Cache, id: FragmentId, from: From) -> Result<(), Full> {
