@@ -221,7 +221,7 @@ struct Chunk {
 # The heap of a process at one moment: begin, then blocks, roots and edges in pieces, then end.
 struct SnapshotBegin {
   process @0 :UInt32;
-  snapshot @1 :UInt32;              # Number of the snapshot in its process.
+  snapshot @1 :UInt32;              # Number of the snapshot in its process, from 0; goes on over exec.
   reason @2 :UInt16;                # 0 process exit, 1 fatal signal, 2 user request, 3 client request, 4 exec.
   time @3 :UInt64;
 }
@@ -265,7 +265,8 @@ struct Counters {
 # Something the user should read.
 struct Remark {
   severity @0 :UInt16;              # 0 note, 1 warning, 2 error.
-  code @1 :UInt32;                  # Names the kind of remark; 0 when it has none.
+  code @1 :UInt32;                  # Names the kind of remark; 0 when it has none. 1: a line that the program printed
+                                    # by a client request (VALGRIND_PRINTF).
   process @2 :UInt32;               # 0: the recording as a whole.
   time @3 :UInt64;
   text @4 :Text;

@@ -159,6 +159,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
         threads: Mutex::new(Registry::new()),
         modules: Mutex::new(ModuleTable::new()),
         heap: crate::heap_calls::GuestHeap::new(control),
+        client: Mutex::new(crate::client_blocks::ClientBlocks::new()),
         stacks: crate::stacks::Stacks::new(),
         program: program.clone(),
         command: inherited.arguments.join(&0u8),
@@ -196,6 +197,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
         modules::add(engine, module);
     }
     signals::start(&mut engine.actions.lock());
+    threads::watcher::start(engine, thread);
     thread.signals.mask = mask;
     signals::set_kernel_mask(signals::kernel_mask(mask));
 

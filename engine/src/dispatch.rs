@@ -9,7 +9,7 @@ use crate::signals::{raise, sig};
 use crate::state::{Engine, engine};
 use crate::syscalls::{self, Outcome};
 use crate::threads::stop;
-use crate::{boot, code, heap_calls, process_end, sys, threads};
+use crate::{boot, code, heap_calls, process_end, requests, sys, threads};
 use core::sync::atomic::Ordering;
 use ring::record::Stat;
 use ring::shared::FLAG_STATS;
@@ -169,9 +169,13 @@ fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
         if core::mem::take(&mut thread.signals.step) {
             let mut bytes = [0u8; 16];
             let length = code::fetch(engine, pc, &mut bytes, false);
-            if let Ok(code) = engine.cache.lock().translate_once(pc, &bytes[..length]) {
-                thread.context.next = code;
-                return;
+            let made = engine.cache.lock().translate_once(pc, &bytes[..length]);
+            if let Ok(code) = made {
+                if leave(thread, code) {
+                    return;
+                }
+                thread.signals.step = true;
+                continue;
             }
         }
         let mut cache = engine.cache.lock();
@@ -192,8 +196,10 @@ fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
             .and_then(|id| id.map(|id| connect(&mut cache, id, from).map(|()| cache.body(id))).transpose())
         {
             Ok(Some(body)) => {
-                thread.context.next = body;
-                return;
+                drop(cache);
+                if leave(thread, body) {
+                    return;
+                }
             }
             Ok(None) => {
                 drop(cache);
@@ -206,6 +212,19 @@ fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
             }
         }
     }
+}
+
+/// The last step in the engine. False when something has become pending since it was looked for: a thread that goes into
+/// a loop of linked code with a signal held back would never look again. From the change of the state on, the handler
+/// takes the thread for one in guest code.
+fn leave(thread: &mut Thread, code: u64) -> bool {
+    thread.context.next = code;
+    thread.context.state.store(layout::STATE_LEAVING, Ordering::SeqCst);
+    if thread.context.pending.load(Ordering::SeqCst) == 0 {
+        return true;
+    }
+    thread.context.state.store(layout::STATE_ENGINE, Ordering::SeqCst);
+    false
 }
 
 fn connect(cache: &mut Cache, id: FragmentId, from: From) -> Result<(), Full> {
@@ -247,6 +266,9 @@ fn make(engine: &Engine, pc: u64, from: From) -> Result<Option<FragmentId>, Full
 fn unmapped(engine: &'static Engine, thread: &mut Thread, pc: u64) {
     if pc == process_end::RETURN_TO_ENGINE {
         process_end::returned(engine, thread);
+        return;
+    }
+    if pc == requests::call::RETURN && requests::call::returned(thread) {
         return;
     }
     if let Some(result) = vsyscall(thread, pc) {
@@ -309,6 +331,9 @@ fn special(engine: &'static Engine, thread: &mut Thread, special: Option<Special
         Some(Special::Truncated) => {
             let page = (pc | (crate::space::PAGE - 1)) + 1;
             unmapped(engine, thread, if engine.space.lock().find(pc).is_some() { page } else { pc });
+        }
+        Some(what @ (Special::ClientRequest | Special::ReplacedAddress | Special::CallOriginal)) => {
+            requests::handle(engine, thread, what);
         }
         Some(Special::Undefined) => {
             fault(engine, thread, sig::ILL, ILLOPN, pc);

@@ -1,6 +1,6 @@
-//! The heap snapshot: live blocks, roots and edges, for the recorder.
+//! The heap snapshot: live blocks, roots and edges, for the recorder; at the end of a process, and when somebody asks.
 
-use crate::context::Thread;
+use crate::context::{Thread, gpr};
 use crate::space::{HEAP_BASE, HEAP_BYTES, PAGE};
 use crate::state::Engine;
 use crate::threads::stop::WorldStopped;
@@ -12,10 +12,12 @@ use core::ops::ControlFlow;
 use core::sync::atomic::{AtomicU32, Ordering};
 use heap::scan::{self, Edge, Memory, Page, Register, Root, RootKind, RootRange, Sink};
 use ring::record::{Kind, Reason, Stat, header, pair};
+use translate::layout::STATE_SYSCALL;
 
 /// Words of a table record: small enough to be sent soon, large enough to be cheap.
 const BATCH_WORDS: usize = 4096;
 
+/// The recorder gives its own numbers: this one goes on over fork and starts anew with exec.
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// A table that is sent in pieces.
@@ -173,7 +175,8 @@ pub fn snapshot(engine: &Engine, thread: &mut Thread, world: &WorldStopped<'_>, 
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     writer.push(&[header(Kind::SnapshotBegin, 3), sys::tsc(), pair(number, reason as u32)]);
 
-    let snapshot = heap.snapshot();
+    let announced = engine.client.lock().for_scan(&mut writer);
+    let snapshot = heap.snapshot_with(&announced);
     let mut batch = Batch::new(&mut writer, Kind::SnapshotBlocks);
     for block in snapshot.blocks() {
         batch.push(&[block.address, block.size, pair(block.stack, block.family as u32)]);
@@ -181,7 +184,8 @@ pub fn snapshot(engine: &Engine, thread: &mut Thread, world: &WorldStopped<'_>, 
     batch.send();
 
     let (mut roots, files) = ranges(engine);
-    let registers = registers(engine, thread, reason == Reason::Exit);
+    let own = !matches!(reason, Reason::Exit | Reason::Request);
+    let registers = registers(engine, thread, own);
     let pagemap = loader::open(b"/proc/self/pagemap").unwrap_or(-1);
     let empty = Window { number: 0, present: [0; WINDOW_PAGES as usize / 64] };
     let memory = Scanned { pagemap, files: &files, windows: RefCell::new(alloc::vec![empty; WINDOWS]) };
@@ -197,21 +201,25 @@ pub fn snapshot(engine: &Engine, thread: &mut Thread, world: &WorldStopped<'_>, 
     engine.count(Stat::ScanNanoseconds, sys::monotonic_ns() - begun);
 }
 
-/// General registers of all threads, without those of a thread that has left guest code for good (as Valgrind does). What a thread holds in a system call is in its context only as far as the
-/// engine saw it last.
-fn registers(engine: &Engine, thread: &Thread, ending: bool) -> Vec<Register> {
+/// General registers of all threads; with `own`, also those of the thread that scans, unless it has left guest code for
+/// good (as Valgrind does it).
+fn registers(engine: &Engine, thread: &Thread, own: bool) -> Vec<Register> {
     let mut out = Vec::new();
     let mut add = |thread: &Thread| {
         let tid = thread.tid.load(Ordering::Relaxed);
+        // The system-call stub leaves the registers of a thread that waits in the kernel; these three are the call's.
+        let in_call = thread.context.state.load(Ordering::Relaxed) == STATE_SYSCALL;
         for (value, number) in thread.context.regs.iter().zip(0u8..) {
-            out.push(Register { number, value: *value, tid });
+            if !(in_call && matches!(usize::from(number), gpr::RAX | gpr::RCX | gpr::R11)) {
+                out.push(Register { number, value: *value, tid });
+            }
         }
     };
     let threads = engine.threads.lock();
     for other in threads.iter().filter(|other| !core::ptr::eq(*other, thread)) {
         add(other);
     }
-    if !ending {
+    if own {
         add(thread);
     }
     out

@@ -1,7 +1,7 @@
 //! The engine: runs a guest program from a code cache inside its own process and tells the recorder about it.
 //!
 //! Modules in reading order: `boot` loads the guest, `dispatch` is what a thread does between two stays in the code
-//! cache, `syscalls`, `signals` and `threads` are what the kernel side needs, `heap_calls`, `stacks` and `leak` are what
+//! cache, `syscalls`, `signals` and `threads` are what the kernel side needs, `requests` answers the guest's own questions, `heap_calls`, `stacks` and `leak` are what
 //! is recorded. `cache` and `code` own translated code, `space` the addresses, `guest_mem` the way to guest memory.
 //!
 //! Runs without libc, std, TLS: see `engine/image`. Tests run hosted.
@@ -14,11 +14,13 @@ pub mod boot;
 pub mod dispatch;
 
 pub mod process_end;
+pub mod requests;
 pub mod signals;
 pub mod syscalls;
 pub mod threads;
 
 pub mod allocators;
+pub mod client_blocks;
 pub mod heap_calls;
 pub mod heap_forms;
 pub mod leak;

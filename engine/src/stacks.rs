@@ -157,6 +157,16 @@ fn bounds(engine: &Engine, sp: u64) -> Option<(u64, u64)> {
 
 /// The stack of a thread that is about to execute the function at `pc`; 0 when there is none to be had.
 pub fn take(engine: &Engine, thread: &mut Thread, pc: u64) -> u32 {
+    walk(engine, thread, pc, pc)
+}
+
+/// The stack of a thread at its pc, wherever in a function that is; 0 when there is none to be had.
+pub fn here(engine: &Engine, thread: &mut Thread) -> u32 {
+    // No function begins there.
+    walk(engine, thread, thread.context.pc, u64::MAX)
+}
+
+fn walk(engine: &Engine, thread: &mut Thread, pc: u64, entry: u64) -> u32 {
     let regs = Regs::from_encoding_order(pc, &thread.context.regs);
     let sp = thread.context.regs[gpr::RSP];
     if sp < thread.stack_bounds.0 + 128 || sp >= thread.stack_bounds.1 {
@@ -177,7 +187,7 @@ pub fn take(engine: &Engine, thread: &mut Thread, pc: u64) -> u32 {
     let writer = &mut thread.writer;
     let depth = engine.options.depth as usize;
     let unwinder = &mut state.unwinder;
-    unwinder.at_entry(pc);
+    unwinder.at_entry(entry);
     unwinder.stack(&state.modules, &regs, &memory, &engine.stacks.tree, depth, |node| {
         if let Some(writer) = writer {
             let ids = pair(node.id, node.parent);
@@ -187,6 +197,13 @@ pub fn take(engine: &Engine, thread: &mut Thread, pc: u64) -> u32 {
 }
 
 impl Stacks {
+    /// Frames of a stack, innermost first: id of the module (0 = none), address less its load bias.
+    pub fn frames(&self, stack: u32) -> impl Iterator<Item = (u32, u64)> + '_ {
+        let flags = unwind::Frame::EXACT | unwind::Frame::GUESSED;
+        core::iter::successors(self.tree.node(stack), |node| self.tree.node(node.parent))
+            .map(move |node| (node.module, node.address & !flags))
+    }
+
     /// Nodes in the tree.
     pub fn nodes(&self) -> u64 {
         u64::from(self.tree.len())

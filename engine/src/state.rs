@@ -50,6 +50,8 @@ pub struct Engine {
     pub modules: Mutex<ModuleTable>,
     /// The guest's heap.
     pub heap: crate::heap_calls::GuestHeap,
+    /// Blocks that the guest announced itself.
+    pub client: Mutex<crate::client_blocks::ClientBlocks>,
     /// Stacks.
     pub stacks: crate::stacks::Stacks,
     /// The program.
@@ -107,6 +109,7 @@ impl Engine {
         self.actions.acquire();
         self.modules.acquire();
         self.heap.targets.acquire();
+        self.client.acquire();
         self.stacks.acquire();
         self.space.acquire();
         self.cache.acquire();
@@ -119,6 +122,7 @@ impl Engine {
         self.cache.release();
         self.space.release();
         self.stacks.release();
+        self.client.release();
         self.heap.targets.release();
         self.modules.release();
         self.actions.release();

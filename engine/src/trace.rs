@@ -2,7 +2,7 @@
 
 use crate::sys;
 use core::sync::atomic::Ordering;
-use ring::record::{Kind, header, put_string};
+use ring::record::{CLIENT_TEXT, Kind, header, pair, put_string};
 use ring::shared::{RECORDER_GONE, RING_BYTES};
 use ring::{MAX_RECORD_WORDS, Producer, Shared};
 
@@ -98,6 +98,11 @@ impl Writer {
     /// A remark for the user: severity 0 note, 1 warning, 2 engine error.
     pub fn message(&mut self, severity: u32, text: &[u8]) {
         self.push_strings(Kind::Message, &[u64::from(severity)], &[text]);
+    }
+
+    /// What the guest says through a client request.
+    pub fn client_text(&mut self, text: &[u8]) {
+        self.push_strings(Kind::Message, &[pair(0, CLIENT_TEXT)], &[text]);
     }
 
     /// Lets the recorder see everything soon.

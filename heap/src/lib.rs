@@ -25,6 +25,7 @@ mod cache;
 mod central;
 mod chunk;
 mod class;
+mod client;
 mod counters;
 mod fork;
 mod freeing;
@@ -41,6 +42,7 @@ mod table;
 
 pub use block::{Block, FreeOutcome, Freed, InvalidFree, Relation, Request, State};
 pub use cache::ThreadCache;
+pub use client::{ClientBlock, arrange};
 pub use counters::Counters;
 pub use fork::Frozen;
 pub use live::{LiveBlock, LiveBlocks, Snapshot, Target};

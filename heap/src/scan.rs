@@ -13,9 +13,8 @@
 //! readable and writable); definedness (a [`Memory`] that knows about it delivers 0 for an undefined word, which
 //! points nowhere). Valgrind ignores pointers at blocks whose pages the guest made unreadable; here they count.
 //!
-//! Blocks inside blocks (`VALGRIND_MALLOCLIKE_BLOCK`, memory pools) are for later: they need a sorted table beside the
-//! page map that [`Snapshot::find`] asks when the block hit holds such blocks, and that is merged into
-//! [`Snapshot::blocks`], where the inner blocks replace the outer one.
+//! Blocks that the guest announced itself are blocks like others (`client`). What they hold outside of the arena is
+//! scanned twice, as a root and as a block's contents, because Valgrind does.
 
 mod heuristics;
 

@@ -4,8 +4,8 @@ mod common;
 
 use common::{Mapped, Random, allocate, free, heap, request, write};
 use heap::scan::{Edge, Memory, Page, Register, Root, RootKind, RootRange, Sink, Totals, scan};
-use heap::{Heap, Options, ThreadCache};
-use ring::record::edge;
+use heap::{ClientBlock, Heap, Options, ThreadCache};
+use ring::record::{Family, edge};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -518,4 +518,51 @@ fn a_random_heap_gives_the_graph_that_brute_force_gives() {
     let again = allocate(&world.heap, &mut world.cache, 100);
     assert_eq!(world.heap.snapshot().block_count(), blocks.len() as u64 + 1);
     assert_eq!(world.heap.lookup(again).map(|block| block.free_stack), Some(0), "indices do not show");
+}
+
+#[test]
+fn blocks_of_the_guests_own_allocators_replace_what_holds_them() {
+    let mut world = World::new();
+    let [before, outer, after] = world.blocks(256);
+    const MAPPED: u64 = 0x5000;
+    let client = |address, size, family| ClientBlock::new(address, size, family, 9);
+    let mut list = vec![
+        client(MAPPED, 32, Family::Client),
+        client(outer + 64, 32, Family::Pool),
+        client(outer + 16, 24, Family::Client),
+    ];
+    assert_eq!(heap::arrange(&mut list), (3, 0));
+    // The first inner block points at the second; what lies between them is nobody's.
+    write(outer + 16, outer + 64 + 31);
+    write(outer + 48, before);
+    world.guest.poke(MAPPED + 8, after);
+    world.guest.poke(0x6000, MAPPED + 4);
+    world.guest.poke(0x6008, outer);
+    let snapshot = world.heap.snapshot_with(&list);
+    assert_eq!((snapshot.block_count(), snapshot.bytes()), (5, 32 + 256 + 24 + 32 + 256));
+    let blocks: Vec<_> = snapshot.blocks().map(|block| (block.index, block.address, block.family)).collect();
+    let expected = [
+        (0, MAPPED, Family::Client),
+        (1, before, Family::Malloc),
+        (2, outer + 16, Family::Client),
+        (3, outer + 64, Family::Pool),
+        (4, after, Family::Malloc),
+    ];
+    assert_eq!(blocks, expected);
+    let registers = [Register { number: 3, value: outer + 16, tid: 7 }];
+    let mut ranges = [data(MAPPED, 0x7000)];
+    let mut graph = Graph::default();
+    let done = scan(&snapshot, &mut ranges, &registers, &world.guest, &mut graph);
+    assert!(done.is_continue());
+    let roots: Vec<_> = graph.roots.iter().map(|root| (root.at, root.block, root.interior)).collect();
+    // The mapped block's own words are roots too, and the block that was replaced is hit by nothing.
+    assert_eq!(roots, [(MAPPED + 8, 4, 0), (0x6000, 0, 4), (3, 2, 0)]);
+    let edges: Vec<_> = graph.edges.iter().map(|edge| (edge.source, edge.offset, edge.destination)).collect();
+    assert_eq!(edges, [(0, 8, 4), (2, 0, 3)]);
+
+    // Once they are gone, the block that held them is one again.
+    let snapshot = world.heap.snapshot();
+    assert_eq!(snapshot.find(outer).map(|target| target.index), Some(1));
+    assert_eq!(snapshot.find(outer + 16).map(|target| target.index), Some(1));
+    assert_eq!(snapshot.find(MAPPED), None);
 }

@@ -40,7 +40,8 @@ pub enum Kind {
     Free = 9,
     /// `tsc, new address, size, stack|kind, instructions, old address`: a realloc that kept or moved a live block.
     Realloc = 10,
-    /// `severity(0 note, 1 warning, 2 engine error)|code` then one byte string: a remark for the user.
+    /// `severity(0 note, 1 warning, 2 engine error)|code` then one byte string: a remark for the user. `code` is
+    /// [`CLIENT_TEXT`] or 0.
     Message = 11,
     /// `tsc, snapshot number|reason`: the heap is going to be described. `reason`: see [`Reason`].
     SnapshotBegin = 12,
@@ -93,6 +94,9 @@ impl Kind {
         ALL.get(number as usize).copied()
     }
 }
+
+/// `code` of a [`Kind::Message`] whose text the program itself gave (VALGRIND_PRINTF): any bytes, whole lines or not.
+pub const CLIENT_TEXT: u32 = 1;
 
 /// `how` of [`Kind::ProcessStart`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -57,6 +57,9 @@ pub const FLAG_NO_FREERES: u32 = 4;
 /// Bit of `Control::flags`: no leak scan at the end.
 pub const FLAG_NO_LEAK_SCAN: u32 = 8;
 
+/// Bit of `Control::flags`: each process waits for requests in `Control::snapshots_asked`.
+pub const FLAG_WATCH: u32 = 16;
+
 /// The first bytes of the shared memory. Options are written by the recorder before the first guest starts.
 #[repr(C)]
 pub struct Control {
@@ -88,6 +91,8 @@ pub struct Control {
     pub redzone_bytes: AtomicU32,
     /// Engine's debug switches (developer use; bit 0 = log to fd 2).
     pub debug: AtomicU32,
+    /// Futex of the engines: the recorder adds one for each snapshot that the user asks for, and wakes all.
+    pub snapshots_asked: AtomicU32,
 }
 
 /// The head of a ring slot. Producer and consumer words lie in different cache lines.

@@ -18,6 +18,8 @@ pub struct PeerRun {
     pub outcome: Outcome,
     /// Its leaks.
     pub findings: Findings,
+    /// The totals of each leak check, in their order; those of the end come last.
+    pub checks: Vec<Totals>,
 }
 
 /// How a program is run under memcheck.
@@ -50,17 +52,23 @@ impl Peer<'_> {
         argv.extend(command.iter().cloned());
         let outcome = adapt(Run::new(argv, cwd).timeout(self.timeout)).run()?;
         let mut findings = Findings::default();
+        let mut checks = Vec::new();
         let mut found = false;
         for entry in fs::read_dir(logs.path())? {
             let text = String::from_utf8_lossy(&fs::read(entry?.path())?).into_owned();
             found |= text.contains("HEAP SUMMARY");
             read_log(&text, self.source, &mut findings);
+            checks.extend(text.split("LEAK SUMMARY").skip(1).map(|text| {
+                let mut totals = Totals::new();
+                lines(text).for_each(|line| add_total(line, &mut totals));
+                totals
+            }));
         }
         findings.records.sort();
         if !found {
             return Err(Problem::skip(format!("valgrind gave no leak report: {}", outcome.summary())));
         }
-        Ok(PeerRun { outcome, findings })
+        Ok(PeerRun { outcome, findings, checks })
     }
 }
 
@@ -81,11 +89,14 @@ pub fn added_variables(cwd: &Path) -> Result<Vec<(String, String)>, Problem> {
         .collect())
 }
 
+/// The lines of a log, each of which begins with `==PID== `.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| Some(line.split_once("== ")?.1.trim()))
+}
+
 fn read_log(text: &str, source: &str, findings: &mut Findings) {
-    // Each line begins with `==PID== `.
-    let lines = text.lines().filter_map(|line| Some(line.split_once("== ")?.1.trim()));
     let mut open: Option<Record> = None;
-    for line in lines {
+    for line in lines(text) {
         if let Some(record) = headline(line) {
             findings.records.extend(open.replace(record));
             continue;
@@ -137,8 +148,11 @@ fn position(line: &str) -> Option<(&str, u32)> {
     Some((file, number.parse().ok()?))
 }
 
-/// `definitely lost: 16 bytes in 1 blocks`
+/// `definitely lost: 16 bytes in 1 blocks`; a check that compares with the one before: `16 (+8) bytes in 1 (+1) blocks`.
 fn add_total(line: &str, totals: &mut Totals) {
+    let words: Vec<&str> =
+        line.split(' ').filter(|word| !word.starts_with("(+") && !word.starts_with("(-")).collect();
+    let line = words.join(" ");
     let parse = || {
         let (name, rest) = line.split_once(": ")?;
         let (bytes, rest) = rest.split_once(" bytes in ")?;

@@ -2,14 +2,15 @@
 //! vg-leaks by line, kind, bytes and blocks, and its totals with memcheck's.
 //!
 //! The cases `peer/...` hold the same expectations against Valgrind itself, so that a wrong expectation shows;
-//! the cases `system/...` compare totals of real programs.
+//! the cases `system/...` compare totals of real programs; `snapshots/...` are about snapshots on the way, which the
+//! program or the user asks for.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tests::guest::{Program, Variant};
-use tests::leaks::{self, Findings};
+use tests::leaks::{self, Findings, Kind};
 use tests::peer::{Peer, added_variables};
 use tests::run::{Outcome, Run, Scratch};
 use tests::suite::{Problem, Suite, Verdict, need};
@@ -30,6 +31,9 @@ fn main() -> ExitCode {
     for (name, argv) in SYSTEM {
         suite.case(format!("system/{name}"), None, move || system(argv));
     }
+    suite.case("snapshots/client", None, client_snapshots);
+    suite.case("snapshots/signal", None, snapshots_of_sleepers);
+    suite.case("snapshots/family", None, snapshots_of_children);
     suite.run()
 }
 
@@ -153,12 +157,18 @@ fn record(
 }
 
 fn report(trace: &Path, source: &str) -> Result<Findings, Problem> {
-    let argv = [
+    snapshot(trace, source, &["--snapshot=last"])
+}
+
+/// What vg-leaks finds in one snapshot.
+fn snapshot(trace: &Path, source: &str, which: &[&str]) -> Result<Findings, Problem> {
+    let mut argv = vec![
         tools::tool("vg-leaks")?.display().to_string(),
         "--format=json".into(),
         "--kinds=definite,indirect,possible,reachable".into(),
         trace.display().to_string(),
     ];
+    argv.extend(which.iter().map(|word| (*word).to_owned()));
     let outcome = Run::new(argv, &std::env::temp_dir()).run()?;
     if !matches!(outcome.code(), Some(0 | 1)) {
         return Err(Problem::wrong(format!("vg-leaks {}", outcome.summary())));
@@ -206,4 +216,154 @@ fn is_static(exe: &Path) -> Result<bool, Problem> {
         return Err(Problem::wrong(format!("{} is no ELF file", exe.display())));
     };
     Ok((0..count).all(|index| bytes.get(offset + index * size) != Some(&3)))
+}
+
+/// A program of `programs/snapshots/`, compiled.
+fn guest(name: &str) -> Result<(Program, PathBuf), Problem> {
+    let source = tests::guest::root().join("snapshots").join(name);
+    let program = Program::read(&source)?.ok_or_else(|| format!("{name} has no build line"))?;
+    let exe = program.compile(&program.variants[0])?;
+    Ok((program, exe))
+}
+
+/// The complete snapshots of a trace, perhaps one that still grows: process, number, reason.
+fn listed(trace: &Path) -> Result<Vec<(u64, u64, String)>, Problem> {
+    let argv = [
+        tools::tool("vg-leaks")?.display().to_string(),
+        "--snapshot=list".into(),
+        "--format=json".into(),
+        trace.display().to_string(),
+    ];
+    let outcome = Run::new(argv, &std::env::temp_dir()).run()?;
+    if outcome.code() != Some(0) {
+        return Err(Problem::wrong(format!("vg-leaks {}", outcome.summary())));
+    }
+    let json: serde_json::Value = serde_json::from_slice(&outcome.stdout)
+        .map_err(|error| Problem::wrong(format!("no JSON: {error}")))?;
+    let list = json["snapshots"].as_array().ok_or_else(|| Problem::wrong("no list of snapshots"))?;
+    let complete = list.iter().filter(|entry| entry["complete"] == true);
+    let of = |entry: &serde_json::Value| {
+        let number = |name: &str| entry[name].as_u64().unwrap_or(u64::MAX);
+        (number("process"), number("snapshot"), entry["reason"].as_str().unwrap_or_default().to_owned())
+    };
+    Ok(complete.map(of).collect())
+}
+
+/// VALGRIND_DO_LEAK_CHECK: the totals of each check, and of the end, are Valgrind's.
+fn client_snapshots() -> Verdict {
+    let (program, exe) = guest("client.c")?;
+    let scratch = Scratch::new("client")?;
+    let command = command(&program, &exe);
+    let trace = scratch.path().join("trace.capnp");
+    let recorded = record(&trace, &command, &scratch.fresh("cwd")?, program.timeout, |run| run)?;
+    if recorded.out() != "EXIT-SUCCESS\n" || recorded.code() != Some(0) {
+        return Err(Problem::wrong(recorded.summary()));
+    }
+    let list = listed(&trace)?;
+    let expected = ["client", "client", "client", "exit"];
+    if list.iter().map(|(_, _, reason)| reason.as_str()).ne(expected) {
+        return Err(Problem::wrong(format!("not the expected snapshots: {list:?}")));
+    }
+    let source = source_name(&program);
+    let theirs = Peer { source: &source, timeout: program.timeout };
+    let theirs = theirs.run(&command, &scratch.fresh("cwd")?, |run| run)?.checks;
+    if theirs.len() != list.len() {
+        return Err(Problem::wrong(format!("valgrind made {} checks", theirs.len())));
+    }
+    let mut problems = Vec::new();
+    for ((_, number, _), theirs) in list.iter().zip(&theirs) {
+        let ours = snapshot(&trace, &source, &[&format!("--snapshot={number}")])?;
+        let different = leaks::total_differences("vg-leaks", &ours.totals, "valgrind", theirs);
+        problems.extend(different.iter().map(|text| format!("snapshot {number}: {text}")));
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Problem::wrong(problems.join("\n"))) }
+}
+
+/// Starts a program with `--snapshot-signal`, takes two snapshots while it sleeps, and ends it by SIGTERM.
+fn asked_twice(exe: &Path, trace: &Path, scratch: &Scratch, processes: usize) -> Result<Outcome, Problem> {
+    let argv = [
+        tools::tool("vg-record")?.display().to_string(),
+        "--snapshot-signal=USR2".into(),
+        "-o".into(),
+        trace.display().to_string(),
+        "--".into(),
+        exe.display().to_string(),
+    ];
+    let keep = scratch.fresh("keep")?;
+    let run = Run::new(argv, &scratch.fresh("cwd")?).timeout(Duration::from_secs(60));
+    let running = run.spawn(&keep)?;
+    let wait = |what: &str, done: &dyn Fn() -> Result<bool, Problem>| {
+        let end = Instant::now() + Duration::from_secs(20);
+        while !done()? {
+            if Instant::now() >= end {
+                return Err(Problem::wrong(format!("never {what}")));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    };
+    wait(
+        "ready",
+        &|| Ok(std::fs::read_to_string(keep.join("out")).is_ok_and(|text| text.contains("ready"))),
+    )?;
+    for asked in 1..=2 {
+        tests::sys::kill(running.pid(), libc::SIGUSR2)?;
+        // The trace can be read while it grows.
+        wait("a snapshot", &|| Ok(listed(trace)?.len() >= asked * processes))?;
+    }
+    tests::sys::kill(running.pid(), libc::SIGTERM)?;
+    Ok(running.wait()?)
+}
+
+fn snapshots_of_sleepers() -> Verdict {
+    let (program, exe) = guest("idle.c")?;
+    let scratch = Scratch::new("signal")?;
+    let trace = scratch.path().join("trace.capnp");
+    let outcome = asked_twice(&exe, &trace, &scratch, 1)?;
+    // No system call ended early, and SIGTERM still arrives.
+    if outcome.out() != "ready\n0 came back, signal 15\n" || outcome.code() != Some(0) {
+        return Err(Problem::wrong(outcome.summary()));
+    }
+    let list = listed(&trace)?;
+    if list.iter().map(|(_, _, reason)| reason.as_str()).ne(["request", "request", "exit"]) {
+        return Err(Problem::wrong(format!("not the expected snapshots: {list:?}")));
+    }
+    let expected = leaks::expectations(&program.text, "default")?;
+    for number in ["--snapshot=0", "--snapshot=1"] {
+        let found = snapshot(&trace, &source_name(&program), &[number])?;
+        // Stacks of threads are the C library's allocations at this program's line.
+        let own: Vec<_> = found.records.iter().filter(|record| record.direct < 100).cloned().collect();
+        let problems = leaks::differences(&expected, &own);
+        if !problems.is_empty() {
+            return Err(Problem::wrong(format!("{number}:\n{}", problems.join("\n"))));
+        }
+    }
+    Ok(())
+}
+
+fn snapshots_of_children() -> Verdict {
+    let (program, exe) = guest("family.c")?;
+    let scratch = Scratch::new("family")?;
+    let trace = scratch.path().join("trace.capnp");
+    let outcome = asked_twice(&exe, &trace, &scratch, 3)?;
+    if outcome.out() != "ready\n" || outcome.code() != Some(0) {
+        return Err(Problem::wrong(outcome.summary()));
+    }
+    let list = listed(&trace)?;
+    let expected = (1..=3).flat_map(|process| {
+        ["request", "request", "exit"].into_iter().zip(0..).map(move |(why, n)| (process, n, why.to_owned()))
+    });
+    if !list.iter().cloned().eq(expected) {
+        return Err(Problem::wrong(format!("not the expected snapshots: {list:?}")));
+    }
+    for (process, reachable, lost) in
+        [("1", (55, 1), (0, 0)), ("2", (66, 1), (55, 1)), ("3", (77, 1), (0, 0))]
+    {
+        let which = ["--snapshot=1", &format!("--process={process}")];
+        let totals = snapshot(&trace, &source_name(&program), &which)?.totals;
+        if totals.get(&Kind::Reachable) != Some(&reachable) || totals.get(&Kind::Definite) != Some(&lost) {
+            return Err(Problem::wrong(format!("process {process}: {totals:?}")));
+        }
+    }
+    Ok(())
 }

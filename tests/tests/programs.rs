@@ -13,7 +13,7 @@ use tests::{compare, tools};
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
-    let folders = ["loader", "threads", "signals", "processes", "code", "transparency", "go"];
+    let folders = ["loader", "threads", "signals", "processes", "code", "transparency", "requests", "go"];
     match Program::all(&folders) {
         Ok(programs) => programs.iter().for_each(|program| add(&mut suite, program)),
         Err(error) => suite.case("programs", None, move || Err(Problem::Wrong(error))),

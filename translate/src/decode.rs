@@ -1,5 +1,6 @@
 //! Decoding of a guest superblock: from its first instruction through conditional fall-throughs to a stop.
 
+use crate::request::{self, Found};
 use alloc::vec::Vec;
 use iced_x86::{
     Code, ConstantOffsets, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, Register,
@@ -67,6 +68,17 @@ pub enum Special {
     Truncated,
     /// int 0x80, sysenter, far branches, iret: not supported in 64-bit guests.
     Unsupported,
+    /// A client request of Valgrind's: arguments at rax, the answer goes to rdx; it goes on [`Special::BYTES`] later.
+    ClientRequest,
+    /// Valgrind's question for the address of a function that was replaced, to rax; it goes on as above.
+    ReplacedAddress,
+    /// Valgrind's call of a replaced function's original at rax; it returns to where the others go on.
+    CallOriginal,
+}
+
+impl Special {
+    /// Guest bytes of each of Valgrind's sequences.
+    pub const BYTES: u64 = request::BYTES as u64;
 }
 
 pub(crate) struct Insn {
@@ -115,8 +127,20 @@ impl<'a> Block<'a> {
                 }
                 break;
             }
+            let found = request::find(&bytes[at..]);
+            if found == Found::Cut && !insns.is_empty() {
+                // A block that begins there sees all of it, or knows that there is no more.
+                break;
+            }
             decoder.decode_out(&mut iced);
-            let flow = if iced.is_invalid() {
+            let flow = if let Found::Whole(special) = found {
+                // As one instruction, with the operands of its last one, which touch nothing.
+                for _ in 1..request::INSTRUCTIONS {
+                    decoder.decode_out(&mut iced);
+                }
+                iced.set_len(request::BYTES);
+                Flow::Special(special)
+            } else if iced.is_invalid() {
                 // Bytes that ran out are a fault on the next page, once execution gets there.
                 let special = if decoder.last_error() == iced_x86::DecoderError::NoMoreBytes {
                     Special::Truncated

@@ -55,6 +55,9 @@ pub const STATE_ENGINE: u32 = 0;
 pub const STATE_CACHE: u32 = 1;
 /// `STATE`: in a system call that was begun in the code cache.
 pub const STATE_SYSCALL: u32 = 2;
+/// `STATE`: on the way from the engine into the code cache, after the last look at `PENDING`: the context holds the
+/// guest's whole state, and the engine holds nothing.
+pub const STATE_LEAVING: u32 = 3;
 
 /// `REASON`: a direct exit without a link; `EXIT` is its number.
 pub const EXIT_DIRECT: u32 = 0;

@@ -18,6 +18,7 @@ mod emit;
 mod flags;
 mod fragment;
 mod operand;
+mod request;
 mod segment;
 mod stubs;
 

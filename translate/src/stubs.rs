@@ -207,6 +207,10 @@ pub fn emit_stubs(at: u64, buffer: &mut [u8], syscall_class: u32, return_table: 
     e.u32(syscall_class);
     e.bytes(&[0xe3, 5]);
     e.jmp(syscall_slow);
+    // What the thread holds while the kernel has it, for a leak scan: all but rax, rcx and r11, which are the call's.
+    for register in (0..16u8).filter(|register| !matches!(register, 0 | 1 | 11)) {
+        e.store_ctx(layout::REGS + 8 * u32::from(register), register);
+    }
     table.syscall_pass = e.here();
     // The number, in case the call must be made again.
     e.store_ctx(layout::SPILL, reg::RAX);

@@ -8,7 +8,7 @@ use crate::run::Report;
 use report::format::csv_field;
 use std::io::{self, Write};
 
-const NAMES: &str = "kind,bytes,direct_bytes,indirect_bytes,blocks,function,file,line,module,stack,process,pid,record,cycle_blocks,trace";
+const NAMES: &str = "kind,bytes,direct_bytes,indirect_bytes,blocks,function,file,line,module,stack,process,pid,record,cycle_blocks,trace,snapshot";
 
 /// Writes the report.
 pub(crate) fn write(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
@@ -24,7 +24,7 @@ pub(crate) fn write(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> 
                 .collect();
             writeln!(
                 out,
-                "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
+                "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
                 kind_name(record.kind),
                 record.bytes(),
                 record.direct,
@@ -39,7 +39,8 @@ pub(crate) fn write(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> 
                 section.process.pid,
                 record.number,
                 record.cycle_blocks,
-                csv_field(section.trace)
+                csv_field(section.trace),
+                section.snapshot.number
             )?;
         }
     }

@@ -39,6 +39,9 @@ struct Record<'a> {
     message: String,
     process: u32,
     record: usize,
+    /// Number of the snapshot, when there may be several of a process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshot: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<&'a str>,
     /// The frame that the message names.
@@ -160,6 +163,7 @@ fn record<'a>(report: &Report<'_>, section: &'a Section<'a>, listed: &'a Listed<
         message: sentence::plain(listed),
         process: section.process.number,
         record: record.number,
+        snapshot: report.all_snapshots.then_some(section.snapshot.number),
         trace: (report.traces > 1).then_some(section.trace),
         site: listed.user.as_ref().map(frame),
         cycle_blocks: record.cycle_blocks,

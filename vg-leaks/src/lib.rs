@@ -16,6 +16,7 @@ pub mod cycles;
 pub mod findings;
 pub mod graph;
 mod json;
+mod list;
 pub mod load;
 pub mod options;
 pub mod pointers;

@@ -64,6 +64,23 @@ pub struct Heap {
     pub snapshot: SnapshotId,
     /// The blocks and pointers.
     pub graph: HeapGraph,
+    /// Calls of the allocator until then, unless the process was about to end.
+    pub usage: Option<Usage>,
+}
+
+/// A snapshot that the trace holds, wanted or not.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Number of its process.
+    pub process: u32,
+    /// Which snapshot it is.
+    pub snapshot: SnapshotId,
+    /// Live blocks.
+    pub blocks: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Its end was read.
+    pub complete: bool,
 }
 
 /// What a trace holds for us.
@@ -85,6 +102,8 @@ pub struct Recording {
     pub processes: Vec<Process>,
     /// The wanted snapshots, by process.
     pub heaps: Vec<Heap>,
+    /// All snapshots, in the order in which they began.
+    pub found: Vec<Found>,
     threads: HashMap<u32, String>,
     mappings: Vec<Mapping>,
 }
@@ -117,6 +136,7 @@ impl Recording {
 /// A snapshot that is being read.
 struct Pending {
     id: SnapshotId,
+    usage: Usage,
     builder: Builder,
     counts: [u64; 3],
     error: Option<GraphError>,
@@ -167,10 +187,16 @@ impl Loader {
             }
             Message::Events(batch) => self.events(&batch),
             Message::SnapshotBegin(begin) => self.begin(&begin),
-            Message::SnapshotBlocks(piece) => self.piece(piece.process, piece.snapshot, |pending| {
-                pending.counts[0] += piece.rows.len() as u64;
-                piece.rows.iter().try_for_each(|b| pending.builder.block(b.address, b.size, b.stack))
-            }),
+            Message::SnapshotBlocks(piece) => {
+                if let Some(found) = self.found(piece.process, piece.snapshot) {
+                    found.blocks += piece.rows.len() as u64;
+                    found.bytes = piece.rows.iter().fold(found.bytes, |sum, b| sum.saturating_add(b.size));
+                }
+                self.piece(piece.process, piece.snapshot, |pending| {
+                    pending.counts[0] += piece.rows.len() as u64;
+                    piece.rows.iter().try_for_each(|b| pending.builder.block(b.address, b.size, b.stack))
+                });
+            }
             Message::SnapshotRoots(piece) => self.piece(piece.process, piece.snapshot, |pending| {
                 pending.counts[1] += piece.rows.len() as u64;
                 piece.rows.iter().try_for_each(|row| pending.builder.root(root(row)))
@@ -245,38 +271,39 @@ impl Loader {
 
     fn events(&mut self, batch: &schema::EventBatch) {
         let usage = self.process_mut(batch.process).usage.get_or_insert_default();
-        for event in &batch.events {
-            let (allocs, frees) = match event.op {
-                Op::Alloc => (1, 0),
-                Op::Free => (0, 1),
-                // As Valgrind counts it.
-                Op::Realloc => (1, 1),
-                Op::Other(_) => (0, 0),
-            };
-            usage.allocs += allocs;
-            usage.frees += frees;
-            usage.bytes = usage.bytes.saturating_add(event.size);
+        batch.events.iter().for_each(|event| count(usage, event));
+        // What other threads did before a snapshot may be told behind its begin.
+        let processes = &self.recording.processes;
+        let heaps = self.recording.heaps.iter_mut();
+        let done = heaps.filter(|heap| processes[heap.process].number == batch.process);
+        let done = done.filter_map(|heap| Some((heap.snapshot.time, heap.usage.as_mut()?)));
+        let pending = self.pending.iter_mut().filter(|((process, _), _)| *process == batch.process);
+        for (time, usage) in done.chain(pending.map(|(_, pending)| (pending.id.time, &mut pending.usage))) {
+            batch.events.iter().filter(|event| event.time <= time).for_each(|event| count(usage, event));
         }
     }
 
     fn begin(&mut self, begin: &schema::SnapshotBegin) {
+        let id = SnapshotId { number: begin.snapshot, reason: begin.reason, time: begin.time };
+        self.recording.found.push(Found {
+            process: begin.process,
+            snapshot: id,
+            blocks: 0,
+            bytes: 0,
+            complete: false,
+        });
         let wanted = match self.wanted_snapshot {
-            Snapshot::Last => true,
+            Snapshot::Last | Snapshot::All => true,
             Snapshot::Number(number) => begin.snapshot == number,
+            Snapshot::List => false,
         };
-        let process = self.process_mut(begin.process);
-        let wanted = wanted && process.number == begin.process;
+        let usage = self.process_mut(begin.process).usage.unwrap_or_default();
         if !wanted || self.wanted_process.is_some_and(|wanted| !self.process_mut(begin.process).is(wanted)) {
             return;
         }
         self.pending.insert(
             (begin.process, begin.snapshot),
-            Pending {
-                id: SnapshotId { number: begin.snapshot, reason: begin.reason, time: begin.time },
-                builder: Builder::new(self.keep_offsets),
-                counts: [0; 3],
-                error: None,
-            },
+            Pending { id, usage, builder: Builder::new(self.keep_offsets), counts: [0; 3], error: None },
         );
     }
 
@@ -292,7 +319,15 @@ impl Loader {
         }
     }
 
+    fn found(&mut self, process: u32, snapshot: u32) -> Option<&mut Found> {
+        let is = |found: &&mut Found| found.process == process && found.snapshot.number == snapshot;
+        self.recording.found.iter_mut().rev().find(is)
+    }
+
     fn end(&mut self, end: &schema::SnapshotEnd) {
+        if let Some(found) = self.found(end.process, end.snapshot) {
+            found.complete = found.blocks == end.blocks;
+        }
         let Some(pending) = self.pending.remove(&(end.process, end.snapshot)) else { return };
         let wrong = match pending.error {
             Some(error) => Some(error.to_string()),
@@ -308,9 +343,12 @@ impl Loader {
         }
         self.process_mut(end.process);
         let process = self.index[&end.process];
-        let heap = Heap { process, snapshot: pending.id, graph: pending.builder.finish() };
+        let early = matches!(pending.id.reason, Reason::Request | Reason::Client);
+        let usage = early.then_some(pending.usage);
+        let heap = Heap { process, snapshot: pending.id, graph: pending.builder.finish(), usage };
         let heaps = &mut self.recording.heaps;
-        match heaps.iter_mut().find(|old| old.process == process) {
+        let old = heaps.iter_mut().find(|old| old.process == process);
+        match old.filter(|_| self.wanted_snapshot != Snapshot::All) {
             Some(old) => *old = heap,
             None => heaps.push(heap),
         }
@@ -330,9 +368,23 @@ impl Loader {
             self.recording.problems.insert(0, cut);
         }
         let processes = &self.recording.processes;
+        // Stable: the snapshots of a process stay in the order in which they were taken.
         self.recording.heaps.sort_by_key(|heap| processes[heap.process].number);
         self.recording
     }
+}
+
+fn count(usage: &mut Usage, event: &schema::HeapEvent) {
+    let (allocs, frees) = match event.op {
+        Op::Alloc => (1, 0),
+        Op::Free => (0, 1),
+        // As Valgrind counts it.
+        Op::Realloc => (1, 1),
+        Op::Other(_) => (0, 0),
+    };
+    usage.allocs += allocs;
+    usage.frees += frees;
+    usage.bytes = usage.bytes.saturating_add(event.size);
 }
 
 fn lost_line(lost: &schema::Lost) -> String {

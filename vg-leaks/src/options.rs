@@ -99,8 +99,8 @@ pub struct Options {
     /// Report this process of the recording alone, by its number or kernel id
     #[arg(long, value_name = "N", help_heading = "What is reported")]
     pub process: Option<u32>,
-    /// Which snapshot of the heap of each process: its number, or last
-    #[arg(long, value_name = "N|last", value_parser = snapshot, default_value = "last",
+    /// Which snapshot of the heap of each process: its number, last, all one after another; or list them
+    #[arg(long, value_name = "N|last|all|list", value_parser = snapshot, default_value = "last",
           help_heading = "What is reported")]
     pub snapshot: Snapshot,
 
@@ -211,6 +211,10 @@ pub enum Snapshot {
     Last,
     /// The one with this number.
     Number(u32),
+    /// All complete ones.
+    All,
+    /// None: what there is.
+    List,
 }
 
 fn kinds(text: &str) -> Result<Set, String> {
@@ -232,7 +236,11 @@ fn yes_no(text: &str) -> Result<bool, String> {
 fn snapshot(text: &str) -> Result<Snapshot, String> {
     match text {
         "last" => Ok(Snapshot::Last),
-        number => number.parse().map(Snapshot::Number).map_err(|_| "use a number or last".to_owned()),
+        "all" => Ok(Snapshot::All),
+        "list" => Ok(Snapshot::List),
+        number => {
+            number.parse().map(Snapshot::Number).map_err(|_| "use a number, last, all or list".to_owned())
+        }
     }
 }
 
@@ -281,6 +289,8 @@ mod tests {
         assert_eq!(options(&["--who-points-at=0x10"]).unwrap().who_points_at, Some(16));
         assert_eq!(options(&["--who-points-at", "16"]).unwrap().who_points_at, Some(16));
         assert_eq!(options(&["--snapshot=3"]).unwrap().snapshot, Snapshot::Number(3));
+        assert_eq!(options(&["--snapshot=all"]).unwrap().snapshot, Snapshot::All);
+        assert_eq!(options(&["--snapshot=list"]).unwrap().snapshot, Snapshot::List);
         assert_eq!(options(&["--leak-resolution=low"]).unwrap().compared_frames(), 2);
         assert_eq!(options(&["--num-callers=3", "--leak-resolution=med"]).unwrap().compared_frames(), 3);
         assert_eq!(options(&["--leak-check-heuristics=none"]).unwrap().leak_check_heuristics, Set::NONE);

@@ -8,9 +8,9 @@ use crate::classify::classify;
 use crate::findings::{self, Answer, Findings, Stacks, Usage};
 use crate::graph::{Place, Root};
 use crate::load::{self, Process, Recording, SnapshotId};
-use crate::options::{Format, LeakCheck, Options};
+use crate::options::{Format, LeakCheck, Options, Snapshot};
 use crate::records::{Count, Summary};
-use crate::{csv, json, text};
+use crate::{csv, json, list, text};
 use report::cli::{self, Stop};
 use report::format::signal_name;
 use report::style::Style;
@@ -30,6 +30,8 @@ pub struct Report<'t> {
     pub summary: Summary,
     /// Number of traces read.
     pub traces: usize,
+    /// Sections may be snapshots of one process; the totals are those of the last one of each.
+    pub all_snapshots: bool,
     /// One for each process with a heap snapshot.
     pub sections: Vec<Section<'t>>,
     /// What is missing, a line each.
@@ -76,6 +78,11 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<u8
             unanswered |= process.how == Start::Root;
             problems.push(format!("{}: {problem}", recording.name));
         }
+    }
+    if options.snapshot == Snapshot::List {
+        problems.iter().for_each(|problem| cli::warn(TOOL, problem));
+        list::print(&recordings, &options)?;
+        return Ok(cli::CLEAN);
     }
     if recordings.iter().all(|recording| recording.heaps.is_empty()) {
         return Err(Stop::trouble(nothing_to_report(&recordings, &problems, &options)));
@@ -142,7 +149,7 @@ fn make_report<'t>(
                 process,
                 snapshot: heap.snapshot,
                 in_use,
-                usage: process.usage,
+                usage: heap.usage.or(process.usage),
                 findings,
                 answer,
             });
@@ -155,12 +162,18 @@ fn make_report<'t>(
         return Err(Stop::trouble(format_args!("no block on the heap contains 0x{address:X}{hint}")));
     }
     let mut summary = Summary::default();
-    sections.iter().for_each(|section| summary.add(&section.findings.summary));
+    for (i, section) in sections.iter().enumerate() {
+        let next = sections.get(i + 1);
+        if next.is_none_or(|next| !std::ptr::eq(next.process, section.process)) {
+            summary.add(&section.findings.summary);
+        }
+    }
     Ok(Report {
         command: recordings.first().map_or(&[], |recording| &recording.command),
         complete: problems.is_empty() && recordings.iter().all(|recording| recording.complete),
         summary,
         traces: recordings.len(),
+        all_snapshots: options.snapshot == Snapshot::All,
         sections,
         problems,
     })
@@ -198,7 +211,7 @@ fn without_heap<'r>(recording: &'r Recording, options: &Options) -> Vec<(&'r Pro
     let lacking = |(index, process): &(usize, &Process)| {
         recording.heaps.iter().all(|heap| heap.process != *index)
             && options.process.is_none_or(|wanted| process.is(wanted))
-            && options.snapshot == crate::options::Snapshot::Last
+            && matches!(options.snapshot, Snapshot::Last | Snapshot::All)
             // A child of vfork uses its parent's memory until it executes something.
             && process.how != Start::Vfork
             && !matches!(process.end, Some((End::NativeExec, _)))
@@ -233,8 +246,8 @@ fn nothing_to_report(recordings: &[Recording], problems: &[String], options: &Op
         let known: Vec<_> = processes.iter().map(|p| format!("{} (pid {})", p.number, p.pid)).collect();
         return format!("{name}: no process {wanted} in the recording; it has {}", known.join(", "));
     }
-    if let crate::options::Snapshot::Number(number) = options.snapshot {
-        return format!("{name}: no snapshot {number} in the recording; use --snapshot=last");
+    if let Snapshot::Number(number) = options.snapshot {
+        return format!("{name}: no snapshot {number} in the recording; see --snapshot=list");
     }
     match problems {
         [] => format!("{name}: no heap snapshot in the recording; record it again with --events=alloc"),

@@ -13,6 +13,7 @@ use crate::sentence;
 use report::format::{counted, grouped, harmless};
 use report::stack::{Frame, Line, fold};
 use report::style::Style;
+use schema::Reason;
 use std::io::{self, Write};
 
 /// Most blocks of a cycle, and most words that point at a block, that are listed.
@@ -33,7 +34,7 @@ pub(crate) fn write(
         if report.sections.len() > 1 {
             writeln!(out, "{}", style.strong(heading(section, report)))?;
         }
-        if let Some(moment) = moment(section) {
+        if let Some(moment) = moment(section, report.all_snapshots) {
             writeln!(out, "{moment}")?;
         }
         match &section.answer {
@@ -58,19 +59,27 @@ fn heading(section: &Section<'_>, report: &Report<'_>) -> String {
     format!("PROCESS {number}{trace}: {} (pid {pid}{from})", command.join(" "))
 }
 
-/// When the snapshot is not the one at the end of the process.
-fn moment(section: &Section<'_>) -> Option<String> {
-    use schema::Reason;
+/// When the snapshot is not the only one at the end of the process.
+fn moment(section: &Section<'_>, all: bool) -> Option<String> {
     let snapshot = section.snapshot;
-    let when = match snapshot.reason {
-        Reason::Exit | Reason::Other(_) => return None,
+    if matches!(snapshot.reason, Reason::Exit | Reason::Other(_)) && !all {
+        return None;
+    }
+    let when = occasion(snapshot.reason);
+    let seconds = snapshot.time as f64 / 1e9;
+    Some(format!("Snapshot {} {when}, {seconds:.3} s after the start", snapshot.number))
+}
+
+/// When a snapshot was taken, in words.
+pub(crate) fn occasion(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Exit => "at exit",
         Reason::Signal => "when a signal killed the program",
         Reason::Request => "at the user's request",
         Reason::Client => "at the program's request",
         Reason::Exec => "when the process executed another program",
-    };
-    let seconds = snapshot.time as f64 / 1e9;
-    Some(format!("Snapshot {} {when}, {seconds:.3} s after the start", snapshot.number))
+        Reason::Other(_) => "for a reason that this version does not know",
+    }
 }
 
 /// Whether anything was folded.

@@ -54,6 +54,11 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "yes|no", default_value = "yes", value_parser = leak_check, hide_default_value = true)]
     pub leak_check: Flag,
 
+    /// Take a snapshot of the heap, for vg-leaks --snapshot, whenever vg-record receives SIG (such as USR2 or 12); PROGRAM
+    /// does not get that signal then. One thread more is in each recorded process
+    #[arg(long, value_name = "SIG", value_parser = signal)]
+    pub snapshot_signal: Option<Signal>,
+
     /// Let the C library free its own memory before leaks are looked for
     #[arg(long, value_name = "yes|no", default_value = "yes", value_parser = yes_no, hide_default_value = true)]
     pub run_libc_freeres: Flag,
@@ -87,6 +92,10 @@ pub(crate) enum Events {
     None,
 }
 
+/// A signal that `vg-record` can take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Signal(pub i32);
+
 /// A yes or no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Flag(pub bool);
@@ -97,6 +106,15 @@ impl Cli {
     /// # Errors
     /// A kind was asked for that this version cannot record.
     pub(crate) fn event_bits(&self) -> anyhow::Result<u32> {
+        let bits = self.kinds()?;
+        anyhow::ensure!(
+            self.snapshot_signal.is_none() || bits & ring::shared::EVENTS_ALLOC != 0,
+            "--snapshot-signal: there is no heap to take a snapshot of without --events=alloc"
+        );
+        Ok(bits)
+    }
+
+    fn kinds(&self) -> anyhow::Result<u32> {
         if self.events.contains(&Events::None) {
             anyhow::ensure!(self.events.len() == 1, "--events=none: cannot be combined with other kinds");
             return Ok(0);
@@ -144,6 +162,9 @@ impl Cli {
             format!("--freelist-big-blocks={}", self.freelist_big_blocks),
         );
         add(!self.leak_check.0, format!("--leak-check={no}"));
+        if let Some(Signal(number)) = self.snapshot_signal {
+            add(true, format!("--snapshot-signal={number}"));
+        }
         add(!self.run_libc_freeres.0, format!("--run-libc-freeres={no}"));
         list
     }
@@ -155,6 +176,37 @@ fn yes_no(text: &str) -> Result<Flag, String> {
         "no" => Ok(Flag(false)),
         _ => Err("say yes or no".into()),
     }
+}
+
+/// A name with or without SIG, or a number.
+fn signal(text: &str) -> Result<Signal, String> {
+    const NAMES: [(&str, i32); 17] = [
+        ("HUP", libc::SIGHUP),
+        ("INT", libc::SIGINT),
+        ("QUIT", libc::SIGQUIT),
+        ("USR1", libc::SIGUSR1),
+        ("USR2", libc::SIGUSR2),
+        ("ALRM", libc::SIGALRM),
+        ("TERM", libc::SIGTERM),
+        ("STKFLT", libc::SIGSTKFLT),
+        ("URG", libc::SIGURG),
+        ("XCPU", libc::SIGXCPU),
+        ("XFSZ", libc::SIGXFSZ),
+        ("VTALRM", libc::SIGVTALRM),
+        ("PROF", libc::SIGPROF),
+        ("WINCH", libc::SIGWINCH),
+        ("IO", libc::SIGIO),
+        ("PWR", libc::SIGPWR),
+        ("SYS", libc::SIGSYS),
+    ];
+    let name = text.strip_prefix("SIG").unwrap_or(text);
+    let named = NAMES.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
+    let numbered =
+        || text.parse().ok().filter(|n| NAMES.iter().any(|(_, k)| k == n) || (34..=64).contains(n));
+    named
+        .or_else(numbered)
+        .map(Signal)
+        .ok_or_else(|| "not a signal that vg-record can take; try USR2".to_owned())
 }
 
 /// Valgrind's values are accepted: how much to print is the business of the reader here.
@@ -224,6 +276,20 @@ mod tests {
             assert!(parse(&[wrong, "p"]).is_err(), "{wrong}");
         }
         assert!(size("99999999999G").is_err());
+    }
+
+    #[test]
+    fn snapshot_signals() {
+        for (text, number) in [("USR2", 12), ("SIGUSR1", 10), ("15", 15), ("64", 64)] {
+            let cli = parse(&[&format!("--snapshot-signal={text}"), "p"]).expect("parses");
+            assert_eq!(cli.snapshot_signal, Some(Signal(number)));
+            assert_eq!(cli.changed(), [format!("--snapshot-signal={number}")]);
+        }
+        for wrong in ["KILL", "STOP", "SEGV", "CHLD", "9", "17", "33", "65", "0", "-1", "", "SIG", "usr2"] {
+            assert!(parse(&[&format!("--snapshot-signal={wrong}"), "p"]).is_err(), "{wrong}");
+        }
+        let cli = parse(&["--snapshot-signal=USR2", "--events=none", "p"]).expect("parses");
+        assert!(cli.event_bits().unwrap_err().to_string().contains("--snapshot-signal"));
     }
 
     #[test]

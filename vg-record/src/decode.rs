@@ -11,7 +11,7 @@ use crate::modules::{Mapping, Modules};
 use crate::snapshot::Snapshot;
 use crate::stats;
 use crate::trace::Trace;
-use ring::record::{Kind, Record, halves};
+use ring::record::{CLIENT_TEXT, Kind, Record, halves};
 use schema::{Bytes, End, Family, HeapEvent, Op, Severity, Start};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -59,6 +59,10 @@ pub(crate) struct Process {
     pub pid: u32,
     /// Its program, for messages.
     pub exe: String,
+    /// Snapshots that were begun.
+    snapshots: u32,
+    /// What it printed by a client request since the last end of a line.
+    line: Vec<u8>,
 }
 
 /// Sums over the whole recording.
@@ -357,6 +361,13 @@ impl Recording {
         self.threads.get(&(process, tid)).copied().unwrap_or(0)
     }
 
+    /// The number of a process's next snapshot, from 0.
+    pub(crate) fn next_snapshot(&mut self, process: u32) -> u32 {
+        let process = self.processes.entry(process).or_default();
+        process.snapshots += 1;
+        process.snapshots - 1
+    }
+
     /// A process as messages name it.
     pub(crate) fn describe(&self, number: u32) -> String {
         match self.processes.get(&number) {
@@ -491,6 +502,9 @@ impl Recording {
 
     /// The process has ended, by its own word or by what the recorder found.
     pub(crate) fn process_end(&mut self, process: u32, time: u64, how: End, value: u32, instructions: u64) {
+        if self.processes.get(&process).is_some_and(|process| !process.line.is_empty()) {
+            self.client_text(process, time, b"\n");
+        }
         self.trace.flush_events(process);
         let end = schema::ProcessEnd { process, time, how, value, instructions };
         self.trace.put(|writer| writer.process_end(&end));
@@ -499,8 +513,25 @@ impl Recording {
         }
     }
 
+    /// What the program prints by VALGRIND_PRINTF: whole lines, marked as Valgrind marks them.
+    fn client_text(&mut self, number: u32, time: u64, text: &[u8]) {
+        let process = self.processes.entry(number).or_default();
+        process.line.extend_from_slice(text);
+        let Some(end) = process.line.iter().rposition(|&byte| byte == b'\n') else { return };
+        let rest = process.line.split_off(end + 1);
+        let lines = std::mem::replace(&mut process.line, rest);
+        let pid = process.pid;
+        for line in String::from_utf8_lossy(&lines).lines() {
+            self.trace.tell(&format!("**{pid}** {line}"));
+            self.trace.remark(Severity::Note, CLIENT_TEXT, number, time, line);
+        }
+    }
+
     fn message(&mut self, stream: &mut Stream, record: Record<'_>) {
         let (severity, code) = halves(record.word(1));
+        if code == CLIENT_TEXT {
+            return self.client_text(stream.process, stream.time, &strings(record, 2)[0]);
+        }
         let text = String::from_utf8_lossy(&strings(record, 2)[0]).trim_end().to_owned();
         let severity = Severity::from_number(severity as u16);
         if severity == Severity::Note && !self.notes.contains(&text) {

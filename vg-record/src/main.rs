@@ -87,7 +87,12 @@ fn record(cli: &cli::Cli, program: &program::Program) -> anyhow::Result<wait::Ou
         let drain = || drain(cli, program, &memory, output, began, &over);
         let drain = std::thread::Builder::new().name("drain".into()).spawn_scoped(scope, drain);
         let drain = drain.context("cannot start a thread")?;
-        let outcome = wait::supervise(guest);
+        let ask = || {
+            let asked = &memory.shared().control().snapshots_asked;
+            asked.fetch_add(1, Ordering::Release);
+            sys::futex_wake(asked);
+        };
+        let outcome = wait::supervise(guest, cli.snapshot_signal.map(|signal| (signal.0, &ask as &dyn Fn())));
         let guest_time = started.elapsed();
         over.store(true, Ordering::Release);
         memory.shared().control().wake.fetch_add(1, Ordering::Release);

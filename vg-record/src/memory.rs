@@ -80,6 +80,7 @@ impl Memory {
             (true, shared::FLAG_STATS),
             (!cli.run_libc_freeres.0, shared::FLAG_NO_FREERES),
             (!cli.leak_check.0, shared::FLAG_NO_LEAK_SCAN),
+            (cli.snapshot_signal.is_some(), shared::FLAG_WATCH),
         ] {
             flags |= if set { flag } else { 0 };
         }

@@ -40,7 +40,9 @@ impl Snapshot {
         let rows = record.words.get(1..).unwrap_or_default();
         match kind {
             Kind::SnapshotBegin => {
-                let (number, reason) = halves(record.word(2));
+                // The engine counts for its image; a process may execute several.
+                let (_, reason) = halves(record.word(2));
+                let number = recording.next_snapshot(process);
                 *self = Snapshot { open: true, number, ..Snapshot::default() };
                 let reason = Reason::from_number(reason as u16);
                 let begin = SnapshotBegin { process, snapshot: number, reason, time };

@@ -177,6 +177,11 @@ impl Trace {
         self.spare = current.or_else(|| self.chunks.remove(&process)).or(self.spare.take());
     }
 
+    /// Prints a line.
+    pub(crate) fn tell(&mut self, text: &str) {
+        self.say.say(text);
+    }
+
     /// Adds a remark to the trace; warnings and errors are also printed.
     pub(crate) fn remark(&mut self, severity: Severity, code: u32, process: u32, time: u64, text: &str) {
         if severity != Severity::Note {

@@ -63,8 +63,11 @@ pub(crate) fn block() {
     }
 }
 
-/// Waits until the guest has ended, and forwards signals to it meanwhile.
-pub(crate) fn supervise(guest: libc::pid_t) -> Outcome {
+/// A signal that is taken for something else than the guest, and what is done then.
+pub(crate) type Wish<'a> = (i32, &'a dyn Fn());
+
+/// Waits until the guest has ended, and forwards signals to it meanwhile, but for the one of `wish`.
+pub(crate) fn supervise(guest: libc::pid_t, wish: Option<Wish<'_>>) -> Outcome {
     let set = taken();
     loop {
         match collect(guest) {
@@ -80,7 +83,9 @@ pub(crate) fn supervise(guest: libc::pid_t) -> Outcome {
             let mut info: libc::siginfo_t = std::mem::zeroed();
             (libc::sigwaitinfo(&set, &mut info), info)
         };
-        if signal > 0 && signal != libc::SIGCHLD && is_for_guest(signal, &info, guest) {
+        if let Some((_, granted)) = wish.filter(|(wished, _)| *wished == signal) {
+            granted();
+        } else if signal > 0 && signal != libc::SIGCHLD && is_for_guest(signal, &info, guest) {
             send(guest, signal);
         }
     }

@@ -4,7 +4,8 @@ use crate::context::{Context, gpr};
 use crate::guest_mem;
 use crate::space;
 use crate::state::Engine;
-use translate::layout::Fix;
+use core::sync::atomic::Ordering;
+use translate::layout::{Fix, STATE_LEAVING};
 
 /// Offsets of general registers in the kernel's sigcontext, by encoding order (rax rcx rdx rbx rsp rbp rsi rdi r8..).
 const SIGCONTEXT: [usize; 16] = [13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7];
@@ -100,6 +101,9 @@ pub fn recover(engine: &Engine, context: &Context, gregs: &Gregs) -> Interrupted
         return Interrupted::Guest(guest, false);
     }
     if pc >= stubs.raise && pc < stubs.raise_end {
+        return Interrupted::Guest(GuestRegs::of_context(context), true);
+    }
+    if context.state.load(Ordering::SeqCst) == STATE_LEAVING {
         return Interrupted::Guest(GuestRegs::of_context(context), true);
     }
     // The engine's own code may hold the lock, so it must not be taken to find out that this is the engine's.

@@ -234,6 +234,31 @@ fn shared_memory(engine: &'static Engine, thread: &mut Thread, call: &Call, want
     Outcome::Done(result)
 }
 
+/// A thread of the engine's own, with a table of descriptors of its own; it begins in `run`, with all signals blocked as
+/// they are here.
+///
+/// # Errors
+/// The kernel's error number.
+///
+/// # Safety
+/// `thread` was made by [`create`] and belongs to no kernel thread; `run` adopts it.
+pub(super) unsafe fn engine_thread(
+    thread: *mut Thread,
+    run: unsafe extern "C" fn(*mut Thread) -> !,
+) -> Result<(), i64> {
+    const CLONE_FS: u64 = 0x200;
+    const CLONE_SYSVSEM: u64 = 0x4_0000;
+    let flags = sys::CLONE_VM | CLONE_FS | sys::CLONE_SIGHAND | sys::CLONE_THREAD | CLONE_SYSVSEM;
+    let wanted = Arguments { flags, ..Arguments::default() };
+    // SAFETY: the caller's promise: nobody uses the thread's stack.
+    let result = unsafe {
+        let stack = (*thread).context.engine_rsp;
+        let kernel = for_kernel(&wanted, stack, thread as u64);
+        call_clone(&Call { number: nr::CLONE, args: [0; 6] }, &kernel, stack, run, thread)
+    };
+    sys::result(result).map(|_| ())
+}
+
 fn child_actions(engine: &Engine, thread: &Thread, flags: u64) -> Actions {
     let mut actions = Actions { guest: thread.actions(engine).lock().guest };
     if flags & sys::CLONE_CLEAR_SIGHAND != 0 {
@@ -316,6 +341,7 @@ fn fork(engine: &'static Engine, thread: &mut Thread, call: &Call, wanted: &Argu
         }
         announce_process(engine, thread, parent, Start::Fork, before);
         announce_thread(thread, 0);
+        super::watcher::start(engine, thread);
     }
     if !thread.signals.is_held() {
         signals::set_kernel_mask(signals::kernel_mask(thread.signals.mask));

@@ -7,6 +7,7 @@
 
 pub mod clone;
 pub mod stop;
+pub mod watcher;
 
 use crate::context::{Context, SIGNAL_STACK_BYTES, THREAD_BYTES, Thread};
 use crate::signals::{AltStack, ThreadSignals};

@@ -72,6 +72,7 @@ pub(crate) fn trace(text: &str) -> Vec<u8> {
         writer: TraceWriter::new(Vec::new(), Codec::Lz4),
         tables: Tables::default(),
         heap: None,
+        now: 0,
         lost: vec![],
     };
     for line in text.lines() {
@@ -107,6 +108,8 @@ struct Scribe {
     tables: Tables,
     heap: Option<Heap>,
     lost: Vec<Lost>,
+    /// Time of heap events: before the first snapshot, or behind all of them.
+    now: u64,
 }
 
 fn number(text: &str) -> u64 {
@@ -189,6 +192,7 @@ impl Scribe {
                 };
                 let (process, number) = (small(process), small(number));
                 let begin = SnapshotBegin { process, snapshot: number, reason, time: 1_250_000_000 };
+                self.now = 2_000_000_000;
                 self.writer.snapshot_begin(&begin).unwrap();
                 let (names, blocks) = (HashMap::new(), vec![]);
                 self.heap = Some(Heap { process, number, names, blocks, roots: vec![], edges: vec![] });
@@ -286,7 +290,7 @@ impl Scribe {
                 align_log2: 0,
                 thread: 1,
                 stack: 0,
-                time: 0,
+                time: self.now,
                 instructions: 0,
                 address: 0x1000,
                 size: number(size),

@@ -197,7 +197,10 @@ fn snapshots_keep_their_rows() {
             process_start(1, 1, 0, raw::Start::Root),
             record(Kind::ThreadStart, &[2, pair(1001, 0)]),
             node(1, 0, 10),
-            record(Kind::SnapshotBegin, &[30, pair(4, 1)]),
+            // The engine of a second image counts anew; the recorder goes on.
+            record(Kind::SnapshotBegin, &[20, pair(0, 3)]),
+            record(Kind::SnapshotEnd, &[0, 0, 0, 0]),
+            record(Kind::SnapshotBegin, &[30, pair(0, 1)]),
             record(Kind::SnapshotBlocks, &[0x100, 8, pair(1, 2), 0x200, 9, pair(0, 0)]),
             record(Kind::SnapshotBlocks, &[0x300, 10, pair(1, 0)]),
             record(Kind::SnapshotRoots, &[5, pair(2, raw::edge::ROOT_REGISTER), pair(1001, 3)]),
@@ -219,10 +222,10 @@ fn snapshots_keep_their_rows() {
     assert_eq!(blocks.iter().map(|block| block.address).collect::<Vec<_>>(), [0x100, 0x200, 0x300]);
     assert_eq!((blocks[0].stack, blocks[0].family), (1, Family::NewArray));
     let root = schema::Root { location: 5, block: 2, flags: raw::edge::ROOT_REGISTER, thread: 1, offset: 3 };
-    let piece = schema::SnapshotPiece { process: 1, snapshot: 4, rows: vec![root] };
+    let piece = schema::SnapshotPiece { process: 1, snapshot: 1, rows: vec![root] };
     assert!(list.contains(&Message::SnapshotRoots(piece)));
     let edge = schema::Edge { source: 2, target: 0, offset: 16, flags: raw::edge::START };
-    let piece = schema::SnapshotPiece { process: 1, snapshot: 4, rows: vec![edge] };
+    let piece = schema::SnapshotPiece { process: 1, snapshot: 1, rows: vec![edge] };
     assert!(list.contains(&Message::SnapshotEdges(piece)));
     assert_eq!(recording.totals.cut_snapshots, 0);
 
@@ -277,4 +280,30 @@ fn wild_records_are_counted_and_survived() {
     let mut reader = schema::read::TraceReader::new(&bytes[..]);
     assert!(reader.by_ref().count() > 100);
     assert!(matches!(reader.ending(), Some(schema::read::Ending::Truncated { .. })), "{:?}", reader.ending());
+}
+
+#[test]
+fn what_the_program_prints_comes_in_lines() {
+    let (sink, said) = (Sink::default(), Said::default());
+    let mut recording = recording(&sink, &said);
+    let mut stream = Stream::new(1);
+    let text = |bytes: &[u8]| record_with(Kind::Message, &[pair(0, raw::CLIENT_TEXT)], &[bytes]);
+    let start = process_start(1, 1, 0, raw::Start::Root);
+    feed(
+        &mut recording,
+        &mut stream,
+        &[start, text(b"one\ntw"), text(b"o\n"), text(b"one\n"), text(b"rest")],
+    );
+    recording.process_end(1, 9, End::Exit, 0, 0);
+    recording.trace.flush();
+    let pid = recording.processes[&1].pid;
+    let expected = ["one", "two", "one", "rest"];
+    assert_eq!(said.lines(), expected.map(|line| format!("**{pid}** {line}")));
+    let kept = messages(&sink).into_iter().filter_map(|message| match message {
+        Message::Remark(remark) => Some((remark.severity, remark.code, remark.text)),
+        _ => None,
+    });
+    let remark = |line: &str| (schema::Severity::Note, raw::CLIENT_TEXT, line.to_owned());
+    assert_eq!(kept.collect::<Vec<_>>(), expected.map(remark));
+    assert!(recording.notes.is_empty(), "nothing is missing because of it");
 }
