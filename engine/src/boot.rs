@@ -10,6 +10,7 @@
 use crate::cache::Cache;
 use crate::context::Thread;
 use crate::initial_stack::{self, Inherited, at};
+use crate::limits;
 use crate::loader::{self, Format, Image};
 use crate::lock::Mutex;
 use crate::modules::{self, ModuleTable};
@@ -31,6 +32,8 @@ struct Handover {
     personality: u32,
     /// Number of the process, for one that goes on with another program.
     process: Option<u32>,
+    /// Its limits.
+    limits: limits::Values,
     /// The program, open.
     program_fd: i64,
     path: Vec<u8>,
@@ -47,15 +50,17 @@ fn parse_handover(variable: &[u8]) -> Option<Handover> {
             shared_fd: parse_number(fields.next()?, 10)?,
             personality: parse_number(fields.next()?, 16)? as u32,
             process: None,
+            limits: [[limits::INFINITY; 2]; 2],
             program_fd: -1,
             path: fields.next()?.to_vec(),
         });
     }
-    let mut fields = variable.strip_prefix(b"VG_ENGINE_EXEC=")?.splitn(5, |b| *b == b',');
+    let mut fields = variable.strip_prefix(b"VG_ENGINE_EXEC=")?.splitn(6, |b| *b == b',');
     Some(Handover {
         shared_fd: parse_number(fields.next()?, 10)?,
         personality: parse_number(fields.next()?, 16)? as u32,
         process: Some(parse_number(fields.next()?, 10)? as u32),
+        limits: limits::parse(fields.next()?)?,
         program_fd: parse_number(fields.next()?, 10)?,
         path: fields.next()?.to_vec(),
     })
@@ -159,7 +164,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
         command: inherited.arguments.join(&0u8),
         personality: AtomicU32::new(handover.personality),
         death_signal_set: AtomicU32::new(0),
-        limits: Mutex::new([None; 2]),
+        limits: limits::Limits::new(handover.limits),
         stopper: AtomicU32::new(0),
         foreign: AtomicU32::new(0),
         counters: [const { AtomicU64::new(0) }; ring::record::STAT_COUNT],

@@ -130,6 +130,8 @@ pub struct Thread {
     pub process: u32,
     /// Actions of its own: of a child that shares the parent's memory but not its signal actions.
     pub own_actions: Option<alloc::boxed::Box<Mutex<Actions>>>,
+    /// Limits of its own: of a child that shares the parent's memory and has set some.
+    pub own_limits: Option<crate::limits::Values>,
     /// The thread belongs to a process that shares another one's memory (vfork).
     pub foreign: bool,
     /// Signal state.

@@ -10,7 +10,7 @@ use crate::allocators::{Function, Replacement};
 use crate::context::{Context, Thread, gpr};
 use crate::lock::Mutex;
 use crate::state::Engine;
-use crate::{guest_mem, own_code, space, stacks, sys, threads};
+use crate::{guest_mem, limits, own_code, space, stacks, sys, threads};
 use alloc::collections::BTreeMap;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -29,7 +29,7 @@ unsafe impl Pages for EnginePages {
         // The whole arena was mapped without reserving memory for it. Much at once is asked for beforehand: more than
         // the machine has is refused to a native malloc, too.
         const MUCH: u64 = 1 << 30;
-        bytes < MUCH || is_granted(bytes)
+        within_limits(bytes) && (bytes < MUCH || is_granted(bytes))
     }
 
     fn reserve(&self, bytes: u64) -> Option<u64> {
@@ -57,6 +57,16 @@ unsafe impl Pages for EnginePages {
         // SAFETY: a part of the arena, which is mapped.
         unsafe { core::ptr::write_bytes(address as *mut u8, 0, bytes as usize) };
     }
+}
+
+/// Whether the guest's limits leave room for more of its heap.
+fn within_limits(bytes: u64) -> bool {
+    if !crate::state::is_installed() {
+        return true;
+    }
+    let engine = crate::state::engine();
+    let heap = limits::heap_bytes(engine);
+    !engine.limits.any() || limits::allow(engine, &engine.space.lock(), heap, bytes, true)
 }
 
 /// Whether the kernel has that much memory for a mapping.
@@ -213,7 +223,8 @@ pub extern "C" fn helper(context: *mut Context) -> u64 {
     } else {
         [regs[gpr::RDI], regs[gpr::RSI], regs[gpr::RDX], regs[gpr::RCX]]
     };
-    let mut call = HeapCall { engine, thread, pc };
+    let failed_new = if thread.failed_new.is_some() { own_code::failed_caller(thread) } else { None };
+    let mut call = HeapCall { engine, thread, pc, failed_new };
     if foreign && call.is_foreign(function, of_heap, a) {
         remark_own_blocks(engine, call.thread);
         own_code::run(engine, call.thread, pc);
@@ -226,6 +237,8 @@ pub(crate) struct HeapCall<'a> {
     pub(crate) engine: &'static Engine,
     pub(crate) thread: &'a mut Thread,
     pub(crate) pc: u64,
+    /// The operator new on whose behalf the guest's code calls.
+    failed_new: Option<own_code::Caller>,
 }
 
 /// What malloc aligns to.
@@ -302,10 +315,12 @@ impl HeapCall<'_> {
     }
 
     pub(crate) fn allocate(&mut self, size: u64, align: u64, family: Family, zeroed: bool) -> u64 {
-        if size > i64::MAX as u64 {
+        // A big block may be made of memory that is there already.
+        const BIG: u64 = 128 << 10;
+        if size > i64::MAX as u64 || (size >= BIG && !within_limits(size)) {
             return self.no_memory();
         }
-        let caller = own_code::failed_caller(self.thread);
+        let caller = self.failed_new;
         let family = caller.map_or(family, |caller| caller.family);
         let stack = match caller {
             Some(caller) => self.stack_of(caller),
@@ -347,7 +362,7 @@ impl HeapCall<'_> {
     /// Any operator new: running out of memory is the business of the guest's own, with its new_handler.
     pub(crate) fn new_block(&mut self, size: u64, align: u64, family: Family) -> u64 {
         match self.aligned(align, size, family) {
-            0 => own_code::run_failed_new(self.engine, self.thread, self.pc, family),
+            0 => own_code::run_failed_new(self.engine, self.thread, self.pc, family, self.failed_new),
             address => address,
         }
     }
@@ -395,7 +410,7 @@ impl HeapCall<'_> {
             return 0;
         }
         let Some(old_size) = self.live_size(old) else { return 0 };
-        if size > i64::MAX as u64 {
+        if size > i64::MAX as u64 || (size > old_size && !within_limits(size - old_size)) {
             return self.no_memory();
         }
         let stack = self.stack(false);

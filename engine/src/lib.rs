@@ -30,6 +30,7 @@ pub mod symbols;
 pub mod cache;
 pub mod code;
 pub mod initial_stack;
+pub mod limits;
 pub mod loader;
 pub mod proc_maps;
 pub mod vdso;

@@ -25,6 +25,8 @@ pub struct FailedNew {
     code: Range<u64>,
     /// The function that the program called: another one where forms of operator new call each other.
     caller: Caller,
+    /// No replaced function was called since: one at the same stack pointer is what the code has jumped to.
+    fresh: bool,
 }
 
 /// The state at the entry of an operator new.
@@ -38,18 +40,27 @@ pub struct Caller {
     pub family: Family,
 }
 
-/// The operator new in whose own code the thread called the function that it is at now.
-pub fn failed_caller(thread: &Thread) -> Option<Caller> {
-    let failed = thread.failed_new.as_ref()?;
-    let back = guest_mem::read_u64(thread.context.regs[gpr::RSP])?;
-    failed.code.contains(&back).then_some(failed.caller)
+/// The operator new in whose own code the thread called the replaced function that it is at now. Once for each call.
+#[cold]
+pub fn failed_caller(thread: &mut Thread) -> Option<Caller> {
+    let failed = thread.failed_new.as_mut()?;
+    let sp = thread.context.regs[gpr::RSP];
+    let jumped = core::mem::take(&mut failed.fresh) && sp == failed.caller.regs[gpr::RSP];
+    let called = || guest_mem::read_u64(sp).is_some_and(|back| failed.code.contains(&back));
+    (jumped || called()).then_some(failed.caller)
 }
 
-/// [`run`] for an operator new at `pc` that has failed.
-pub fn run_failed_new(engine: &'static Engine, thread: &mut Thread, pc: u64, family: Family) -> ! {
+/// [`run`] for an operator new at `pc` that has failed, called by the program or by another one.
+pub fn run_failed_new(
+    engine: &'static Engine,
+    thread: &mut Thread,
+    pc: u64,
+    family: Family,
+    caller: Option<Caller>,
+) -> ! {
     let code = engine.heap.targets.lock().code(pc);
-    let caller = failed_caller(thread).unwrap_or(Caller { pc, regs: thread.context.regs, family });
-    thread.failed_new = Some(FailedNew { code, caller });
+    let caller = caller.unwrap_or(Caller { pc, regs: thread.context.regs, family });
+    thread.failed_new = Some(FailedNew { code, caller, fresh: true });
     run(engine, thread, pc)
 }
 

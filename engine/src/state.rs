@@ -60,8 +60,8 @@ pub struct Engine {
     pub personality: AtomicU32,
     /// Set once the guest has asked for a signal at its parent's death.
     pub death_signal_set: AtomicU32,
-    /// The guest's limits of address space and data: soft and hard, as it believes them to be.
-    pub limits: Mutex<[Option<[u64; 2]>; 2]>,
+    /// The guest's limits of address space and data.
+    pub limits: crate::limits::Limits,
     /// Thread that stops the world, 0 = none.
     pub stopper: AtomicU32,
     /// Children that share this memory but are processes of their own (vfork).

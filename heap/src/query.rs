@@ -53,6 +53,12 @@ impl<P: Pages> Heap<P> {
         })
     }
 
+    /// Requested bytes of the blocks that are allocated. Takes no lock that is held while [`Pages::map`] is called.
+    pub fn live_bytes(&self) -> u64 {
+        let [_, allocated, _, freed] = self.ledger.sums(&self.pages);
+        allocated.wrapping_sub(freed)
+    }
+
     /// What the heap has done so far.
     pub fn counters(&self) -> Counters {
         let [allocations, allocated_bytes, frees, freed_bytes] = self.ledger.sums(&self.pages);

@@ -5,6 +5,8 @@
 #![allow(unsafe_code, reason = "system calls on guest pointers")]
 
 use super::{Call, Outcome};
+use crate::context::Thread;
+use crate::limits::Resource;
 use crate::state::Engine;
 use crate::sys::{self, errno, nr};
 use crate::{guest_mem, proc_maps};
@@ -199,12 +201,10 @@ pub(super) fn by_path(engine: &Engine, call: &Call) -> Outcome {
     Outcome::Done(unsafe { sys::call(call.number, &args) })
 }
 
-/// getrlimit, setrlimit and prlimit64. A limit of the address space would hit the engine's reservations, so it is
-/// only remembered.
-pub(super) fn rlimit(engine: &Engine, call: &Call) -> Outcome {
+/// getrlimit, setrlimit and prlimit64.
+pub(super) fn rlimit(engine: &Engine, thread: &mut Thread, call: &Call) -> Outcome {
     const DATA: u64 = 2;
     const ADDRESS_SPACE: u64 = 9;
-    const INFINITY: u64 = u64::MAX;
     let [a, b, c, d, ..] = call.args;
     let (resource, new, old) = match call.number {
         nr::GETRLIMIT => (a, 0, b),
@@ -212,13 +212,13 @@ pub(super) fn rlimit(engine: &Engine, call: &Call) -> Outcome {
         _ if a != 0 && a != u64::from(sys::getpid()) => return Outcome::Pass,
         _ => (b, c, d),
     };
-    let slot = match resource {
-        DATA => 0,
-        ADDRESS_SPACE => 1,
+    let resource = match resource {
+        DATA => Resource::Data,
+        ADDRESS_SPACE => Resource::AddressSpace,
         _ => return Outcome::Pass,
     };
-    let mut limits = engine.limits.lock();
-    let before = limits[slot].unwrap_or([INFINITY; 2]);
+    let values = thread.own_limits.unwrap_or_else(|| engine.limits.values());
+    let before = values[resource as usize];
     if new != 0 {
         let (Some(soft), Some(hard)) = (guest_mem::read_u64(new), guest_mem::read_u64(new + 8)) else {
             return Outcome::Done(-errno::EFAULT);
@@ -226,13 +226,28 @@ pub(super) fn rlimit(engine: &Engine, call: &Call) -> Outcome {
         if soft > hard {
             return Outcome::Done(-errno::EINVAL);
         }
-        limits[slot] = Some([soft, hard]);
+        if hard > before[1] && !is_superuser() {
+            return Outcome::Done(-errno::EPERM);
+        }
+        if thread.foreign {
+            // The memory is the parent's, the limits are not.
+            let own = thread.own_limits.get_or_insert(values);
+            own[resource as usize] = [soft, hard];
+        } else {
+            engine.limits.set(resource, [soft, hard]);
+        }
     }
-    drop(limits);
     if old != 0 && !(guest_mem::write_u64(old, before[0]) && guest_mem::write_u64(old + 8, before[1])) {
         return Outcome::Done(-errno::EFAULT);
     }
     Outcome::Done(0)
+}
+
+/// Who may raise a hard limit, as far as the user tells.
+fn is_superuser() -> bool {
+    const GETEUID: u64 = 107;
+    // SAFETY: touches no memory.
+    unsafe { sys::call(GETEUID, &[]) == 0 }
 }
 
 /// Bytes that an array of `count` iovecs describes.

@@ -8,7 +8,7 @@ use super::{Call, Outcome};
 use crate::space::{self, Mapping, PAGE, Space};
 use crate::state::Engine;
 use crate::sys::{self, errno, nr};
-use crate::{code, loader, modules};
+use crate::{code, limits, loader, modules};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 fn aligned(address: u64) -> bool {
@@ -37,6 +37,7 @@ pub(super) fn mmap(engine: &Engine, a: &[u64; 6]) -> i64 {
     }
     let length = length.next_multiple_of(PAGE);
     let anonymous = flags & sys::MAP_ANONYMOUS != 0;
+    let heap = limits::heap_bytes(engine);
     let mut space = engine.space.lock();
     let at = if fixed {
         if hint.checked_add(length).is_none_or(|end| space::is_engine_range(hint, end)) {
@@ -54,6 +55,11 @@ pub(super) fn mmap(engine: &Engine, a: &[u64; 6]) -> i64 {
             None => return -errno::ENOMEM,
         }
     };
+    let more = length - limits::mapped(&space, at, at + length);
+    let data = flags & sys::MAP_PRIVATE != 0 && protection & sys::PROT_WRITE != 0;
+    if !limits::allow(engine, &space, heap, more, data) {
+        return -errno::ENOMEM;
+    }
     // Growing downwards is for stacks that programs do not make this way any more.
     let place = if flags & sys::MAP_FIXED != 0 { sys::MAP_FIXED } else { sys::MAP_FIXED_NOREPLACE };
     let kernel_flags =
@@ -123,7 +129,15 @@ pub(super) fn mprotect(engine: &Engine, call: &Call) -> i64 {
     if length != 0 && space::is_engine_range(start, end) {
         return -errno::ENOMEM;
     }
+    let heap = limits::heap_bytes(engine);
     let mut space = engine.space.lock();
+    if protection & sys::PROT_WRITE != 0 && engine.limits.any() {
+        // No more memory than before, but more data.
+        let more = limits::new_data(&space, start, end);
+        if more != 0 && !limits::allow_data(engine, &space, heap, more) {
+            return -errno::ENOMEM;
+        }
+    }
     // SAFETY: the guest's range.
     let result = unsafe { sys::call(call.number, &call.args) };
     if result < 0 || length == 0 {
@@ -143,6 +157,7 @@ pub(super) fn mprotect(engine: &Engine, call: &Call) -> i64 {
 
 /// brk, emulated behind the program's image.
 pub(super) fn brk(engine: &Engine, wanted: u64) -> i64 {
+    let heap = limits::heap_bytes(engine);
     let mut space = engine.space.lock();
     let (start, current) = space.brk;
     if wanted < start || wanted > start + (8 << 30) {
@@ -151,6 +166,9 @@ pub(super) fn brk(engine: &Engine, wanted: u64) -> i64 {
     let (old_end, new_end) = (current.next_multiple_of(PAGE), wanted.next_multiple_of(PAGE));
     if new_end > old_end {
         if space::is_engine_range(old_end, new_end) || !space.is_free(old_end, new_end + PAGE) {
+            return current as i64;
+        }
+        if !limits::allow(engine, &space, heap, new_end - old_end, true) {
             return current as i64;
         }
         let protection = sys::PROT_READ | sys::PROT_WRITE;
@@ -180,6 +198,7 @@ pub(super) fn mremap(engine: &Engine, a: &[u64; 6]) -> i64 {
     if space::is_engine_range(old, old.saturating_add(old_pages.max(PAGE))) {
         return -errno::EFAULT;
     }
+    let heap = limits::heap_bytes(engine);
     let mut space = engine.space.lock();
     let Some(source) = space.find(old).map(|(start, mapping)| {
         let mut source = mapping.clone();
@@ -188,6 +207,11 @@ pub(super) fn mremap(engine: &Engine, a: &[u64; 6]) -> i64 {
     }) else {
         return -errno::EFAULT;
     };
+    let kept = if flags & DONTUNMAP != 0 { 0 } else { old_pages };
+    let data = !source.shared && source.protection & 2 != 0;
+    if new_pages > kept && !limits::allow(engine, &space, heap, new_pages - kept, data) {
+        return -errno::ENOMEM;
+    }
     let target = if flags & FIXED != 0 {
         if !aligned(new_at) || space::is_engine_range(new_at, new_at.saturating_add(new_pages)) {
             return -errno::EINVAL;
@@ -268,7 +292,11 @@ pub(super) fn shmat(engine: &Engine, a: &[u64; 6]) -> i64 {
         return asked;
     }
     let length = info[6].next_multiple_of(PAGE);
+    let heap = limits::heap_bytes(engine);
     let mut space = engine.space.lock();
+    if !limits::allow(engine, &space, heap, length, false) {
+        return -errno::ENOMEM;
+    }
     let at = if wanted == 0 { space.free_high(length) } else { Some(wanted & !(PAGE - 1)) };
     let Some(at) = at else { return -errno::ENOMEM };
     if space::is_engine_range(at, at + length) || (flags & SHM_REMAP == 0 && !space.is_free(at, at + length))

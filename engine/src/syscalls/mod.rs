@@ -138,7 +138,7 @@ pub fn handle(engine: &'static Engine, thread: &mut Thread) -> Outcome {
         nr::DUP2 | nr::DUP3 => files::dup(engine, a),
         nr::FCNTL => files::fcntl(engine, a),
         nr::GETDENTS64 => files::getdents(engine, a),
-        nr::GETRLIMIT | nr::SETRLIMIT | nr::PRLIMIT64 => files::rlimit(engine, &call),
+        nr::GETRLIMIT | nr::SETRLIMIT | nr::PRLIMIT64 => files::rlimit(engine, thread, &call),
         nr::STAT | nr::ACCESS | nr::NEWFSTATAT | nr::STATX | nr::FACCESSAT | nr::FACCESSAT2 => {
             files::by_path(engine, &call)
         }

@@ -10,7 +10,7 @@ use crate::loader::{self, Format};
 use crate::signals;
 use crate::state::Engine;
 use crate::sys::{self, errno, nr};
-use crate::{guest_mem, process_end};
+use crate::{guest_mem, limits, process_end};
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use ring::record::{End, Kind};
@@ -166,8 +166,10 @@ pub(super) fn exec(engine: &'static Engine, thread: &mut Thread, call: &Call) ->
     let passed = if by_descriptor && !is_script { fd } else { -1 };
     let personality = engine.personality.load(Ordering::Relaxed);
     let mut handover =
-        alloc::format!("VG_ENGINE_EXEC={},{personality:x},{},{passed},", engine.shared_fd, thread.process)
+        alloc::format!("VG_ENGINE_EXEC={},{personality:x},{},", engine.shared_fd, thread.process)
             .into_bytes();
+    let limits = thread.own_limits.unwrap_or_else(|| engine.limits.values());
+    handover.extend_from_slice(alloc::format!("{},{passed},", limits::format(limits)).as_bytes());
     handover.extend_from_slice(&name);
     handover.push(0);
     let mut new_environment = alloc::vec![handover.as_ptr() as u64];
@@ -224,13 +226,34 @@ fn native_exec(engine: &'static Engine, thread: &mut Thread, call: &Call, name: 
     set_cloexec(engine.shared_fd, true);
     signals::set_kernel_mask(thread.signals.mask);
     let closed = process_end::close_rings(engine, thread);
+    let limits = thread.own_limits.unwrap_or_else(|| engine.limits.values());
+    set_kernel_limits(limits.map(|[soft, _]| soft));
     // SAFETY: the kernel checks the guest's pointers.
     let result = unsafe { sys::call(call.number, &call.args) };
+    set_kernel_limits([limits::INFINITY; 2]);
     process_end::reopen_rings(engine, thread, closed);
     if !thread.signals.is_held() {
         signals::set_kernel_mask(signals::kernel_mask(thread.signals.mask));
     }
     result
+}
+
+/// Gives the kernel the soft limits that are only remembered while the engine is there. The hard ones stay as they are:
+/// they could not be raised again when the exec fails.
+fn set_kernel_limits(soft: [u64; 2]) {
+    const NUMBERS: [u64; 2] = [2, 9];
+    for (number, soft) in NUMBERS.into_iter().zip(soft) {
+        let mut now = [0u64; 2];
+        // SAFETY: the kernel writes the array: soft and hard limit.
+        if unsafe { sys::call(nr::PRLIMIT64, &[0, number, 0, now.as_mut_ptr() as u64]) } != 0 {
+            continue;
+        }
+        let wanted = [soft.min(now[1]), now[1]];
+        if wanted != now {
+            // SAFETY: the kernel reads the array.
+            unsafe { sys::call(nr::PRLIMIT64, &[0, number, wanted.as_ptr() as u64, 0]) };
+        }
+    }
 }
 
 /// exit of one thread.

@@ -154,6 +154,7 @@ pub fn create(engine: &Engine, mask: u64) -> Result<*mut Thread, i64> {
         (&raw mut (*thread).unwinder).write(None);
         (&raw mut (*thread).memory).write((memory, bytes));
         (&raw mut (*thread).own_actions).write(None);
+        (&raw mut (*thread).own_limits).write(None);
     }
     Ok(thread)
 }
