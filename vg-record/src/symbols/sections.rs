@@ -216,7 +216,7 @@ struct Zlib<'data> {
 
 impl Zlib<'_> {
     fn upto(&mut self, end: usize) -> Option<&[u8]> {
-        let end = end.next_multiple_of(STEP).min(self.size);
+        let end = end.min(self.size).next_multiple_of(STEP).min(self.size);
         let mut filled = self.bytes.len();
         if filled < end {
             self.bytes.resize(end, 0);
