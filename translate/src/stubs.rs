@@ -104,6 +104,10 @@ fn heap_call(e: &mut Emitter<'_>, return_table: u32, resume: u64) -> (u64, u64) 
     // call fs:[HEAP_HELPER]
     e.bytes(&[0x64, 0xff, 0x14, 0x25]);
     e.u32(layout::HEAP_HELPER);
+    // What the engine left in the registers that a call may change could look like pointers to blocks:
+    // xor of edx, esi, edi, r8d to r11d with themselves.
+    e.bytes(&[0x31, 0xd2, 0x31, 0xf6, 0x31, 0xff]);
+    e.bytes(&[0x45, 0x31, 0xc0, 0x45, 0x31, 0xc9, 0x45, 0x31, 0xd2, 0x45, 0x31, 0xdb]);
     e.load_ctx(reg::RSP, layout::REGS + 8 * u32::from(reg::RSP));
     e.store_ctx_imm(layout::STATE, layout::STATE_CACHE);
     let epilogue = e.here();
