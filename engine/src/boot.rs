@@ -209,7 +209,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
 
 /// Enters guest code with the state in the thread's context.
 pub fn run(engine: &'static Engine, thread: &mut Thread) -> ! {
-    thread.context.reason = u64::from(translate::layout::EXIT_RESUME);
+    thread.context.reason = translate::layout::EXIT_RESUME;
     crate::dispatch::dispatch(&raw mut thread.context);
     enter_cache(engine)
 }

@@ -47,7 +47,8 @@ pub struct Context {
     /// Saved scratch register.
     pub spill: u64,
     /// Number of the exit taken.
-    pub exit: u64,
+    pub exit: u32,
+    exit_pad: u32,
     /// Guest pc.
     pub pc: u64,
     /// Cache address behind a system call.
@@ -59,7 +60,8 @@ pub struct Context {
     pub pending: AtomicU32,
     pad1: u32,
     /// `layout::EXIT_*`.
-    pub reason: u64,
+    pub reason: u32,
+    reason_pad: u32,
     /// The engine's stack pointer.
     pub engine_rsp: u64,
     /// Cache address to enter.

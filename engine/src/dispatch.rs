@@ -26,9 +26,9 @@ pub extern "C" fn dispatch(context: *mut Context) {
     debug_assert!(core::ptr::eq(context, &raw const thread.context));
     thread.stats[Stat::DispatcherEntries as usize] += 1;
     let mut from = From::Nowhere;
-    match thread.context.reason as u32 {
+    match thread.context.reason {
         layout::EXIT_DIRECT => {
-            let number = thread.context.exit as u32;
+            let number = thread.context.exit;
             thread.context.pc = engine.cache.lock().exit_target(number).target;
             from = From::Exit(number);
         }
@@ -43,7 +43,7 @@ pub extern "C" fn dispatch(context: *mut Context) {
             from = From::Table(Prefix::Return);
         }
         layout::EXIT_SPECIAL => {
-            let exit = engine.cache.lock().exit_target(thread.context.exit as u32);
+            let exit = engine.cache.lock().exit_target(thread.context.exit);
             thread.context.pc = exit.target;
             special(engine, thread, exit.special);
         }

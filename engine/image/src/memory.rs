@@ -13,6 +13,21 @@ unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut 
         unsafe { small(to, from, count) };
         return to;
     }
+    // What the microcode of a string instruction costs before its first byte is more than these are worth.
+    if count <= 512 {
+        // SAFETY: the caller vouches for both ranges. The loop's 16-byte steps leave 1 to 16 bytes, which are in the
+        // last 16; those are read before anything is written, for memmove. In assembly, since the compiler would make
+        // a call of memcpy of a loop.
+        unsafe {
+            let last = from.add(count - 16).cast::<u128>().read_unaligned();
+            asm!("2:", "movups {x}, [{from}]", "movups [{to}], {x}", "add {from}, 16", "add {to}, 16",
+                 "sub {count}, 16", "ja 2b",
+                 x = out(xmm_reg) _, from = inout(reg) from => _, to = inout(reg) to => _,
+                 count = inout(reg) count - 16 => _, options(nostack));
+            to.add(count - 16).cast::<u128>().write_unaligned(last);
+        }
+        return to;
+    }
     // SAFETY: the caller vouches for both ranges; DF is clear in the engine.
     unsafe {
         asm!("rep movsb", inout("rdi") to => _, inout("rsi") from => _, inout("rcx") count => _,
@@ -62,6 +77,15 @@ unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, count: usize) -> *mut
     } else if (to as usize).wrapping_sub(from as usize) >= count {
         // SAFETY: a forward copy never overwrites bytes that it has yet to read here.
         unsafe { memcpy(to, from, count) };
+    } else if count <= 512 {
+        // SAFETY: as in memcpy, from the end: the steps leave 1 to 16 bytes of the first 16.
+        unsafe {
+            let first = from.cast::<u128>().read_unaligned();
+            asm!("2:", "movups {x}, [{from} + {count}]", "movups [{to} + {count}], {x}", "sub {count}, 16", "ja 2b",
+                 x = out(xmm_reg) _, from = in(reg) from, to = in(reg) to, count = inout(reg) count - 16 => _,
+                 options(nostack));
+            to.cast::<u128>().write_unaligned(first);
+        }
     } else {
         // SAFETY: the caller vouches for both ranges; DF is set only for the duration of the copy.
         unsafe {
