@@ -211,8 +211,7 @@ pub extern "C" fn helper(context: *mut Context) -> u64 {
     let engine = crate::state::engine();
     let thread = threads::current();
     debug_assert!(core::ptr::eq(context, &raw const thread.context));
-    let Some(Replacement { function, of_heap, foreign }) =
-        Replacement::from_number(thread.context.exit)
+    let Some(Replacement { function, of_heap, foreign }) = Replacement::from_number(thread.context.exit)
     else {
         return 0;
     };

@@ -11,7 +11,6 @@ use crate::syscalls::Outcome;
 use crate::threads::stop::{WorldStopped, stop_world};
 use crate::trace::Writer;
 use crate::{guest_mem, leak, space, sys};
-use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use ring::record::{End, Kind, Reason, STAT_COUNT, Stat, header};
 use ring::shared::{FLAG_NO_FREERES, FLAG_NO_LEAK_SCAN, FLAG_STATS, SLOT_CLOSED, SLOT_OPEN};
@@ -193,7 +192,7 @@ fn finish(engine: &Engine, thread: &mut Thread, how: End, value: u64) {
         writer.close();
     }
     if !thread.foreign {
-        close_rings(engine, thread);
+        close_rings(engine);
     }
 }
 
@@ -221,33 +220,31 @@ pub fn die(engine: &'static Engine, thread: &mut Thread) -> ! {
     sys::exit_group(128 + signal as i32)
 }
 
-/// Marks the rings of all threads of this process as finished; returns which, for [`reopen_rings`].
-pub fn close_rings(engine: &Engine, thread: &Thread) -> Vec<usize> {
-    let mut closed = Vec::new();
-    let mut close = |thread: &Thread| {
-        if let Some(writer) = &thread.writer {
-            writer.shared().ring(writer.slot()).state.store(SLOT_CLOSED, Ordering::Release);
-            writer.flush();
-            closed.push(writer.slot());
-        }
-    };
-    if thread.foreign {
-        close(thread);
-    } else {
-        engine.threads.lock().iter().for_each(close);
-    }
-    closed
+/// Marks the rings of all threads of this process as finished, which therefore write nothing any more.
+fn close_rings(engine: &Engine) {
+    engine.threads.lock().iter().for_each(close_ring);
 }
 
-/// After an exec that failed: the rings go on, unless the recorder has freed them meanwhile.
-pub fn reopen_rings(engine: &Engine, thread: &mut Thread, closed: Vec<usize>) {
-    let mut lost = false;
-    for slot in closed {
-        let state = &engine.shared.ring(slot).state;
-        lost |= state.compare_exchange(SLOT_CLOSED, SLOT_OPEN, Ordering::AcqRel, Ordering::Relaxed).is_err();
+/// Marks the thread's ring as finished.
+fn close_ring(thread: &Thread) {
+    if let Some(writer) = &thread.writer {
+        writer.shared().ring(writer.slot()).state.store(SLOT_CLOSED, Ordering::Release);
+        writer.flush();
     }
-    if lost {
-        let tid = thread.tid.load(Ordering::Relaxed);
-        thread.writer = crate::trace::Writer::open(engine.shared, thread.process, thread.pid, tid);
+}
+
+/// Executes `exec`, which returns only when it fails, with the thread's ring marked as finished: the new program does not
+/// go on with it. Other threads may still write until they are gone; the recorder finds that out itself.
+pub fn with_closed_ring(engine: &Engine, thread: &mut Thread, exec: impl FnOnce() -> i64) -> i64 {
+    close_ring(thread);
+    let error = exec();
+    if let Some(writer) = &thread.writer {
+        let state = &writer.shared().ring(writer.slot()).state;
+        if state.compare_exchange(SLOT_CLOSED, SLOT_OPEN, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            // The recorder has taken it.
+            let tid = thread.tid.load(Ordering::Relaxed);
+            thread.writer = crate::trace::Writer::open(engine.shared, thread.process, thread.pid, tid);
+        }
     }
+    error
 }

@@ -33,6 +33,8 @@ pub const SLOT_FREE: u32 = 0;
 pub const SLOT_OPEN: u32 = 1;
 /// The thread has ended; the recorder drains what is left and then frees the slot.
 pub const SLOT_CLOSED: u32 = 2;
+/// `state`: the recorder has seen that it is closed, and takes what is left. From here on the writer cannot open it again.
+pub const SLOT_TAKEN: u32 = 3;
 
 /// `Control::recorder_state`: rings are drained.
 pub const RECORDER_ALIVE: u32 = 0;
@@ -313,7 +315,22 @@ impl Consumer {
         Ok(at - tail)
     }
 
-    /// Frees a closed and drained slot for another thread.
+    /// Whether the ring is finished: the writer has closed it and cannot open it again. What it holds after this is all
+    /// that it will ever hold.
+    pub fn take_closed(&mut self) -> bool {
+        let state = &self.ring().state;
+        match state.compare_exchange(SLOT_CLOSED, SLOT_TAKEN, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => true,
+            Err(state) => state == SLOT_TAKEN,
+        }
+    }
+
+    /// Finishes the ring of a writer that is gone.
+    pub fn take_abandoned(&mut self) {
+        self.ring().state.store(SLOT_TAKEN, Ordering::Release);
+    }
+
+    /// Frees a finished and drained slot for another thread.
     pub fn free(&mut self) {
         let ring = self.ring();
         ring.state.store(SLOT_FREE, Ordering::Release);

@@ -29,6 +29,8 @@ pub struct Peer<'a> {
     pub source: &'a str,
     /// The deadline.
     pub timeout: Duration,
+    /// What starts Valgrind; empty for nothing.
+    pub under: &'a [&'a str],
 }
 
 impl Peer<'_> {
@@ -42,10 +44,10 @@ impl Peer<'_> {
         need("valgrind")?;
         let logs = Scratch::new("valgrind")?;
         let log = logs.path().join("log.%p");
-        let mut argv: Vec<String> =
-            ["valgrind", "--leak-check=full", "--show-leak-kinds=all", "--num-callers=40"]
-                .map(str::to_owned)
-                .to_vec();
+        let mut argv: Vec<String> = self.under.iter().map(|word| (*word).to_owned()).collect();
+        argv.extend(
+            ["valgrind", "--leak-check=full", "--show-leak-kinds=all", "--num-callers=40"].map(str::to_owned),
+        );
         argv.push("--trace-children=yes".into());
         argv.push("--keep-debuginfo=yes".into());
         argv.push(format!("--log-file={}", log.display()));

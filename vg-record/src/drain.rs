@@ -7,8 +7,8 @@
 use crate::decode::{Recording, Stream};
 use crate::memory::Memory;
 use crate::sys;
-use ring::record::{Kind, Record};
-use ring::shared::{self, RING_BYTES, RING_COUNT, SLOT_CLOSED, SLOT_FREE, SLOT_OPEN};
+use ring::record::{Kind, Record, Start};
+use ring::shared::{self, RING_BYTES, RING_COUNT, SLOT_FREE, SLOT_OPEN};
 use ring::{Consumer, Shared};
 use schema::Severity;
 use std::collections::BTreeMap;
@@ -119,8 +119,8 @@ impl Drain {
         let mut bytes = 0;
         let mut finished = Vec::new();
         for (&index, slot) in &mut self.active {
-            // Read before draining: what a closed ring holds then is all that it will ever hold.
-            let closed = slot.consumer.ring().state.load(Ordering::Acquire) == SLOT_CLOSED;
+            // Before draining: what the ring holds then is all that it will ever hold.
+            let closed = slot.consumer.take_closed();
             let taken = drain_slot(slot, &mut self.recording);
             bytes += taken;
             if closed {
@@ -205,7 +205,10 @@ impl Drain {
             first.push((!begins, tsc, index, slot, words));
         }
         first.sort_by_key(|(other, tsc, index, ..)| (*other, *tsc, *index));
-        for (_, _, index, mut slot, words) in first {
+        for (other, _, index, mut slot, words) in first {
+            if !other && words.get(4).is_some_and(|&how| how == Start::Exec as u64) {
+                self.abandon(slot.stream.process);
+            }
             let mut rest = &words[..];
             while let Some(&word) = rest.first() {
                 let length = ring::record::length(word).clamp(1, rest.len());
@@ -216,6 +219,13 @@ impl Drain {
             self.active.insert(index, slot);
         }
         bytes
+    }
+
+    /// A process has executed another program: the threads that wrote its rings so far are gone.
+    fn abandon(&mut self, process: u32) {
+        for slot in self.active.values_mut().filter(|slot| slot.stream.process == process) {
+            slot.consumer.take_abandoned();
+        }
     }
 
     /// Gives back the slots of writers that died without closing them and were silent for `silence`.
@@ -238,6 +248,7 @@ impl Drain {
                 continue;
             }
             // Dead now, so what it has committed is final.
+            slot.consumer.take_abandoned();
             let bytes = drain_slot(slot, &mut self.recording);
             self.recording.totals.ring_bytes += bytes;
             self.recording.settle();

@@ -187,18 +187,14 @@ pub(super) fn exec(engine: &'static Engine, thread: &mut Thread, call: &Call) ->
     let result = unsafe {
         let path = b"\0";
         sys::call(nr::PERSONALITY, &[u64::from(personality) | PERSONALITY_NO_RANDOMIZE]);
-        let closed = process_end::close_rings(engine, thread);
-        let result = sys::call(
-            nr::EXECVEAT,
-            &[
-                engine.image_fd as u64,
-                path.as_ptr() as u64,
-                arguments.as_ptr() as u64,
-                new_environment.as_ptr() as u64,
-                sys::AT_EMPTY_PATH,
-            ],
-        );
-        process_end::reopen_rings(engine, thread, closed);
+        let call = [
+            engine.image_fd as u64,
+            path.as_ptr() as u64,
+            arguments.as_ptr() as u64,
+            new_environment.as_ptr() as u64,
+            sys::AT_EMPTY_PATH,
+        ];
+        let result = process_end::with_closed_ring(engine, thread, || sys::call(nr::EXECVEAT, &call));
         sys::call(nr::PERSONALITY, &[u64::from(personality)]);
         result
     };
@@ -225,13 +221,12 @@ fn native_exec(engine: &'static Engine, thread: &mut Thread, call: &Call, name: 
     }
     set_cloexec(engine.shared_fd, true);
     signals::set_kernel_mask(thread.signals.mask);
-    let closed = process_end::close_rings(engine, thread);
     let limits = thread.own_limits.unwrap_or_else(|| engine.limits.values());
     set_kernel_limits(limits.map(|[soft, _]| soft));
     // SAFETY: the kernel checks the guest's pointers.
-    let result = unsafe { sys::call(call.number, &call.args) };
+    let native = || unsafe { sys::call(call.number, &call.args) };
+    let result = process_end::with_closed_ring(engine, thread, native);
     set_kernel_limits([limits::INFINITY; 2]);
-    process_end::reopen_rings(engine, thread, closed);
     if !thread.signals.is_held() {
         signals::set_kernel_mask(signals::kernel_mask(thread.signals.mask));
     }

@@ -76,6 +76,48 @@ fn a_closed_ring_is_emptied_and_freed() {
 }
 
 #[test]
+fn a_ring_is_opened_again_only_before_the_recorder_takes_it() {
+    let bench = Bench::new();
+    let mut drain = bench.drain();
+    let mut producer = bench.ring(1);
+    let state = &bench.memory.shared().ring(producer.slot()).state;
+    let open =
+        || state.compare_exchange(ring::shared::SLOT_CLOSED, SLOT_OPEN, Ordering::AcqRel, Ordering::Relaxed);
+    push(&mut producer, &start(1));
+    drain.pass();
+    // An exec that failed at once, and one that the recorder came between.
+    producer.close();
+    open().expect("nobody has seen it");
+    push(&mut producer, &[node(1, 0, 5), alloc(110, 0x10, 1)]);
+    drain.pass();
+    assert_eq!(drain.active.len(), 1);
+    producer.close();
+    drain.pass();
+    assert!(open().is_err() && drain.active.is_empty());
+    drain.recording.trace.flush();
+    assert_eq!(bench.events(), [(1, 0x10)]);
+}
+
+#[test]
+fn an_exec_ends_the_rings_of_all_threads_of_before() {
+    let bench = Bench::new();
+    let mut drain = bench.drain();
+    let (mut old, mut other) = (bench.ring(1), bench.ring(2));
+    push(&mut old, &start(1));
+    push(&mut other, &start(2));
+    drain.pass();
+    push(&mut old, &[node(1, 0, 5), alloc(110, 0x10, 1)]);
+    let mut new = bench.ring(1);
+    push(&mut new, &[process_start(120, 1, 0, Start::Exec), node(1, 0, 6), alloc(130, 0x20, 1)]);
+    drain.pass();
+    drain.pass();
+    drain.recording.trace.flush();
+    assert_eq!(bench.events(), [(1, 0x10), (1, 0x20)]);
+    let left: Vec<usize> = drain.active.keys().copied().collect();
+    assert_eq!(left, [other.slot(), new.slot()]);
+}
+
+#[test]
 fn new_rings_are_read_in_the_order_that_images_need() {
     let bench = Bench::new();
     let mut drain = bench.drain();
