@@ -2,7 +2,8 @@
 //!
 //! A thread allocates in turn at a few places, so one stack is kept for each of some *lanes*, chosen by the innermost
 //! return address and sp. A new stack is first compared as a whole with its lane's; when that differs, with the most
-//! recent stack, frame by frame. What they share is then copied to the new stack's lane.
+//! recent stack, frame by frame. What they share is then copied to the new stack's lane,
+//! unless it is long: then the new stack takes the place of the most recent one.
 //!
 //! Why reuse is exact. A frame's [`State`] is its pc (with the exact flag), sp and bp. Its rule is a function
 //! of the pc (within one generation of modules). A frame is *plain* when its rule says where the caller's pc,
@@ -73,6 +74,8 @@ impl Kept {
 
 /// Number of lanes.
 const LANES: usize = 16;
+/// Frames that are copied from one lane to another at most. Copying more costs as much as it saves.
+const COPIED: usize = 16;
 
 /// A stack that may be met again.
 #[derive(Debug, Default)]
@@ -102,6 +105,9 @@ impl Lanes {
 
     /// The walk's lane with nothing but the source's `shared` outermost frames. It is the most recent one from now on.
     fn take_shared(&mut self, shared: usize) -> Option<&mut Lane> {
+        if shared > COPIED {
+            self.new = self.source;
+        }
         self.recent = self.new;
         if self.source == self.new {
             let lane = self.all.get_mut(self.new)?;
