@@ -121,7 +121,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
     unsafe { sys::call(nr::PERSONALITY, &[u64::from(handover.personality)]) };
     signals::set_kernel_mask_at_start();
     let shared = map_shared(handover.shared_fd);
-    let image_fd = keep_image(handover.shared_fd);
+    let image_fd = keep_image(handover.shared_fd, handover.process.is_some());
     let control = shared.control();
     let options = Options {
         events: control.events.load(Ordering::Relaxed),
@@ -241,9 +241,16 @@ fn map_shared(fd: i64) -> Shared {
     shared
 }
 
-/// Keeps the engine's own file open, next to the shared memory's descriptor, for the guest's execve.
-fn keep_image(shared_fd: i64) -> i64 {
+/// Keeps the engine's own file open, next to the shared memory's descriptor, for the guest's execve. After one it is
+/// open already (`inherited`): the guest may have lowered its limit of descriptors, so that no new one could be had.
+fn keep_image(shared_fd: i64, inherited: bool) -> i64 {
     let wanted = shared_fd - 1;
+    const F_SETFD: u64 = 2;
+    const FD_CLOEXEC: u64 = 1;
+    // SAFETY: touches no memory.
+    if inherited && unsafe { sys::call(nr::FCNTL, &[wanted as u64, F_SETFD, FD_CLOEXEC]) } == 0 {
+        return wanted;
+    }
     let name = b"/proc/self/exe\0";
     // SAFETY: the kernel reads the name.
     unsafe {

@@ -85,6 +85,7 @@ pub fn class(number: usize) -> u8 {
             | nr::FCNTL
             | nr::GETDENTS64
             | nr::STAT
+            | nr::FSTAT
             | nr::ACCESS
             | nr::NEWFSTATAT
             | nr::STATX
@@ -133,7 +134,7 @@ pub fn handle(engine: &'static Engine, thread: &mut Thread) -> Outcome {
         nr::SECCOMP => process::seccomp(engine, thread, a),
         nr::OPEN | nr::OPENAT => files::open(engine, &call),
         nr::READLINK | nr::READLINKAT => files::readlink(engine, &call),
-        nr::CLOSE => files::close(engine, a[0]),
+        nr::CLOSE | nr::FSTAT => files::of_descriptor(engine, a[0]),
         nr::CLOSE_RANGE => files::close_range(engine, a),
         nr::DUP2 | nr::DUP3 => files::dup(engine, a),
         nr::FCNTL => files::fcntl(engine, a),

@@ -181,6 +181,7 @@ pub(super) fn exec(engine: &'static Engine, thread: &mut Thread, call: &Call) ->
         set_cloexec(passed, false);
     }
     set_cloexec(engine.shared_fd, false);
+    set_cloexec(engine.image_fd, false);
     signals::set_kernel_mask(thread.signals.mask & !signals::bit(9));
     const PERSONALITY_NO_RANDOMIZE: u64 = 0x4_0000;
     // SAFETY: the kernel reads the arrays and strings; on success nothing of this image is left.
@@ -199,6 +200,7 @@ pub(super) fn exec(engine: &'static Engine, thread: &mut Thread, call: &Call) ->
         result
     };
     set_cloexec(engine.shared_fd, true);
+    set_cloexec(engine.image_fd, true);
     if passed >= 0 {
         loader::close(passed);
     }
