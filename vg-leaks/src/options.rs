@@ -128,7 +128,7 @@ pub struct Options {
     /// List the cycles among lost blocks
     #[arg(long, help_heading = "More to ask")]
     pub cycles: bool,
-    /// Below each record the addresses of its blocks, for --who-points-at; at most N of them
+    /// Below each record the addresses of its blocks, for --who-points-at; at most N of them (20 without =N)
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "20",
           value_parser = clap::value_parser!(u32).range(1..), help_heading = "More to ask")]
     pub addresses: Option<u32>,
