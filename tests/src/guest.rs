@@ -27,7 +27,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::suite::{Problem, stem};
+use crate::run::{Outcome, Run};
+use crate::suite::{Problem, Verdict, stem};
 use crate::tools;
 
 /// One way to build a guest program.
@@ -166,6 +167,25 @@ impl Program {
     /// Name of the case that runs `variant`.
     pub fn case_name(&self, variant: &Variant) -> String {
         if variant.name == "default" { self.name.clone() } else { format!("{}::{}", self.name, variant.name) }
+    }
+
+    /// Runs `argv`, which is the program or a tool before it, with the program's input, environment and deadline.
+    pub fn prepare(&self, argv: &[String], cwd: &Path) -> Run {
+        let run = Run::new(argv, cwd).stdin(self.stdin.as_bytes()).timeout(self.timeout);
+        self.env.iter().fold(run, |run, (name, value)| run.env(name, value))
+    }
+
+    /// A skip or a failure when the native run was not what the program promises.
+    pub fn check_native(&self, native: &Outcome) -> Verdict {
+        let out = native.out();
+        if let Some(reason) = out.lines().find_map(|line| line.strip_prefix("SKIP ")) {
+            return Err(Problem::skip(reason));
+        }
+        let good = match &self.ends {
+            Some(ending) => native.ending() == *ending,
+            None => native.code() == Some(0) && out.lines().last() == Some("EXIT-SUCCESS"),
+        };
+        if good { Ok(()) } else { Err(Problem::wrong(format!("natively {}", native.summary()))) }
     }
 
     /// Compiles `variant` unless that was done before, and gives the path of the program.

@@ -230,13 +230,25 @@ impl Running {
     }
 
     /// Waits for the end or the deadline, then kills what is left of the group.
-    pub fn wait(mut self) -> io::Result<Outcome> {
+    pub fn wait(self) -> io::Result<Outcome> {
+        self.wait_with(|_| {}, |_| {})
+    }
+
+    /// The same; `meanwhile` is called every 1 to 20 milliseconds and `hung` once when the deadline has passed, while
+    /// all processes are still there, both with the process id.
+    pub fn wait_with(
+        mut self,
+        mut meanwhile: impl FnMut(u32),
+        hung: impl FnOnce(u32),
+    ) -> io::Result<Outcome> {
         let mut pause = Duration::from_millis(1);
         let status = loop {
             if let Some(status) = self.child.try_wait()? {
                 break Some(status);
             }
+            meanwhile(self.child.id());
             if Instant::now() >= self.deadline {
+                hung(self.child.id());
                 break None;
             }
             std::thread::sleep(pause);

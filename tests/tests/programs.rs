@@ -3,11 +3,10 @@
 //!
 //! What always holds: the native run is checked first, so that a broken guest program shows as such.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use tests::guest::{Program, Variant};
-use tests::run::{Outcome, Run, Scratch};
+use tests::run::Scratch;
 use tests::suite::{Problem, Suite, Verdict};
 use tests::{compare, tools};
 
@@ -35,8 +34,8 @@ fn both_ways(program: &Program, variant: &Variant) -> Verdict {
     let scratch = Scratch::new("program")?;
     let command: Vec<String> =
         std::iter::once(exe.display().to_string()).chain(program.args.iter().cloned()).collect();
-    let native = run(program, &command, &scratch.fresh("cwd")?)?;
-    check_native(program, &native)?;
+    let native = program.prepare(&command, &scratch.fresh("cwd")?).run()?;
+    program.check_native(&native)?;
     if std::env::var_os("VG_NATIVE_ONLY").is_some() {
         return Err(Problem::skip("VG_NATIVE_ONLY: passed natively"));
     }
@@ -44,25 +43,7 @@ fn both_ways(program: &Program, variant: &Variant) -> Verdict {
     let mut argv = vec![tools::tool("vg-record")?.display().to_string()];
     argv.extend(["-o".into(), trace.display().to_string(), "--".into()]);
     argv.extend(command);
-    let recorded = run(program, &argv, &scratch.fresh("cwd")?)?;
+    let recorded = program.prepare(&argv, &scratch.fresh("cwd")?).run()?;
     compare::outcomes(&native, &recorded, program.compare_errors)?;
     compare::trace(&trace, !program.partial)
-}
-
-fn run(program: &Program, argv: &[String], cwd: &Path) -> Result<Outcome, Problem> {
-    let run = Run::new(argv, cwd).stdin(program.stdin.as_bytes()).timeout(program.timeout);
-    let run = program.env.iter().fold(run, |run, (name, value)| run.env(name, value));
-    Ok(run.run()?)
-}
-
-fn check_native(program: &Program, native: &Outcome) -> Verdict {
-    let out = native.out();
-    if let Some(reason) = out.lines().find_map(|line| line.strip_prefix("SKIP ")) {
-        return Err(Problem::skip(reason));
-    }
-    let good = match &program.ends {
-        Some(ending) => native.ending() == *ending,
-        None => native.code() == Some(0) && out.lines().last() == Some("EXIT-SUCCESS"),
-    };
-    if good { Ok(()) } else { Err(Problem::wrong(format!("natively {}", native.summary()))) }
 }

@@ -32,6 +32,9 @@ fn main() -> ExitCode {
         silence(0, "allocation functions in the program and its libraries was called")
     });
     suite.case("silence/no-function", None, || silence(1, "no allocation function was found in the program"));
+    let known =
+        "when the cache is full while libc frees its memory, the thread waits for itself to stop the world";
+    suite.case("cache/full-at-exit", Some(known.to_owned()), cache_full_at_exit);
     for (name, argv, code) in STATUS {
         suite.case(format!("status/{name}"), None, move || status(argv, code));
     }
@@ -71,6 +74,43 @@ fn record(trace: &Path, command: &[&str], cwd: &Path) -> Result<Run, Problem> {
     argv.extend(["-o".into(), trace.display().to_string(), "--".into()]);
     argv.extend(command.iter().map(|word| (*word).to_owned()));
     Ok(Run::new(argv, cwd).timeout(Duration::from_secs(60)))
+}
+
+/// The code cache becomes full at any moment, also within the last functions that the engine calls at the exit: the
+/// number of functions that just fit is approached from both sides.
+fn cache_full_at_exit() -> Verdict {
+    let exe = guest("fill.c")?.display().to_string();
+    let scratch = Scratch::new("fill")?;
+    let evictions = |count: u32| -> Result<bool, Problem> {
+        let tool = tools::tool("vg-record")?.display().to_string();
+        let trace = scratch.path().join("trace.capnp").display().to_string();
+        let argv = [
+            tool,
+            "--stats".into(),
+            "--cache-size=4M".into(),
+            "-o".into(),
+            trace,
+            exe.clone(),
+            count.to_string(),
+        ];
+        let outcome = Run::new(argv, scratch.path()).timeout(Duration::from_secs(10)).run()?;
+        if outcome.code() != Some(0) {
+            return Err(Problem::wrong(format!("with {count} functions: {}", outcome.summary())));
+        }
+        let text = outcome.err();
+        let line = text.lines().find_map(|line| line.trim().strip_suffix("evictions"));
+        let line = line.ok_or_else(|| Problem::wrong(format!("no evictions in the statistics: {text}")))?;
+        Ok(line.trim() != "0")
+    };
+    let (mut fit, mut too_many) = (1000, 100_000);
+    if evictions(fit)? || !evictions(too_many)? {
+        return Err(Problem::wrong(format!("{fit} functions do not fit or {too_many} do")));
+    }
+    while too_many - fit > 4 {
+        let middle = fit.midpoint(too_many);
+        if evictions(middle)? { too_many = middle } else { fit = middle }
+    }
+    Ok(())
 }
 
 /// Runs vg-leaks and checks its manners: it ends by itself with 0, 1 or 2, does not panic, and says why when it

@@ -34,6 +34,8 @@ pub struct Listed<'t> {
     pub frames: Vec<Frame<'t>>,
     /// The frame to name; it may lie outside of the cut.
     pub user: Option<Frame<'t>>,
+    /// Address and bytes of its blocks by rising address, when asked for, and at most as many as asked for.
+    pub addresses: Option<Vec<(u64, u64)>>,
     /// What the blocks kept, when asked for.
     pub children: Option<Vec<Child<'t>>>,
 }
@@ -197,24 +199,51 @@ pub fn analyse<'t>(
     for record in records.iter().filter(|record| !wanted(record)) {
         not_listed[kind_index(record.kind)] += 1;
     }
+    let mut listed: Vec<Listed<'t>> = records
+        .iter()
+        .filter(wanted)
+        .map(|record| Listed {
+            record: *record,
+            frames: stacks.frames(record.stack),
+            user: stacks.user(record.stack),
+            addresses: None,
+            children: tree
+                .as_ref()
+                .filter(|_| record.kind == State::Definite)
+                .map(|tree| tree.root(record.group).map_or(Vec::new(), |root| children(tree, root, stacks))),
+        })
+        .collect();
+    if let Some(most) = options.addresses {
+        add_addresses(&mut listed, graph, classes, stacks, most as usize);
+    }
     Findings {
         summary: Summary::of(graph, classes),
         records_total: records.len(),
         not_listed,
         findings: records.iter().filter(large).filter(|record| findings.has(kind_index(record.kind))).count(),
-        listed: records
-            .iter()
-            .filter(wanted)
-            .map(|record| Listed {
-                record: *record,
-                frames: stacks.frames(record.stack),
-                user: stacks.user(record.stack),
-                children: tree.as_ref().filter(|_| record.kind == State::Definite).map(|tree| {
-                    tree.root(record.group).map_or(Vec::new(), |root| children(tree, root, stacks))
-                }),
-            })
-            .collect(),
+        listed,
         cycles: options.cycles.then(|| cycle_groups(graph, classes, &cycles, stacks)),
+    }
+}
+
+/// The first `most` blocks of each record. Blocks of a graph are in the order of their addresses.
+fn add_addresses(
+    listed: &mut [Listed<'_>],
+    graph: &HeapGraph,
+    classes: &Classes,
+    stacks: &mut Stacks<'_>,
+    most: usize,
+) {
+    let key = |record: &Record| (kind_index(record.kind), record.group);
+    let index: HashMap<_, _> =
+        listed.iter().enumerate().map(|(i, listed)| (key(&listed.record), i)).collect();
+    listed.iter_mut().for_each(|listed| listed.addresses = Some(Vec::new()));
+    for block in 0..graph.len() as u32 {
+        let group = stacks.group(graph.stack(block));
+        let Some(&at) = index.get(&(kind_index(classes.state(block)), group)) else { continue };
+        if let Some(addresses) = listed[at].addresses.as_mut().filter(|addresses| addresses.len() < most) {
+            addresses.push((graph.address(block), graph.size(block)));
+        }
     }
 }
 

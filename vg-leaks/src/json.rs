@@ -49,6 +49,8 @@ struct Record<'a> {
     cycle_blocks: u64,
     heuristics: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    addresses: Option<Vec<Address>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     children: Option<Vec<Below<'a>>>,
 }
 
@@ -61,6 +63,12 @@ struct Frame<'a> {
     inlined: bool,
     address: String,
     internal: bool,
+}
+
+#[derive(Serialize)]
+struct Address {
+    address: String,
+    bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -168,6 +176,9 @@ fn record<'a>(report: &Report<'_>, section: &'a Section<'a>, listed: &'a Listed<
         site: listed.user.as_ref().map(frame),
         cycle_blocks: record.cycle_blocks,
         heuristics: heuristics(|i| record.heuristics >> i & 1 == 1),
+        addresses: listed.addresses.as_deref().map(|list| {
+            list.iter().map(|&(address, bytes)| Address { address: hex(address), bytes }).collect()
+        }),
         children: listed.children.as_deref().map(below),
     }
 }

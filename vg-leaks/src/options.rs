@@ -38,6 +38,7 @@ Examples:
   vg-record ./program | vg-leaks --kinds=definite,indirect
   vg-leaks --kinds=all --sort=bytes trace.capnp   everything that was not freed
   vg-leaks --tree trace.capnp                     what each lost block kept
+  vg-leaks --kinds=all --addresses trace.capnp    where the blocks of each record are
   vg-leaks --who-points-at=0x4A5B040 trace.capnp  why a block is still reachable
 
 Kinds of leaks:
@@ -127,6 +128,10 @@ pub struct Options {
     /// List the cycles among lost blocks
     #[arg(long, help_heading = "More to ask")]
     pub cycles: bool,
+    /// Below each record the addresses of its blocks, for --who-points-at; at most N of them (20 without =N)
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "20",
+          value_parser = clap::value_parser!(u32).range(1..), help_heading = "More to ask")]
+    pub addresses: Option<u32>,
     /// Instead of leaks: the words that point at the block that contains ADDR, and how a root leads to it
     #[arg(long, value_name = "ADDR", value_parser = address, help_heading = "More to ask")]
     pub who_points_at: Option<u64>,
@@ -288,6 +293,11 @@ mod tests {
     fn values() {
         assert_eq!(options(&["--who-points-at=0x10"]).unwrap().who_points_at, Some(16));
         assert_eq!(options(&["--who-points-at", "16"]).unwrap().who_points_at, Some(16));
+        assert_eq!(options(&[]).unwrap().addresses, None);
+        assert_eq!(options(&["--addresses=3"]).unwrap().addresses, Some(3));
+        // A trace behind it is a trace.
+        let bare = options(&["--addresses", "3"]).unwrap();
+        assert_eq!((bare.addresses, bare.traces), (Some(20), vec![PathBuf::from("3")]));
         assert_eq!(options(&["--snapshot=3"]).unwrap().snapshot, Snapshot::Number(3));
         assert_eq!(options(&["--snapshot=all"]).unwrap().snapshot, Snapshot::All);
         assert_eq!(options(&["--snapshot=list"]).unwrap().snapshot, Snapshot::List);
@@ -305,6 +315,8 @@ mod tests {
             "--min-bytes=-1",
             "--sort=size",
             "--who-points-at=here",
+            "--addresses=0",
+            "--addresses=all",
             "--format=xml",
             "--error-exitcode=256",
             "--color=pink",

@@ -186,6 +186,9 @@ fn write_record(
     writeln!(out, "{plain}")?;
     writeln!(out, "{}", sentence::valgrind(listed, total))?;
     let folded = write_stack(out, &listed.frames, options.show_internal_frames, style)?;
+    if let Some(addresses) = &listed.addresses {
+        write_addresses(out, addresses, listed.record.blocks)?;
+    }
     match listed.children.as_deref() {
         None => {}
         Some([]) => writeln!(out, "   keeps no other block")?,
@@ -215,6 +218,18 @@ fn write_stack(out: &mut dyn Write, frames: &[Frame<'_>], all: bool, style: Styl
         }
     }
     Ok(folded)
+}
+
+/// The addresses of some of the `blocks` of a record.
+fn write_addresses(out: &mut dyn Write, addresses: &[(u64, u64)], blocks: u64) -> io::Result<()> {
+    writeln!(out, "   blocks")?;
+    for (address, bytes) in addresses {
+        writeln!(out, "      0x{address:X} ({})", counted(*bytes, "byte", "bytes"))?;
+    }
+    match blocks.saturating_sub(addresses.len() as u64) {
+        0 => Ok(()),
+        more => writeln!(out, "      and {} more (all of them: --addresses={blocks})", grouped(more)),
+    }
 }
 
 fn write_children(out: &mut dyn Write, children: &[Child<'_>], level: usize) -> io::Result<()> {

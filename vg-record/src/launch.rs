@@ -192,3 +192,6 @@ fn free_descriptor() -> anyhow::Result<RawFd> {
 
 /// Descriptors beyond this make the kernel allocate megabytes of table for one entry.
 const HIGHEST: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests;

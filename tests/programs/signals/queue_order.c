@@ -1,0 +1,63 @@
+// build: cc -O2 -pthread
+// known: a real-time signal that arrives while its thread is in the engine is sent again, behind those that came later
+// Real-time signals that one thread sends to another, which calculates, allocates, makes system calls or sleeps, arrive in
+// the order in which they were sent, each once.
+#define _GNU_SOURCE
+#include "../guest.h"
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+static volatile int arrived, disorder, stop;
+
+static void handler(int signal, siginfo_t *info, void *context) {
+    (void)signal, (void)context;
+    if (info->si_value.sival_int != arrived) disorder++;
+    arrived++;
+}
+static void *calculates(void *unused) {
+    while (!stop)
+        for (volatile int i = 0; i < 1000; i++) {
+        }
+    return unused;
+}
+static void *allocates(void *unused) {
+    while (!stop) {
+        void *volatile p = malloc(64);
+        free(p);
+    }
+    return unused;
+}
+static void *calls(void *unused) {
+    while (!stop) getppid();
+    return unused;
+}
+static void *sleeps(void *unused) {
+    while (!stop) usleep(100);
+    return unused;
+}
+
+int main(void) {
+    void *(*const bodies[4])(void *) = {calculates, allocates, calls, sleeps};
+    struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO};
+    sigfillset(&action.sa_mask);
+    CHECK(sigaction(SIGRTMIN, &action, NULL) == 0);
+    for (int body = 0; body < 4; body++) {
+        pthread_t thread;
+        arrived = disorder = stop = 0;
+        CHECK(pthread_create(&thread, NULL, bodies[body], NULL) == 0);
+        int sent = 0;
+        for (int round = 0; round < 500; round++) {
+            for (int i = 0; i < 4; i++) {
+                if (pthread_sigqueue(thread, SIGRTMIN, (union sigval){.sival_int = sent}) == 0) sent++;
+            }
+            nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+        }
+        for (int i = 0; i < 10000 && arrived != sent; i++) usleep(1000);
+        stop = 1;
+        CHECK(pthread_join(thread, NULL) == 0 && arrived == sent);
+        printf("%d out of order\n", disorder);
+        CHECK(disorder == 0);
+    }
+    return SUCCESS();
+}
