@@ -124,14 +124,15 @@ pub fn unguard(engine: &Engine, address: u64, error: u64) -> bool {
         });
         stale.extend(aliases);
     }
+    // Before the page can be written to: another thread's store would not fault any more, and what it then runs must not
+    // be the old fragment. The lock keeps new ones from being made of the old bytes meanwhile.
+    for page in stale {
+        discard(engine, page, page + PAGE);
+    }
     space.guard(page, page + PAGE, false, |start, end, mapping| {
         // SAFETY: gives the guest's page the protection that the guest asked for.
         unsafe { sys::call(sys::nr::MPROTECT, &[start, end - start, u64::from(mapping.protection)]) };
     });
-    drop(space);
-    for page in stale {
-        discard(engine, page, page + PAGE);
-    }
     true
 }
 

@@ -115,8 +115,9 @@ pub fn enter_own_code(engine: &'static Engine, thread: &mut Thread) -> ! {
     while !settle(engine, thread, false) {
         match own_code(engine, thread.context.pc) {
             Ok(Some(body)) => {
-                thread.context.next = body;
-                break;
+                if leave(thread, body) {
+                    break;
+                }
             }
             Ok(None) => unmapped(engine, thread, thread.context.pc),
             Err(Full) => make_room(engine),
@@ -189,6 +190,10 @@ fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
                     engine.count(Stat::TranslateNanoseconds, sys::monotonic_ns() - begun);
                 }
                 cache = engine.cache.lock();
+                if matches!(made, Ok(Some(id)) if cache.find(pc) != Some(id)) {
+                    // Another thread has changed the code since.
+                    continue;
+                }
                 made
             }
         };

@@ -12,6 +12,8 @@ use translate::layout::{STATE_ENGINE, STATE_SYSCALL};
 /// Proof that no other guest thread runs. The world goes on when it is dropped.
 pub struct WorldStopped<'a> {
     engine: &'a Engine,
+    /// It was stopped before by the same thread, which goes on with that.
+    nested: bool,
 }
 
 /// Sends a thread the engine's stop signal.
@@ -50,6 +52,10 @@ pub fn register() {
 pub fn stop_world(engine: &Engine) -> WorldStopped<'_> {
     let me = current();
     let tid = me.tid.load(Ordering::Relaxed);
+    if engine.stopper.load(Ordering::Relaxed) == tid {
+        // For good, while guest functions still run at the exit.
+        return WorldStopped { engine, nested: true };
+    }
     while engine.stopper.compare_exchange(0, tid, Ordering::AcqRel, Ordering::Relaxed).is_err() {
         park_if_asked(engine, me);
         core::hint::spin_loop();
@@ -83,7 +89,7 @@ pub fn stop_world(engine: &Engine) -> WorldStopped<'_> {
         }
         drop(threads);
         if running == 0 {
-            return WorldStopped { engine };
+            return WorldStopped { engine, nested: false };
         }
         rounds += 1;
         if rounds < 20 {
@@ -109,6 +115,9 @@ pub fn park_if_asked(engine: &Engine, me: &Thread) {
 
 impl Drop for WorldStopped<'_> {
     fn drop(&mut self) {
+        if self.nested {
+            return;
+        }
         let threads = self.engine.threads.lock();
         for thread in threads.iter() {
             if thread.stop_asked.swap(0, Ordering::SeqCst) != 0 {

@@ -1,5 +1,4 @@
 // build: cc -O2 -pthread
-// known: a page that two threads change is made writable before its old fragments are removed, and these go on running
 // timeout: 120
 // Two threads each write and run functions of their own, which lie in the same page, while timers and forks disturb them:
 // each always runs what it has just written.

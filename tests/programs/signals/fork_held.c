@@ -1,5 +1,4 @@
 // build: cc -O2 -pthread
-// known: a signal that the engine holds back while the thread forks is delivered in the child, too
 // Signals for a thread that forks all the time: a child never sees one that was sent to its parent.
 #define _GNU_SOURCE
 #include "../guest.h"
