@@ -155,6 +155,14 @@ fn bounds(engine: &Engine, sp: u64) -> Option<(u64, u64)> {
     (mapping.protection & 1 != 0).then_some((start, mapping.end))
 }
 
+/// In a forked child: an id that the thread kept for later is older than nodes that the child shares with its parent, and
+/// the recorder takes all ids from the child's first own one on for the child's.
+pub fn after_fork(thread: &mut Thread) {
+    if let Some(state) = &mut thread.unwinder {
+        state.unwinder.forget();
+    }
+}
+
 /// The stack of a thread that is about to execute the function at `pc`; 0 when there is none to be had.
 pub fn take(engine: &Engine, thread: &mut Thread, pc: u64) -> u32 {
     walk(engine, thread, pc, pc)

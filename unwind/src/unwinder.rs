@@ -192,8 +192,8 @@ impl Unwinder {
         self.rules.entry = pc;
     }
 
-    /// Forgets the last stack: the next one is walked in full. Only needed when the tree is another one
-    /// (execve).
+    /// Forgets the last stacks, and an id kept for a later node: the next stack is walked in full. Needed when the tree
+    /// is another one, or a copy (fork).
     pub fn forget(&mut self) {
         self.history.forget();
         self.spare = 0;

@@ -328,6 +328,7 @@ fn fork(engine: &'static Engine, thread: &mut Thread, call: &Call, wanted: &Argu
         }
         thread.stats = [0; ring::record::STAT_COUNT];
         crate::heap_calls::after_fork(engine, thread);
+        crate::stacks::after_fork(thread);
         super::stop::register();
         if wanted.flags & sys::CLONE_CLEAR_SIGHAND != 0 {
             let actions = child_actions(engine, thread, wanted.flags);
