@@ -128,10 +128,27 @@ pub fn enter_own_code(engine: &'static Engine, thread: &mut Thread) -> ! {
 
 /// Cache address of the own code of the replaced function at `pc`; `None` when nothing executable is there.
 fn own_code(engine: &Engine, pc: u64) -> Result<Option<u64>, Full> {
+    let found = find_or_translate(
+        engine,
+        pc,
+        |cache| cache.find_own(pc),
+        |cache, bytes| cache.translate_own(pc, bytes),
+    )?;
+    Ok(found.map(|id| engine.cache.lock().body(id)))
+}
+
+/// The fragment that `find` finds, or that `translate` makes of the bytes at `pc`; `None` when nothing executable is
+/// there.
+fn find_or_translate(
+    engine: &Engine,
+    pc: u64,
+    find: impl Fn(&Cache) -> Option<FragmentId>,
+    translate: impl Fn(&mut Cache, &[u8]) -> Result<FragmentId, Full>,
+) -> Result<Option<FragmentId>, Full> {
     loop {
         let cache = engine.cache.lock();
-        if let Some(id) = cache.find_own(pc) {
-            return Ok(Some(cache.body(id)));
+        if let Some(id) = find(&cache) {
+            return Ok(Some(id));
         }
         let changes = cache.code_changes;
         drop(cache);
@@ -141,9 +158,12 @@ fn own_code(engine: &Engine, pc: u64) -> Result<Option<u64>, Full> {
             return Ok(None);
         }
         let mut cache = engine.cache.lock();
+        if let Some(id) = find(&cache) {
+            return Ok(Some(id));
+        }
+        // Another thread may have changed the code between the fetch and now; what it removed must not come back.
         if cache.code_changes == changes {
-            let id = cache.translate_own(pc, &bytes[..length])?;
-            return Ok(Some(cache.body(id)));
+            return translate(&mut cache, &bytes[..length]).map(Some);
         }
     }
 }
@@ -249,22 +269,7 @@ fn make(engine: &Engine, pc: u64, from: From) -> Result<Option<FragmentId>, Full
     if let Some(number) = heap_calls::replacement(engine, pc) {
         return engine.cache.lock().translate_replaced(pc, number).map(Some);
     }
-    loop {
-        let changes = engine.cache.lock().code_changes;
-        let mut bytes = [0u8; WINDOW];
-        let length = code::fetch(engine, pc, &mut bytes, true);
-        if length == 0 {
-            return Ok(None);
-        }
-        let mut cache = engine.cache.lock();
-        if let Some(id) = cache.find(pc) {
-            return Ok(Some(id));
-        }
-        // Another thread may have changed the code between the fetch and now; what it removed must not come back.
-        if cache.code_changes == changes {
-            return cache.translate(pc, &bytes[..length], prefix).map(Some);
-        }
-    }
+    find_or_translate(engine, pc, |cache| cache.find(pc), |cache, bytes| cache.translate(pc, bytes, prefix))
 }
 
 /// The guest has jumped to where nothing executable is.

@@ -72,12 +72,7 @@ pub(crate) fn rewrite(
     let (Some(a), Some(b)) = (free.next(), free.next()) else { return false };
     let Around { pc, next } = around;
     save_two(e, pc, a, b);
-    if !offset(e, tools, &insn, a) {
-        return false;
-    }
-    e.load_ctx(b, base_slot);
-    set_sum(&mut insn, a, b);
-    if !tools.encode(e, &insn) {
+    if !by_sum(e, tools, &mut insn, base_slot, a, b) {
         return false;
     }
     restore_two(e, next, a, b);
@@ -99,12 +94,7 @@ pub(crate) fn load_target(
     };
     e.store_ctx(layout::SPILL, a);
     e.mark(pc, Fix::spill_and_r11(a));
-    if !offset(e, tools, &load, R11) {
-        return false;
-    }
-    e.load_ctx(a, base_slot);
-    set_sum(&mut load, R11, a);
-    if !tools.encode(e, &load) {
+    if !by_sum(e, tools, &mut load, base_slot, R11, a) {
         return false;
     }
     e.mark(pc, Fix::spill_and_r11(a));
@@ -124,6 +114,23 @@ fn restore_two(e: &mut Emitter<'_>, next: u64, a: u8, b: u8) {
     e.load_ctx(b, layout::R11);
     e.mark(next, Fix::spill(a));
     e.load_ctx(a, layout::SPILL);
+}
+
+/// Emits the instruction with its memory operand as `[b + a]`: `a` gets the offset, `b` the segment's base.
+fn by_sum(
+    e: &mut Emitter<'_>,
+    tools: &mut Tools,
+    insn: &mut Instruction,
+    base_slot: u32,
+    a: u8,
+    b: u8,
+) -> bool {
+    if !offset(e, tools, insn, a) {
+        return false;
+    }
+    e.load_ctx(b, base_slot);
+    set_sum(insn, a, b);
+    tools.encode(e, insn)
 }
 
 /// Makes the memory operand `[b + a]`.

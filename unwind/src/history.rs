@@ -2,8 +2,8 @@
 //!
 //! A thread allocates in turn at a few places, so one stack is kept for each of some *lanes*, chosen by the innermost
 //! return address and sp. A new stack is first compared as a whole with its lane's; when that differs, with the most
-//! recent stack, frame by frame. What they share is then copied to the new stack's lane,
-//! unless it is long: then the new stack takes the place of the most recent one.
+//! recent stack, frame by frame. What they share is then copied to the new stack's lane, unless it is long: then the
+//! new stack takes the place of the most recent one.
 //!
 //! Why reuse is exact. A frame's [`State`] is its pc (with the exact flag), sp and bp. Its rule is a function
 //! of the pc (within one generation of modules). A frame is *plain* when its rule says where the caller's pc,
@@ -13,7 +13,7 @@
 //! same outer stack, up to its end. Registers other than sp and bp play no part because no plain rule reads
 //! them. Neither does bp where no rule reads it from there outward before one restores it (`bp_matters`), nor
 //! the word that it is restored from where it does not matter outside: most code uses bp as a general register.
-//!  We keep the outer run of plain frames of the last walk; a frame of the new walk whose state equals a
+//! We keep the outer run of plain frames of the last walk; a frame of the new walk whose state equals a
 //! kept one is where we compare all words of the kept frames from there outward (independent loads, about a
 //! nanosecond each) and stop walking when none differs. When one differs, the walk goes on, and the frames
 //! outside the changed one remain candidates. Frames that are evaluated in full, guessed, or interrupted by a
@@ -56,7 +56,7 @@ struct Kept {
     id: u32,
     /// The frames from this one outward depend on its bp.
     bp_matters: bool,
-    /// Its checks end here in `kept_checks`, and start where those of the frame *outside* of it end.
+    /// Its checks end here in the lane's, and start where those of the frame *outside* of it end.
     checks_end: u32,
     /// End of the highest word that it or a frame outside of it reads.
     top: u64,

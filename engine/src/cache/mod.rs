@@ -296,7 +296,7 @@ impl Cache {
             return Err(Full);
         }
         let (at, first_exit) = (self.at, self.exits.len() as u32);
-        // SAFETY: the range lies between `at` and `end`, in our mapping; nothing there is reachable yet.
+        // SAFETY: the range lies between the fragments and the exits' stubs, in our mapping; nothing there is reachable yet.
         let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, FRAGMENT_ROOM as usize) };
         let Ok(code) = self.translator.translate(&block, &self.config, prefix, first_exit, at, room) else {
             return Err(Full);
@@ -377,7 +377,7 @@ impl Cache {
             return Err(Full);
         }
         let at = self.at;
-        // SAFETY: the range lies between `at` and `end`, in our mapping; nothing there is reachable yet.
+        // SAFETY: the range lies between the fragments and the exits' stubs, in our mapping; nothing there is reachable yet.
         let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, REPLACED_BYTES) };
         let size = translate::emit_replaced(pc, number, self.config.stubs.heap_call, at, room);
         self.at += REPLACED_BYTES as u64;
@@ -410,7 +410,7 @@ impl Cache {
             return Err(Full);
         }
         let (pc, body, at) = (fragment.pc, self.body(id), self.at);
-        // SAFETY: the range lies between `at` and `end`; nothing there is reachable yet.
+        // SAFETY: the range lies between the fragments and the exits' stubs; nothing there is reachable yet.
         let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, 256) };
         let Ok((size, entry, map)) = translate::emit_prefix(&self.config, kind, pc, body, at, room) else {
             return Err(Full);
