@@ -90,6 +90,9 @@ fn settle(engine: &'static Engine, thread: &mut Thread, at_syscall: bool) -> boo
         return false;
     }
     stop::park_if_asked(engine, thread);
+    // Whoever has stopped the world may have emptied the cache: the place behind a system call that is about to be made
+    // was noted before, and would be entered behind it.
+    thread.context.resume = engine.stubs.resume;
     thread.context.pending.store(0, Ordering::SeqCst);
     if thread.stop_asked.load(Ordering::SeqCst) != 0 {
         thread.context.pending.store(1, Ordering::SeqCst);

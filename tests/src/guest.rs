@@ -8,6 +8,7 @@
 //! - `also: cc -shared -fPIC -DLIBRARY {src} -o {out}.so`: a second product that every variant needs.
 //! - `args: a b`, `stdin: text`, `env: NAME=value`, `timeout: SECONDS`, `long`.
 //! - `needs: avx2`: a processor flag.
+//! - `record: --cache-size=1M`: options of the recorder (suite programs).
 //! - `ends: signal 11`: how it ends; without it the program must print EXIT-SUCCESS as its last line and exit 0.
 //! - `known: reason` or `known NAME: reason`: it cannot pass yet when recorded.
 //! - `trace: partial`: the recording may say that it is incomplete.
@@ -64,6 +65,8 @@ pub struct Program {
     needs: Vec<String>,
     /// How it ends when it is not by printing EXIT-SUCCESS.
     pub ends: Option<String>,
+    /// Options of the recorder.
+    pub record: Vec<String>,
     /// The recording may be incomplete.
     pub partial: bool,
     /// Why the peer's findings are others.
@@ -94,6 +97,7 @@ impl Program {
             long: false,
             needs: Vec::new(),
             ends: None,
+            record: Vec::new(),
             partial: false,
             other_peer: None,
             compare_errors: true,
@@ -127,6 +131,7 @@ impl Program {
                     program.timeout = Duration::from_secs(seconds);
                 }
                 ("needs", _) => program.needs.push(value.to_owned()),
+                ("record", _) => program.record = value.split_whitespace().map(str::to_owned).collect(),
                 ("ends", _) => program.ends = Some(value.to_owned()),
                 ("trace", _) => program.partial = value == "partial",
                 ("peer", _) => program.other_peer = Some(value.to_owned()),

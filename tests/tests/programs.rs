@@ -12,7 +12,8 @@ use tests::{compare, tools};
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
-    let folders = ["loader", "threads", "signals", "processes", "code", "transparency", "requests", "go"];
+    let folders =
+        ["loader", "threads", "signals", "processes", "code", "transparency", "requests", "soak", "go"];
     match Program::all(&folders) {
         Ok(programs) => programs.iter().for_each(|program| add(&mut suite, program)),
         Err(error) => suite.case("programs", None, move || Err(Problem::Wrong(error))),
@@ -41,7 +42,9 @@ fn both_ways(program: &Program, variant: &Variant) -> Verdict {
     }
     let trace = scratch.path().join("trace.capnp");
     let mut argv = vec![tools::tool("vg-record")?.display().to_string()];
-    argv.extend(["-o".into(), trace.display().to_string(), "--".into()]);
+    argv.extend(["-o".into(), trace.display().to_string()]);
+    argv.extend(program.record.iter().cloned());
+    argv.push("--".into());
     argv.extend(command);
     let recorded = program.prepare(&argv, &scratch.fresh("cwd")?).run()?;
     compare::outcomes(&native, &recorded, program.compare_errors)?;
