@@ -66,24 +66,32 @@ pub struct Context {
     pub engine_rsp: u64,
     /// Cache address to enter.
     pub next: u64,
-    /// Instructions counted.
-    pub instructions: u64,
+    pad2: u64,
     /// The dispatcher.
     pub dispatch: u64,
     /// Guest flags.
     pub flags: u64,
     /// The heap helper.
     pub heap_helper: u64,
-    pad2: [u64; 14],
+    pad3: [u64; 6],
+    /// Instructions counted: their sum.
+    pub instruction_slots: [u64; layout::INSTRUCTION_SLOTS as usize],
     /// Guest general registers.
     pub regs: [u64; 16],
     /// Guest xmm registers.
     pub xmm: [[u64; 2]; 16],
     /// The thread that this context belongs to.
     pub thread: *mut Thread,
-    pad3: u64,
+    pad4: u64,
     /// Arguments of the raise stub: pid, tid, signal, siginfo, mask.
     pub raise: [u64; 5],
+}
+
+impl Context {
+    /// Guest instructions executed by the thread; 0 when they are not counted.
+    pub fn instructions(&self) -> u64 {
+        self.instruction_slots.iter().sum()
+    }
 }
 
 const _: () = {
@@ -101,7 +109,7 @@ const _: () = {
     assert!(offset_of!(Context, reason) == layout::REASON as usize);
     assert!(offset_of!(Context, engine_rsp) == layout::ENGINE_RSP as usize);
     assert!(offset_of!(Context, next) == layout::NEXT as usize);
-    assert!(offset_of!(Context, instructions) == layout::INSTRUCTIONS as usize);
+    assert!(offset_of!(Context, instruction_slots) == layout::INSTRUCTIONS as usize);
     assert!(offset_of!(Context, dispatch) == layout::DISPATCH as usize);
     assert!(offset_of!(Context, flags) == layout::FLAGS as usize);
     assert!(offset_of!(Context, heap_helper) == layout::HEAP_HELPER as usize);

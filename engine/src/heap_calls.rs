@@ -330,7 +330,7 @@ impl HeapCall<'_> {
         let Some(address) = heap.allocate(self.cache(), request) else { return self.no_memory() };
         self.thread.stats[Stat::Allocations as usize] += 1;
         let what = u64::from(family as u8) | u64::from(align.trailing_zeros()) << 8;
-        let instructions = self.thread.context.instructions;
+        let instructions = self.thread.context.instructions();
         if let Some(writer) = &mut self.thread.writer {
             let stack = u64::from(stack) | what << 32;
             writer.push_event(&[header(Kind::Alloc, 6), sys::tsc(), address, size, stack, instructions]);
@@ -387,7 +387,7 @@ impl HeapCall<'_> {
         match heap.free(self.cache(), address, family, stack) {
             FreeOutcome::Freed(_) | FreeOutcome::Mismatched(_) => {
                 self.thread.stats[Stat::Frees as usize] += 1;
-                let instructions = self.thread.context.instructions;
+                let instructions = self.thread.context.instructions();
                 if let Some(writer) = &mut self.thread.writer {
                     let stack = pair(stack, u32::from(family as u8));
                     writer.push_event(&[header(Kind::Free, 6), tsc, address, 0, stack, instructions]);
@@ -425,7 +425,7 @@ impl HeapCall<'_> {
         self.thread.stats[Stat::Allocations as usize] += 1;
         self.thread.stats[Stat::Frees as usize] += 1;
         let what = u64::from(Family::Malloc as u8) | u64::from(align.trailing_zeros()) << 8;
-        let instructions = self.thread.context.instructions;
+        let instructions = self.thread.context.instructions();
         if let Some(writer) = &mut self.thread.writer {
             let stack = u64::from(stack) | what << 32;
             writer.push_event(&[header(Kind::Realloc, 7), tsc, new, size, stack, instructions, old]);

@@ -29,7 +29,7 @@ pub fn exit_thread(engine: &'static Engine, thread: &mut Thread, status: u64) ->
     }
     // From here on nothing may arrive: the thread leaves its memory to others.
     signals::set_kernel_mask(u64::MAX);
-    let instructions = thread.context.instructions;
+    let instructions = thread.context.instructions();
     fold_stats(engine, thread);
     if let Some(mut writer) = thread.writer.take() {
         writer.push(&[header(Kind::ThreadExit, 3), sys::tsc(), instructions]);
@@ -186,7 +186,7 @@ fn finish(engine: &Engine, thread: &mut Thread, how: End, value: u64) {
             }
             writer.push(&words);
         }
-        let instructions = thread.context.instructions;
+        let instructions = thread.context.instructions();
         writer.push(&[header(Kind::ThreadExit, 3), sys::tsc(), instructions]);
         writer.push(&[header(Kind::ProcessEnd, 5), sys::tsc(), how as u64, value, instructions]);
         writer.close();

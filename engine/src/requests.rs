@@ -287,7 +287,7 @@ impl Request<'_> {
 
     fn allocated(&mut self, address: u64, size: u64, family: Family, stack: u32) {
         self.thread.stats[Stat::Allocations as usize] += 1;
-        let instructions = self.thread.context.instructions;
+        let instructions = self.thread.context.instructions();
         if let Some(writer) = &mut self.thread.writer {
             let stack = pair(stack, family as u32);
             writer.push(&[header(Kind::Alloc, 6), sys::tsc(), address, size, stack, instructions]);
@@ -296,7 +296,7 @@ impl Request<'_> {
 
     fn resized(&mut self, old: u64, new: u64, size: u64, family: Family) {
         let stack = stacks::here(self.engine, self.thread);
-        let instructions = self.thread.context.instructions;
+        let instructions = self.thread.context.instructions();
         if let Some(writer) = &mut self.thread.writer {
             let stack = pair(stack, family as u32);
             writer.push(&[header(Kind::Realloc, 7), sys::tsc(), new, size, stack, instructions, old]);
@@ -314,7 +314,7 @@ impl Request<'_> {
         }
         let stack = stacks::here(self.engine, self.thread);
         self.thread.stats[Stat::Frees as usize] += gone.len() as u64;
-        let instructions = self.thread.context.instructions;
+        let instructions = self.thread.context.instructions();
         if let Some(writer) = &mut self.thread.writer {
             for ((address, _), family) in gone {
                 let stack = pair(stack, *family as u32);

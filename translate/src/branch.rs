@@ -5,6 +5,7 @@
 //! (`[rsp-8]` still holds the return address; `TARGET` the indirect target). Prefixes of fragments that share a
 //! table slot form a chain, so a collision costs one more compare and never a trip to the dispatcher.
 
+use crate::count::Count;
 use crate::decode::Insn;
 use crate::emit::{Emitter, fits_i32, reg};
 use crate::fragment::{Config, Prefix};
@@ -29,9 +30,13 @@ pub(crate) fn return_through(e: &mut Emitter<'_>, return_table: u32) {
     jump_through(e, return_table);
 }
 
-pub(crate) fn ret(e: &mut Emitter<'_>, config: &Config, pc: u64, extra: u16) {
+/// `count` is counted here, where r11 is free.
+pub(crate) fn ret(e: &mut Emitter<'_>, config: &Config, pc: u64, extra: u16, count: Option<Count>) {
     e.store_ctx(layout::R11, reg::R11);
     e.mark(pc, Fix::R11);
+    if let Some(count) = count {
+        count.through(e, reg::R11);
+    }
     if extra == 0 {
         // The state changes behind the pop.
         let start = e.offset();
@@ -49,17 +54,23 @@ pub(crate) fn ret(e: &mut Emitter<'_>, config: &Config, pc: u64, extra: u16) {
     }
 }
 
-/// False when the operand cannot be rewritten.
+/// `count` is counted here, where r11 is free. False when the operand cannot be rewritten.
 pub(crate) fn indirect(
     e: &mut Emitter<'_>,
     tools: &mut Tools,
     config: &Config,
     insn: &Insn,
     call: bool,
+    count: Option<Count>,
 ) -> bool {
     let pc = insn.pc();
     e.store_ctx(layout::R11, reg::R11);
     e.mark(pc, Fix::R11);
+    if let Some(count) = count {
+        count.through(e, reg::R11);
+        // The operand may need the guest's.
+        e.load_ctx(reg::R11, layout::R11);
+    }
     if !operand::load_target(e, tools, insn) {
         return false;
     }

@@ -1,9 +1,10 @@
 //! The translation of one superblock: body, prefix, exits and the map back to the guest.
 
 use crate::branch;
+use crate::count::CounterPlan;
 use crate::decode::{Block, Flow, Special};
 use crate::emit::{Emitter, reg};
-use crate::flags::{self, STATUS};
+use crate::flags;
 use crate::layout::{self, Fix, MapEntry};
 use crate::operand::{self, Tools};
 use alloc::vec::Vec;
@@ -38,7 +39,7 @@ pub struct Config {
     /// fragments, because a linked exit never comes to its stub again: in between they were half of what the
     /// processor's caches have to hold.
     pub exit_stubs_end: u64,
-    /// Count executed instructions in `INSTRUCTIONS`.
+    /// Count executed instructions in the slots of `INSTRUCTIONS`.
     pub count: bool,
 }
 
@@ -120,6 +121,7 @@ pub enum Refusal {
 pub struct Translator {
     tools: Tools,
     live: Vec<u32>,
+    counter: CounterPlan,
 }
 
 impl Default for Translator {
@@ -131,7 +133,7 @@ impl Default for Translator {
 impl Translator {
     /// A translator with its own encoder.
     pub fn new() -> Translator {
-        Translator { tools: Tools::new(), live: Vec::new() }
+        Translator { tools: Tools::new(), live: Vec::new(), counter: CounterPlan::default() }
     }
 
     /// Translates `block` to `buffer`, which will be executed at cache address `at`. Exits are numbered from
@@ -160,13 +162,13 @@ impl Translator {
         e.mark(block.pc, Fix::NONE);
 
         let mut exits: Vec<Exit> = Vec::new();
-        let mut counter = config.count.then(|| CounterPlan::new(block, &self.live));
+        if config.count {
+            self.counter.plan(block, &self.live);
+        }
         let mut fell_through = true;
         for (i, insn) in block.insns.iter().enumerate() {
             let pc = insn.pc();
-            if let Some(counter) = &mut counter {
-                counter.emit(&mut e, i, pc);
-            }
+            let count = if config.count { self.counter.emit(&mut e, i, pc) } else { None };
             e.mark(pc, Fix::NONE);
             let bytes = &block.bytes[insn.at..(insn.at + insn.iced.len()).min(block.bytes.len())];
             match insn.flow {
@@ -209,12 +211,12 @@ impl Translator {
                 Flow::IndirectJump | Flow::IndirectCall => {
                     let call = insn.flow == Flow::IndirectCall;
                     let start = e.position();
-                    if !branch::indirect(&mut e, &mut self.tools, config, insn, call) {
+                    if !branch::indirect(&mut e, &mut self.tools, config, insn, call, count) {
                         e.rewind(start);
                         exits.push(leave(&mut e, pc, Some(Special::Unsupported)));
                     }
                 }
-                Flow::Return(extra) => branch::ret(&mut e, config, pc, extra),
+                Flow::Return(extra) => branch::ret(&mut e, config, pc, extra, count),
                 Flow::Syscall => branch::syscall(&mut e, config, insn),
                 Flow::TransactionAbort(target) => {
                     e.load_imm(reg::RAX, 0);
@@ -356,66 +358,4 @@ fn field(e: &mut Emitter<'_>, target: u64, special: Option<Special>) -> Exit {
     let patch = e.offset() as u32;
     e.u32(0);
     Exit { target, patch, special }
-}
-
-/// Where the instructions of each segment are counted: at a place where no status flag is live, if there is one.
-struct CounterPlan {
-    /// For each instruction, the number to add in front of it; 0 = nothing.
-    add: Vec<u32>,
-    dead: Vec<bool>,
-}
-
-impl CounterPlan {
-    fn new(block: &Block<'_>, live: &[u32]) -> CounterPlan {
-        let count = block.insns.len();
-        let mut plan = CounterPlan { add: alloc::vec![0; count], dead: alloc::vec![false; count] };
-        let mut start = 0;
-        while start < count {
-            let last = (start..count).find(|&i| block.insns[i].flow.leaves()).unwrap_or(count - 1);
-            let place = (start..=last).find(|&i| live[i] & STATUS == 0);
-            let at = place.unwrap_or(start);
-            plan.add[at] = (last + 1 - start) as u32;
-            plan.dead[at] = place.is_some();
-            start = last + 1;
-        }
-        plan
-    }
-
-    fn emit(&mut self, e: &mut Emitter<'_>, i: usize, pc: u64) {
-        let n = self.add[i];
-        if n == 0 {
-            return;
-        }
-        if self.dead[i] {
-            e.mark(pc, Fix::NONE);
-            match i8::try_from(n) {
-                Ok(n) => {
-                    // add qword fs:[INSTRUCTIONS], imm8
-                    e.bytes(&[0x64, 0x48, 0x83, 0x04, 0x25]);
-                    e.u32(layout::INSTRUCTIONS);
-                    e.bytes(&[n as u8]);
-                }
-                Err(_) => {
-                    // add qword fs:[INSTRUCTIONS], imm32
-                    e.bytes(&[0x64, 0x48, 0x81, 0x04, 0x25]);
-                    e.u32(layout::INSTRUCTIONS);
-                    e.u32(n);
-                }
-            }
-        } else {
-            e.store_ctx(layout::SPILL, reg::RAX);
-            e.mark(pc, Fix::spill(reg::RAX));
-            e.load_ctx(reg::RAX, layout::INSTRUCTIONS);
-            // lea rax, [rax + n]
-            match i8::try_from(n) {
-                Ok(n) => e.bytes(&[0x48, 0x8d, 0x40, n as u8]),
-                Err(_) => {
-                    e.bytes(&[0x48, 0x8d, 0x80]);
-                    e.u32(n);
-                }
-            }
-            e.store_ctx(layout::INSTRUCTIONS, reg::RAX);
-            e.load_ctx(reg::RAX, layout::SPILL);
-        }
-    }
 }

@@ -32,14 +32,18 @@ pub const REASON: u32 = 0x58;
 pub const ENGINE_RSP: u32 = 0x60;
 /// Where guest code is entered next (cache address).
 pub const NEXT: u32 = 0x68;
-/// Guest instructions executed by this thread, when they are counted.
-pub const INSTRUCTIONS: u32 = 0x70;
 /// Address of the engine's dispatcher function.
 pub const DISPATCH: u32 = 0x78;
 /// Guest RFLAGS while the engine runs.
 pub const FLAGS: u32 = 0x80;
 /// Address of the engine's function that stands in for the guest's malloc family.
 pub const HEAP_HELPER: u32 = 0x88;
+/// Guest instructions executed by this thread, when they are counted: the sum of [`INSTRUCTION_SLOTS`] quadwords in one
+/// cache line. One alone would make each segment of a fragment wait until the last one's sum has been stored and can
+/// be loaded again.
+pub const INSTRUCTIONS: u32 = 0xc0;
+/// How many quadwords share the count.
+pub const INSTRUCTION_SLOTS: u32 = 8;
 /// Guest general registers while the engine runs, 16 quadwords in encoding order (rax rcx rdx rbx rsp rbp ..).
 pub const REGS: u32 = 0x100;
 /// Guest xmm0..xmm15 (low halves) while the engine runs, 16 bytes each.

@@ -13,6 +13,7 @@ extern crate alloc;
 pub mod layout;
 
 mod branch;
+mod count;
 mod decode;
 mod emit;
 mod flags;

@@ -124,7 +124,7 @@ impl Bench {
         if let Some(at) = self.space.difference(memory, from) {
             return Err(format!("memory differs at {at:#x} (space at {:#x})", self.space.region.base));
         }
-        Ok(self.runtime.slot(translate::layout::INSTRUCTIONS))
+        Ok(self.runtime.counted())
     }
 }
 

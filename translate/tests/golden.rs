@@ -111,10 +111,16 @@ fn symbolic(text: &str) -> String {
         ("SPILL", layout::SPILL),
         ("EXIT", layout::EXIT),
         ("CONTINUE", layout::CONTINUE),
-        ("INSTRUCTIONS", layout::INSTRUCTIONS),
     ];
-    for (name, slot) in slots {
-        let number = if slot < 10 { slot.to_string() } else { format!("{slot:X}h") };
+    let counts =
+        (0..layout::INSTRUCTION_SLOTS).map(|n| (format!("INSTRUCTIONS+{n}"), layout::INSTRUCTIONS + 8 * n));
+    for (name, slot) in slots.map(|(name, slot)| (name.to_owned(), slot)).into_iter().chain(counts) {
+        // A number never begins with a letter.
+        let number = match format!("{slot:X}h") {
+            _ if slot < 10 => slot.to_string(),
+            hex if hex.starts_with(|first: char| first.is_ascii_alphabetic()) => format!("0{hex}"),
+            hex => hex,
+        };
         text = text.replace(&format!("fs:[{number}]"), &format!("fs:[{name}]"));
     }
     let stubs = [

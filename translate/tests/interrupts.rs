@@ -162,7 +162,7 @@ impl Bench {
             return Err(format!("ended at boundary {at} of {}", boundaries.len()));
         }
         if options.count {
-            let counted = self.runtime.slot(translate::layout::INSTRUCTIONS);
+            let counted = self.runtime.counted();
             // A native single step shows every iteration of a repeated string instruction.
             let stepped = (0..boundaries.len() - 1)
                 .filter(|&i| {

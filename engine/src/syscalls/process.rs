@@ -214,7 +214,7 @@ pub(super) fn exec(engine: &'static Engine, thread: &mut Thread, call: &Call) ->
 fn native_exec(engine: &'static Engine, thread: &mut Thread, call: &Call, name: &[u8], reason: &str) -> i64 {
     let text =
         alloc::format!("{} runs natively from here: {reason}", alloc::string::String::from_utf8_lossy(name));
-    let (pid, instructions) = (u64::from(thread.pid), thread.context.instructions);
+    let (pid, instructions) = (u64::from(thread.pid), thread.context.instructions());
     if let Some(writer) = &mut thread.writer {
         writer.push_strings(Kind::NotFollowed, &[sys::tsc(), pid], &[text.as_bytes()]);
         let end =

@@ -131,6 +131,11 @@ impl Runtime {
         self.region.u64(self.base() + CONTEXT + u64::from(offset))
     }
 
+    /// Guest instructions counted.
+    pub fn counted(&self) -> u64 {
+        (0..layout::INSTRUCTION_SLOTS).map(|slot| self.slot(layout::INSTRUCTIONS + 8 * slot)).sum()
+    }
+
     fn set_slot(&mut self, offset: u32, value: u64) {
         let address = self.base() + CONTEXT + u64::from(offset);
         self.region.set_u64(address, value);

@@ -1,0 +1,129 @@
+//! Counting executed guest instructions: where, and with which registers.
+//!
+//! Each segment of a superblock (up to the next way out) is counted once, as a whole, before it can be left. Where no
+//! status flag is live that is one `add`; elsewhere a register is borrowed. Invariant: nothing that the guest can see
+//! changes. Not here: what the count is for.
+
+use crate::decode::{Block, Flow, Insn};
+use crate::emit::Emitter;
+use crate::flags::STATUS;
+use crate::layout::{self, Fix};
+use alloc::vec::Vec;
+
+/// How one segment is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Not in front of this instruction.
+    Nowhere,
+    /// Here, where no flag is live.
+    Add(Count),
+    /// Here, with a register that is put aside for it.
+    Borrow(Count, u8),
+    /// Within the emission of this return or indirect branch, which puts r11 aside anyway.
+    InBranch(Count),
+}
+
+/// A number of instructions to add to a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Count {
+    slot: u32,
+    instructions: u32,
+}
+
+impl Count {
+    /// `add qword fs:[slot], n`
+    fn add(self, e: &mut Emitter<'_>) {
+        let short = i8::try_from(self.instructions);
+        e.bytes(&[0x64, 0x48, if short.is_ok() { 0x83 } else { 0x81 }, 0x04, 0x25]);
+        e.u32(self.slot);
+        match short {
+            Ok(n) => e.bytes(&[n as u8]),
+            Err(_) => e.u32(self.instructions),
+        }
+    }
+
+    /// Adds through a register, which is overwritten, without a change of flags.
+    pub(crate) fn through(self, e: &mut Emitter<'_>, register: u8) {
+        e.load_ctx(register, self.slot);
+        // lea r, [r + n]
+        let (rex, low) = (0x48 | (register >> 3) * 5, register & 7);
+        debug_assert!(low != 4, "rsp and r12 need a SIB byte");
+        match i8::try_from(self.instructions) {
+            Ok(n) => e.bytes(&[rex, 0x8d, 0x40 | low << 3 | low, n as u8]),
+            Err(_) => {
+                e.bytes(&[rex, 0x8d, 0x80 | low << 3 | low]);
+                e.u32(self.instructions);
+            }
+        }
+        e.store_ctx(self.slot, register);
+    }
+}
+
+/// The places of one superblock.
+#[derive(Debug, Default)]
+pub(crate) struct CounterPlan {
+    places: Vec<Place>,
+}
+
+impl CounterPlan {
+    /// Plans for a block. `live` holds the flags that are live before each instruction.
+    pub(crate) fn plan(&mut self, block: &Block<'_>, live: &[u32]) {
+        let insns = &block.insns;
+        self.places.clear();
+        self.places.resize(insns.len(), Place::Nowhere);
+        // Neighbours take turns, and so do the first segments of different blocks.
+        let mut turn = (block.pc ^ block.pc >> 3 ^ block.pc >> 7) as u32;
+        let mut start = 0;
+        while start < insns.len() {
+            let last = (start..insns.len()).find(|&i| insns[i].flow.leaves()).unwrap_or(insns.len() - 1);
+            let slot = layout::INSTRUCTIONS + 8 * (turn % layout::INSTRUCTION_SLOTS);
+            let count = Count { slot, instructions: (last + 1 - start) as u32 };
+            if let Some(at) = (start..=last).find(|&i| live[i] & STATUS == 0) {
+                self.places[at] = Place::Add(count);
+            } else if matches!(insns[last].flow, Flow::Return(_) | Flow::IndirectJump | Flow::IndirectCall) {
+                self.places[last] = Place::InBranch(count);
+            } else {
+                self.places[start] = Place::Borrow(count, idle(&insns[start..]));
+            }
+            turn = turn.wrapping_add(1);
+            start = last + 1;
+        }
+    }
+
+    /// Emits what is to be done in front of instruction `i`; returns what its own emission has to count.
+    pub(crate) fn emit(&self, e: &mut Emitter<'_>, i: usize, pc: u64) -> Option<Count> {
+        match self.places[i] {
+            Place::Nowhere => None,
+            Place::InBranch(count) => Some(count),
+            Place::Add(count) => {
+                e.mark(pc, Fix::NONE);
+                count.add(e);
+                None
+            }
+            Place::Borrow(count, register) => {
+                e.store_ctx(layout::SPILL, register);
+                e.mark(pc, Fix::spill(register));
+                count.through(e, register);
+                e.load_ctx(register, layout::SPILL);
+                None
+            }
+        }
+    }
+}
+
+/// A register that the next instructions do not name, so that none of them waits for it to come back. A guess is good
+/// enough: it is restored anyway.
+fn idle(insns: &[Insn]) -> u8 {
+    /// rbx, rbp, r13 to r15, r8 to r10: never operands that an instruction does not name.
+    const CANDIDATES: [u8; 8] = [3, 5, 15, 14, 13, 8, 9, 10];
+    const AHEAD: usize = 6;
+    let mut named = 0u32;
+    for insn in insns.iter().take(AHEAD) {
+        let iced = &insn.iced;
+        let operands = (0..iced.op_count()).map(|operand| iced.op_register(operand));
+        for register in operands.chain([iced.memory_base(), iced.memory_index()]) {
+            named |= crate::decode::number(register).map_or(0, |number| 1 << number);
+        }
+    }
+    CANDIDATES.into_iter().find(|number| named & 1 << number == 0).unwrap_or(CANDIDATES[0])
+}
