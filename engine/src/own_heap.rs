@@ -1,7 +1,8 @@
 //! The engine's own heap: the global allocator of the engine image.
 //!
-//! Size classes (powers of two from 16 bytes to 32 KiB) with free lists, cut from 1 MiB pieces; larger requests are
-//! mapped on their own. One lock; the engine allocates rarely and never in the signal handler.
+//! Size classes (powers of two from 16 bytes to 32 KiB) with free lists, cut from pieces; larger requests are mapped on
+//! their own, and grow by moving their pages. What is large lies on huge pages: a program with much code costs
+//! thousands of page faults otherwise. One lock; the engine allocates rarely and never in the signal handler.
 //!
 //! # Safety
 //! `unsafe` here is the allocator contract: free lists are threaded through freed memory.
@@ -15,7 +16,9 @@ use core::sync::atomic::{AtomicU64, Ordering};
 const CLASSES: usize = 12;
 const SMALLEST: usize = 16;
 const LARGEST: usize = SMALLEST << (CLASSES - 1);
-const PIECE: usize = 1 << 20;
+/// The first piece is enough for a small program; those behind it are huge pages.
+const FIRST_PIECE: usize = 1 << 20;
+const PIECE: usize = space::HUGE_PAGE as usize;
 
 struct State {
     free: [*mut u8; CLASSES],
@@ -48,13 +51,44 @@ fn class(size: usize) -> usize {
     size.max(SMALLEST).next_power_of_two().trailing_zeros() as usize - SMALLEST.trailing_zeros() as usize
 }
 
+/// A fresh range of the engine's zone, where huge pages fit when it is large.
+fn reserve(bytes: u64) -> u64 {
+    if bytes >= space::HUGE_PAGE { space::reserve_engine_huge(bytes) } else { space::reserve_engine(bytes) }
+}
+
+/// Asks for huge pages in a mapping that is large enough.
+fn prefer_huge(address: u64, bytes: u64) {
+    if bytes >= space::HUGE_PAGE {
+        // SAFETY: advice on a mapping of our own; without huge pages the kernel refuses it.
+        unsafe { sys::call(sys::nr::MADVISE, &[address, bytes, sys::MADV_HUGEPAGE]) };
+    }
+}
+
 fn map(bytes: usize) -> Option<usize> {
-    let address = space::reserve_engine(bytes as u64);
+    let bytes = bytes as u64;
+    let address = reserve(bytes);
     let flags = sys::MAP_PRIVATE | sys::MAP_ANONYMOUS | sys::MAP_FIXED_NOREPLACE;
     // SAFETY: a fresh range of the engine's own zone.
-    let mapped = unsafe { sys::mmap(address, bytes as u64, sys::PROT_READ | sys::PROT_WRITE, flags, -1, 0) };
-    MAPPED.fetch_add(bytes as u64, Ordering::Relaxed);
-    mapped.ok().map(|address| address as usize)
+    unsafe { sys::mmap(address, bytes, sys::PROT_READ | sys::PROT_WRITE, flags, -1, 0) }.ok()?;
+    prefer_huge(address, bytes);
+    MAPPED.fetch_add(bytes, Ordering::Relaxed);
+    Some(address as usize)
+}
+
+/// Moves the pages of a mapping to a range of `new` bytes.
+fn remap(old: usize, old_bytes: usize, new_bytes: usize) -> Option<usize> {
+    let (old_bytes, new_bytes) = (old_bytes as u64, new_bytes as u64);
+    let address = reserve(new_bytes);
+    const MAYMOVE_FIXED: u64 = 3;
+    // SAFETY: a whole mapping of the engine's goes to a fresh range of its zone.
+    let moved =
+        unsafe { sys::call(sys::nr::MREMAP, &[old as u64, old_bytes, new_bytes, MAYMOVE_FIXED, address]) };
+    if moved < 0 {
+        return None;
+    }
+    prefer_huge(address, new_bytes);
+    MAPPED.fetch_add(new_bytes.wrapping_sub(old_bytes), Ordering::Relaxed);
+    Some(address as usize)
 }
 
 /// The allocator.
@@ -81,9 +115,10 @@ unsafe impl GlobalAlloc for OwnHeap {
         let bytes = SMALLEST << class;
         let start = state.at.next_multiple_of(bytes);
         if start + bytes > state.end {
-            let Some(piece) = map(PIECE) else { return core::ptr::null_mut() };
+            let size = if state.end == 0 { FIRST_PIECE } else { PIECE };
+            let Some(piece) = map(size) else { return core::ptr::null_mut() };
             state.at = piece + bytes;
-            state.end = piece + PIECE;
+            state.end = piece + size;
             return piece as *mut u8;
         }
         state.at = start + bytes;
@@ -104,5 +139,26 @@ unsafe impl GlobalAlloc for OwnHeap {
         // SAFETY: the block is returned and at least 16 bytes long.
         unsafe { pointer.cast::<*mut u8>().write(state.free[class]) };
         state.free[class] = pointer;
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        if layout.size() > LARGEST && new_size > LARGEST && layout.align() <= 4096 {
+            let (old, new) = (layout.size().next_multiple_of(4096), new_size.next_multiple_of(4096));
+            if old == new {
+                return pointer;
+            }
+            return remap(pointer as usize, old, new)
+                .map_or(core::ptr::null_mut(), |address| address as *mut u8);
+        }
+        // SAFETY: the caller's layout has a size above zero, and so has the new one.
+        let fresh = unsafe { self.alloc(Layout::from_size_align_unchecked(new_size, layout.align())) };
+        if !fresh.is_null() {
+            // SAFETY: two different blocks, each of at least that many bytes; the old one is the caller's.
+            unsafe {
+                core::ptr::copy_nonoverlapping(pointer, fresh, layout.size().min(new_size));
+                self.dealloc(pointer, layout);
+            }
+        }
+        fresh
     }
 }

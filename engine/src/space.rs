@@ -41,12 +41,19 @@ pub const ENGINE_END: u64 = 0x7400_0000_0000;
 
 /// Size of a page.
 pub const PAGE: u64 = 4096;
+/// Size of a huge page.
+pub const HUGE_PAGE: u64 = 2 << 20;
 
 static NEXT_ENGINE: AtomicU64 = AtomicU64::new(ENGINE_MEMORY);
 
 /// A fresh address range for the engine itself, with an unmapped page behind it.
 pub fn reserve_engine(bytes: u64) -> u64 {
     NEXT_ENGINE.fetch_add(bytes.next_multiple_of(PAGE) + PAGE, Ordering::Relaxed)
+}
+
+/// As [`reserve_engine`], at a multiple of [`HUGE_PAGE`].
+pub fn reserve_engine_huge(bytes: u64) -> u64 {
+    reserve_engine(bytes + HUGE_PAGE).next_multiple_of(HUGE_PAGE)
 }
 
 /// What a guest mapping is.

@@ -128,6 +128,8 @@ pub const MAP_GROWSDOWN: u64 = 0x100;
 pub const MAP_DENYWRITE: u64 = 0x800;
 pub const MAP_NORESERVE: u64 = 0x4000;
 pub const MAP_STACK: u64 = 0x20000;
+/// Use huge pages where the memory is dense.
+pub const MADV_HUGEPAGE: u64 = 14;
 pub const MAP_FIXED_NOREPLACE: u64 = 0x10_0000;
 pub const AT_FDCWD: u64 = -100i64 as u64;
 pub const AT_EMPTY_PATH: u64 = 0x1000;
