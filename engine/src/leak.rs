@@ -1,13 +1,13 @@
 //! The heap snapshot: live blocks, roots and edges, for the recorder; at the end of a process, and when somebody asks.
 
 use crate::context::{Thread, gpr};
+use crate::pagemap::PageMap;
 use crate::space::{HEAP_BASE, HEAP_BYTES, PAGE};
 use crate::state::Engine;
 use crate::threads::stop::WorldStopped;
 use crate::trace::Writer;
-use crate::{guest_mem, loader, sys};
+use crate::{guest_mem, sys};
 use alloc::vec::Vec;
-use core::cell::RefCell;
 use core::ops::ControlFlow;
 use core::sync::atomic::{AtomicU32, Ordering};
 use heap::scan::{self, Edge, Memory, Page, Register, Root, RootKind, RootRange, Sink};
@@ -70,25 +70,10 @@ impl Sink for Graph<'_> {
     }
 }
 
-/// Pages that one window tells about.
-const WINDOW_PAGES: u64 = 512;
-/// Windows kept. Heuristics jump between blocks and code, so one is not enough.
-const WINDOWS: usize = 64;
-
 /// Guest memory during the scan. Which pages are present comes from the kernel, so that the scan touches none anew.
 struct Scanned<'a> {
-    pagemap: i64,
+    pages: PageMap,
     files: &'a [FileRange],
-    windows: RefCell<Vec<Window>>,
-}
-
-/// What the kernel says of an aligned run of pages.
-#[derive(Clone)]
-struct Window {
-    /// Page number divided by [`WINDOW_PAGES`], plus 1; 0 = empty.
-    number: u64,
-    /// Bit for each page.
-    present: [u64; WINDOW_PAGES as usize / 64],
 }
 
 struct FileRange {
@@ -98,44 +83,9 @@ struct FileRange {
     executable: bool,
 }
 
-impl Scanned<'_> {
-    /// Whether the kernel holds the page, in memory or swapped out; true when it does not tell.
-    fn present(&self, address: u64) -> bool {
-        if self.pagemap < 0 {
-            return true;
-        }
-        let page = address / PAGE;
-        let number = page / WINDOW_PAGES;
-        let mut windows = self.windows.borrow_mut();
-        let window = &mut windows[number as usize % WINDOWS];
-        if window.number != number + 1 {
-            let mut entries = [0u64; WINDOW_PAGES as usize];
-            #[allow(unsafe_code, reason = "reads the page map into an engine buffer")]
-            // SAFETY: the kernel writes at most the buffer's length.
-            let read = unsafe {
-                let at = number * WINDOW_PAGES * 8;
-                sys::call(
-                    sys::nr::PREAD64,
-                    &[self.pagemap as u64, entries.as_mut_ptr() as u64, WINDOW_PAGES * 8, at],
-                )
-            };
-            if read < (WINDOW_PAGES * 8) as i64 {
-                return true;
-            }
-            window.number = number + 1;
-            for (bits, entries) in window.present.iter_mut().zip(entries.chunks_exact(64)) {
-                // Bit 63: in memory, bit 62: swapped out.
-                *bits = entries.iter().rev().fold(0, |bits, entry| bits << 1 | u64::from(entry >> 62 != 0));
-            }
-        }
-        let bit = page % WINDOW_PAGES;
-        window.present[bit as usize / 64] >> (bit % 64) & 1 != 0
-    }
-}
-
 impl Memory for Scanned<'_> {
     fn page(&self, address: u64, into: &mut Page) -> bool {
-        if !self.present(address) {
+        if !self.pages.present(address) {
             return false;
         }
         #[allow(unsafe_code, reason = "views the page's words as bytes")]
@@ -145,15 +95,11 @@ impl Memory for Scanned<'_> {
     }
 
     fn word(&self, address: u64) -> Option<u64> {
-        if self.present(address) { guest_mem::read_u64(address) } else { None }
+        if self.pages.present(address) { guest_mem::read_u64(address) } else { None }
     }
 
     fn skip(&self, address: u64, end: u64) -> u64 {
-        let mut at = address;
-        while at < end && !self.present(at) {
-            at += PAGE;
-        }
-        at.min(end)
+        self.pages.next(address, end)
     }
 
     fn readable_file_mapping(&self, address: u64) -> Option<u64> {
@@ -186,16 +132,11 @@ pub fn snapshot(engine: &Engine, thread: &mut Thread, world: &WorldStopped<'_>, 
     let (mut roots, files) = ranges(engine);
     let own = !matches!(reason, Reason::Exit | Reason::Request);
     let registers = registers(engine, thread, own);
-    let pagemap = loader::open(b"/proc/self/pagemap").unwrap_or(-1);
-    let empty = Window { number: 0, present: [0; WINDOW_PAGES as usize / 64] };
-    let memory = Scanned { pagemap, files: &files, windows: RefCell::new(alloc::vec![empty; WINDOWS]) };
+    let memory = Scanned { pages: PageMap::open(), files: &files };
     let mut graph = Graph { batch: Batch::new(&mut writer, Kind::SnapshotRoots) };
     let (ControlFlow::Continue(totals) | ControlFlow::Break(totals)) =
         scan::scan(&snapshot, &mut roots, &registers, &memory, &mut graph);
     graph.batch.send();
-    if pagemap >= 0 {
-        loader::close(pagemap);
-    }
     writer.push(&[header(Kind::SnapshotEnd, 5), totals.blocks, totals.roots, totals.edges, totals.bytes]);
     thread.writer = Some(writer);
     engine.count(Stat::ScanNanoseconds, sys::monotonic_ns() - begun);

@@ -26,6 +26,7 @@ pub mod heap_forms;
 pub mod leak;
 pub mod modules;
 pub mod own_code;
+pub mod pagemap;
 pub mod stacks;
 pub mod symbols;
 

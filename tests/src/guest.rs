@@ -12,7 +12,7 @@
 //! - `ends: signal 11`: how it ends; without it the program must print EXIT-SUCCESS as its last line and exit 0.
 //! - `known: reason` or `known NAME: reason`: it cannot pass yet when recorded.
 //! - `trace: partial`: the recording may say that it is incomplete.
-//! - `peer: reason`: a leak program whose leaks Valgrind does not see in the same way.
+//! - `peer: reason` or `peer NAME: reason`: a leak program whose leaks Valgrind does not see in the same way.
 //! - `errors: ignored`: standard error is not compared.
 //!
 //! A program that needs a library (`-lNAME`, `-l:FILE`) is skipped where that is not installed.
@@ -40,6 +40,8 @@ pub struct Variant {
     command: String,
     /// Why it cannot pass yet.
     pub known: Option<String>,
+    /// Why the peer's findings are others.
+    pub other_peer: Option<String>,
 }
 
 /// A guest program and its directives.
@@ -69,8 +71,6 @@ pub struct Program {
     pub record: Vec<String>,
     /// The recording may be incomplete.
     pub partial: bool,
-    /// Why the peer's findings are others.
-    pub other_peer: Option<String>,
     /// Standard error is compared.
     pub compare_errors: bool,
     /// The text of the source.
@@ -99,11 +99,10 @@ impl Program {
             ends: None,
             record: Vec::new(),
             partial: false,
-            other_peer: None,
             compare_errors: true,
             text,
         };
-        let mut known = Vec::new();
+        let mut reasons = Vec::new();
         for line in program.text.clone().lines().take(HEAD_LINES) {
             let Some(rest) = line.strip_prefix("// ") else { continue };
             if rest.trim() == "long" {
@@ -117,8 +116,11 @@ impl Program {
                     name: name.to_owned(),
                     command: value.to_owned(),
                     known: None,
+                    other_peer: None,
                 }),
-                ("known", name) => known.push((name.to_owned(), value.to_owned())),
+                (key @ ("known" | "peer"), name) => {
+                    reasons.push((key == "known", name.to_owned(), value.to_owned()));
+                }
                 (_, variant) if variant != "default" => {}
                 ("also", _) => program.also.push(value.to_owned()),
                 ("args", _) => program.args = value.split_whitespace().map(str::to_owned).collect(),
@@ -134,17 +136,16 @@ impl Program {
                 ("record", _) => program.record = value.split_whitespace().map(str::to_owned).collect(),
                 ("ends", _) => program.ends = Some(value.to_owned()),
                 ("trace", _) => program.partial = value == "partial",
-                ("peer", _) => program.other_peer = Some(value.to_owned()),
                 ("errors", _) => program.compare_errors = value != "ignored",
                 _ => {}
             }
         }
-        for (name, reason) in known {
+        for (known, name, reason) in reasons {
             // A reason without a variant's name holds for every variant.
             let all = name == "default";
             let mut found = false;
             for variant in program.variants.iter_mut().filter(|variant| all || variant.name == name) {
-                variant.known = Some(reason.clone());
+                *(if known { &mut variant.known } else { &mut variant.other_peer }) = Some(reason.clone());
                 found = true;
             }
             if !found {

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
     suite.case("snapshots/client", None, client_snapshots);
     suite.case("snapshots/signal", None, snapshots_of_sleepers);
     suite.case("snapshots/family", None, snapshots_of_children);
+    suite.case("snapshots/old_kernel", None, on_an_old_kernel);
     suite.run()
 }
 
@@ -88,11 +89,16 @@ fn adapt(program: &Program, run: Run) -> Run {
     program.env.iter().fold(run, |run, (name, value)| run.env(name, value))
 }
 
-fn peer(program: &Program, exe: &Path, cwd: &Path) -> Result<(Findings, Outcome), Problem> {
+fn peer(
+    program: &Program,
+    variant: &Variant,
+    exe: &Path,
+    cwd: &Path,
+) -> Result<(Findings, Outcome), Problem> {
     if is_static(exe)? {
         return Err(Problem::skip("valgrind does not replace the allocator of a static program"));
     }
-    if let Some(reason) = &program.other_peer {
+    if let Some(reason) = &variant.other_peer {
         return Err(Problem::skip(format!("valgrind {reason}")));
     }
     let peer = Peer { source: &source_name(program), timeout: program.timeout, under: &[] };
@@ -104,7 +110,7 @@ fn against_peer(program: &Program, variant: &Variant) -> Verdict {
     let exe = program.compile(variant)?;
     let expected = leaks::expectations(&program.text, &variant.name)?;
     let scratch = Scratch::new("peer")?;
-    let (found, outcome) = peer(program, &exe, &scratch.fresh("cwd")?)?;
+    let (found, outcome) = peer(program, variant, &exe, &scratch.fresh("cwd")?)?;
     let problems = leaks::differences(&expected, &found.records);
     if problems.is_empty() {
         return Ok(());
@@ -133,7 +139,7 @@ fn recorded(program: &Program, variant: &Variant) -> Verdict {
     let mut problems = leaks::differences(&expected, &found.records);
     problems.extend(leaks::total_differences("the summary", &found.totals, "the records", &found.sums()));
     let cwd = scratch.fresh("cwd")?;
-    match peer(program, &exe, &cwd) {
+    match peer(program, variant, &exe, &cwd) {
         Ok((theirs, _)) => {
             problems.extend(leaks::total_differences("vg-leaks", &found.totals, "valgrind", &theirs.totals));
         }
@@ -343,6 +349,27 @@ fn snapshots_of_sleepers() -> Verdict {
         }
     }
     Ok(())
+}
+
+/// Where the kernel cannot skip holes of the page map, it is read, with the same result.
+fn on_an_old_kernel() -> Verdict {
+    let (launcher, kernel) = guest("old_kernel.c")?;
+    let source = tests::guest::root().join("leaks/sparse.c");
+    let program = Program::read(&source)?.ok_or_else(|| "sparse.c has no build line".to_owned())?;
+    let variant = program.variants.iter().find(|variant| variant.name == "small");
+    let exe = program.compile(variant.ok_or_else(|| "sparse.c has no small variant".to_owned())?)?;
+    let scratch = Scratch::new("old-kernel")?;
+    let trace = scratch.path().join("trace.capnp");
+    let mut argv = vec![kernel.display().to_string(), tools::tool("vg-record")?.display().to_string()];
+    argv.extend(["-o".into(), trace.display().to_string(), "--".into()]);
+    argv.extend(command(&program, &exe));
+    let recorded = Run::new(argv, &scratch.fresh("cwd")?).timeout(launcher.timeout).run()?;
+    if recorded.out() != "EXIT-SUCCESS\n" || recorded.code() != Some(0) {
+        return Err(Problem::wrong(recorded.summary()));
+    }
+    let expected = leaks::expectations(&program.text, "small")?;
+    let problems = leaks::differences(&expected, &report(&trace, &source_name(&program))?.records);
+    if problems.is_empty() { Ok(()) } else { Err(Problem::wrong(problems.join("\n"))) }
 }
 
 fn snapshots_of_children() -> Verdict {

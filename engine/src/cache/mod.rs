@@ -483,17 +483,16 @@ impl Cache {
         for &id in &victims {
             self.remove(id);
         }
-        for page in start / PAGE..=(end - 1) / PAGE {
-            let fragments = &self.fragments;
-            if let Some(ids) = self.pages.get_mut(&page) {
-                ids.retain(|id| fragments[*id as usize].alive);
-                if ids.is_empty() {
-                    self.pages.remove(&page);
-                }
+        let fragments = &self.fragments;
+        let mut without: Vec<u64> = Vec::new();
+        for (&page, ids) in self.pages.range_mut(start / PAGE..=(end - 1) / PAGE) {
+            ids.retain(|id| fragments[*id as usize].alive);
+            if ids.is_empty() {
+                without.push(page);
             }
-            if end - start > 1 << 30 {
-                break;
-            }
+        }
+        for page in without {
+            self.pages.remove(&page);
         }
         victims.len()
     }
