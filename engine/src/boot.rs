@@ -169,6 +169,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
         stopper: AtomicU32::new(0),
         foreign: AtomicU32::new(0),
         counters: [const { AtomicU64::new(0) }; ring::record::STAT_COUNT],
+        started: sys::Moment::now(),
     }));
     state::install(engine);
     let engine = state::engine();

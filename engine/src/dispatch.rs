@@ -12,7 +12,6 @@ use crate::threads::stop;
 use crate::{boot, code, heap_calls, process_end, requests, sys, threads};
 use core::sync::atomic::Ordering;
 use ring::record::Stat;
-use ring::shared::FLAG_STATS;
 use translate::layout;
 use translate::{Prefix, Special};
 
@@ -207,11 +206,9 @@ fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
             Some(id) => Ok(Some(id)),
             None => {
                 drop(cache);
-                let begun = if engine.options.flags & FLAG_STATS != 0 { sys::monotonic_ns() } else { 0 };
+                let begun = sys::tsc();
                 let made = make(engine, pc, from);
-                if begun != 0 {
-                    engine.count(Stat::TranslateNanoseconds, sys::monotonic_ns() - begun);
-                }
+                thread.stats[Stat::TranslateNanoseconds as usize] += sys::tsc() - begun;
                 cache = engine.cache.lock();
                 if matches!(made, Ok(Some(id)) if cache.find(pc) != Some(id)) {
                     // Another thread has changed the code since.

@@ -184,6 +184,9 @@ fn finish(engine: &Engine, thread: &mut Thread, how: End, value: u64) {
             for (word, counter) in words[1..].iter_mut().zip(&engine.counters) {
                 *word = counter.load(Ordering::Relaxed);
             }
+            // Counted in ticks, which are cheap to take.
+            let translating = &mut words[1 + Stat::TranslateNanoseconds as usize];
+            *translating = engine.started.nanoseconds(*translating);
             writer.push(&words);
         }
         let instructions = thread.context.instructions();

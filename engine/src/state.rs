@@ -70,6 +70,8 @@ pub struct Engine {
     pub foreign: AtomicU32,
     /// Process-wide counters.
     pub counters: [AtomicU64; ring::record::STAT_COUNT],
+    /// When the process image began, by both clocks.
+    pub started: crate::sys::Moment,
 }
 
 static ENGINE: AtomicPtr<Engine> = AtomicPtr::new(core::ptr::null_mut());

@@ -244,6 +244,27 @@ pub fn tsc() -> u64 {
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 
+/// Both clocks at one moment, from which later tells how long a tick of the time-stamp counter is.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    tsc: u64,
+    nanoseconds: u64,
+}
+
+impl Moment {
+    /// Now.
+    pub fn now() -> Moment {
+        Moment { tsc: tsc(), nanoseconds: monotonic_ns() }
+    }
+
+    /// Nanoseconds that `ticks` took, by what both clocks have gone on since.
+    pub fn nanoseconds(&self, ticks: u64) -> u64 {
+        let now = Moment::now();
+        let (passed, nanoseconds) = (now.tsc.wrapping_sub(self.tsc), now.nanoseconds - self.nanoseconds);
+        (u128::from(ticks) * u128::from(nanoseconds) / u128::from(passed.max(1))) as u64
+    }
+}
+
 /// Maps memory for the engine itself.
 ///
 /// # Safety

@@ -46,7 +46,7 @@ impl Count {
     pub(crate) fn through(self, e: &mut Emitter<'_>, register: u8) {
         e.load_ctx(register, self.slot);
         // lea r, [r + n]
-        let (rex, low) = (0x48 | (register >> 3) * 5, register & 7);
+        let (rex, low) = (0x48 | ((register >> 3) * 5), register & 7);
         debug_assert!(low != 4, "rsp and r12 need a SIB byte");
         match i8::try_from(self.instructions) {
             Ok(n) => e.bytes(&[rex, 0x8d, 0x40 | low << 3 | low, n as u8]),

@@ -100,6 +100,10 @@ impl Insn {
     }
 }
 
+/// Memory for the instructions of a block, to be used again for the next one.
+#[derive(Default)]
+pub struct Scratch(Vec<Insn>);
+
 /// A decoded superblock.
 pub struct Block<'a> {
     pub(crate) pc: u64,
@@ -110,8 +114,14 @@ pub struct Block<'a> {
 impl<'a> Block<'a> {
     /// Decodes from `pc`; `bytes` are the executable bytes there, as many as are known to be readable.
     pub fn decode(bytes: &'a [u8], pc: u64, limits: Limits) -> Block<'a> {
+        Block::decode_in(Scratch::default(), bytes, pc, limits)
+    }
+
+    /// As [`Block::decode`], in the memory of an earlier block.
+    pub fn decode_in(scratch: Scratch, bytes: &'a [u8], pc: u64, limits: Limits) -> Block<'a> {
         let mut decoder = Decoder::with_ip(64, bytes, pc, DecoderOptions::NONE);
-        let mut insns: Vec<Insn> = Vec::with_capacity(16);
+        let mut insns = scratch.0;
+        insns.clear();
         let mut segments = 1;
         while insns.len() < limits.instructions && segments <= limits.segments {
             let at = decoder.position();
@@ -169,6 +179,11 @@ impl<'a> Block<'a> {
             }
         }
         Block { pc, bytes, insns }
+    }
+
+    /// The memory of a block that has been used.
+    pub fn into_scratch(self) -> Scratch {
+        Scratch(self.insns)
     }
 
     /// Guest address of the first instruction.

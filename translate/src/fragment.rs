@@ -122,6 +122,9 @@ pub struct Translator {
     tools: Tools,
     live: Vec<u32>,
     counter: CounterPlan,
+    /// Of a translation that was given back.
+    exits: Vec<Exit>,
+    map: Vec<MapEntry>,
 }
 
 impl Default for Translator {
@@ -133,7 +136,13 @@ impl Default for Translator {
 impl Translator {
     /// A translator with its own encoder.
     pub fn new() -> Translator {
-        Translator { tools: Tools::new(), live: Vec::new(), counter: CounterPlan::default() }
+        Translator {
+            tools: Tools::new(),
+            live: Vec::new(),
+            counter: CounterPlan::default(),
+            exits: Vec::new(),
+            map: Vec::new(),
+        }
     }
 
     /// Translates `block` to `buffer`, which will be executed at cache address `at`. Exits are numbered from
@@ -152,7 +161,7 @@ impl Translator {
         buffer: &mut [u8],
     ) -> Result<Fragment, Refusal> {
         let mut e = Emitter::new(buffer, at);
-        e.map.reserve(block.insns.len() + 8);
+        e.map = core::mem::take(&mut self.map);
         flags::live_before(&block.insns, &mut self.live);
         let entry = prefix.map(|kind| {
             let chain = branch::prefix(&mut e, config, kind, block.pc);
@@ -161,7 +170,7 @@ impl Translator {
         let body = e.offset() as u32;
         e.mark(block.pc, Fix::NONE);
 
-        let mut exits: Vec<Exit> = Vec::new();
+        let mut exits = core::mem::take(&mut self.exits);
         if config.count {
             self.counter.plan(block, &self.live);
         }
@@ -252,6 +261,14 @@ impl Translator {
             map: core::mem::take(&mut e.map),
             instructions: block.insns.len() as u32,
         })
+    }
+
+    /// Takes back the memory of a translation that has been used, for the next one.
+    pub fn give_back(&mut self, mut used: Fragment) {
+        used.exits.clear();
+        used.map.clear();
+        self.exits = used.exits;
+        self.map = used.map;
     }
 
     /// Emits an instruction that goes on with the next one. False when there is no way.

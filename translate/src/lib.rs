@@ -23,7 +23,7 @@ mod request;
 mod segment;
 mod stubs;
 
-pub use decode::{Block, Limits, Special};
+pub use decode::{Block, Limits, Scratch, Special};
 pub use fragment::{
     Config, Entry, Exit, Fragment, Prefix, Refusal, StubAddresses, Translator, emit_prefix, emit_replaced,
 };

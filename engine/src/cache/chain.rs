@@ -1,25 +1,20 @@
 //! The two branch tables and the chains of prefixes that share an entry.
 //!
+//! A chain is in the code alone: the table's entry leads to its newest prefix, the displacement in each to the one
+//! before, and the last one's to the miss stub.
+//!
 //! # Safety
-//! `unsafe` here stores to table entries and prefix displacements, which lie in the cache's mapping.
-#![allow(unsafe_code, reason = "writes to the code cache's mapping")]
+//! `unsafe` here loads and stores table entries and prefix displacements, which lie in the cache's mapping.
+#![allow(unsafe_code, reason = "access to the code cache's mapping")]
 
-use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
+use super::PrefixAt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use translate::Prefix;
-
-struct Link {
-    entry: u64,
-    chain: u64,
-}
 
 /// Both tables.
 pub(super) struct Chains {
     tables: [u64; 2],
     misses: [u64; 2],
-    /// By table and entry: the prefixes in the order of the chain.
-    used: BTreeMap<u32, Vec<Link>>,
 }
 
 /// Index by prefix kind: the discriminants of `Prefix`.
@@ -40,60 +35,61 @@ pub(super) fn patch(field: u64, target: u64) {
     core::sync::atomic::compiler_fence(Ordering::SeqCst);
 }
 
+/// Where a branch displacement leads.
+fn target(field: u64) -> u64 {
+    // SAFETY: four bytes of emitted code, which only the holder of the cache's lock changes.
+    let displacement = unsafe { (field as *const i32).read_unaligned() };
+    (field + 4).wrapping_add(displacement as i64 as u64)
+}
+
 impl Chains {
     pub(super) fn new(indirect: u64, returns: u64) -> Chains {
-        Chains { tables: [indirect, returns], misses: [0; 2], used: BTreeMap::new() }
+        Chains { tables: [indirect, returns], misses: [0; 2] }
     }
 
-    fn store(&self, table: usize, slot: u16, value: u64) {
-        let address = self.tables[table] + 8 * u64::from(slot);
+    fn entry(&self, table: usize, pc: u64) -> &AtomicU64 {
+        let address = self.tables[table] + 8 * (pc & 0xffff);
         // SAFETY: an aligned entry of the table, which lives as long as the cache.
-        unsafe { AtomicU64::from_ptr(address as *mut u64) }.store(value, Ordering::Release);
+        unsafe { AtomicU64::from_ptr(address as *mut u64) }
     }
 
     /// Points every entry at its miss stub.
     pub(super) fn clear(&mut self, misses: [u64; 2]) {
-        let first = self.misses[0] == 0;
         self.misses = misses;
-        let used = core::mem::take(&mut self.used);
-        if first {
-            for (table, miss) in misses.into_iter().enumerate() {
-                for slot in 0..=u16::MAX {
-                    self.store(table, slot, miss);
-                }
+        for (table, miss) in misses.into_iter().enumerate() {
+            for slot in 0..=0xffff {
+                self.entry(table, slot).store(miss, Ordering::Relaxed);
             }
-        }
-        for key in used.keys() {
-            self.store((key >> 16) as usize, *key as u16, misses[(key >> 16) as usize]);
         }
     }
 
-    pub(super) fn add(&mut self, kind: Prefix, pc: u64, entry: u64, chain: u64) {
-        let table = index(kind);
-        let slot = pc as u16;
-        patch(chain, self.misses[table]);
-        let links = self.used.entry((table as u32) << 16 | u32::from(slot)).or_default();
-        match links.last() {
-            Some(last) => patch(last.chain, entry),
-            None => {
-                let address = self.tables[table] + 8 * u64::from(slot);
-                // SAFETY: an aligned entry of the table, which lives as long as the cache.
-                unsafe { AtomicU64::from_ptr(address as *mut u64) }.store(entry, Ordering::Release);
-            }
-        }
-        links.push(Link { entry, chain });
+    pub(super) fn add(&mut self, kind: Prefix, pc: u64, at: PrefixAt) {
+        let entry = self.entry(index(kind), pc);
+        patch(u64::from(at.chain), entry.load(Ordering::Relaxed));
+        entry.store(u64::from(at.entry), Ordering::Release);
     }
 
-    pub(super) fn remove(&mut self, kind: Prefix, pc: u64, entry: u64) {
-        let table = index(kind);
-        let key = (table as u32) << 16 | u32::from(pc as u16);
-        let Some(links) = self.used.get_mut(&key) else { return };
-        let Some(at) = links.iter().position(|link| link.entry == entry) else { return };
-        links.remove(at);
-        let next = links.get(at).map_or(self.misses[table], |link| link.entry);
-        match at.checked_sub(1) {
-            Some(before) => patch(links[before].chain, next),
-            None => self.store(table, pc as u16, next),
+    /// `chain_of` tells where the displacement is in the prefix of the same kind that begins at an address.
+    pub(super) fn remove(
+        &mut self,
+        kind: Prefix,
+        pc: u64,
+        gone: PrefixAt,
+        chain_of: impl Fn(u32) -> Option<u32>,
+    ) {
+        let entry = self.entry(index(kind), pc);
+        let next = target(u64::from(gone.chain));
+        let mut at = entry.load(Ordering::Relaxed);
+        if at == u64::from(gone.entry) {
+            entry.store(next, Ordering::Release);
+            return;
+        }
+        while let Some(chain) = chain_of(at as u32) {
+            at = target(u64::from(chain));
+            if at == u64::from(gone.entry) {
+                patch(u64::from(chain), next);
+                return;
+            }
         }
     }
 }

@@ -14,16 +14,17 @@
 mod chain;
 mod link;
 mod lookup;
+mod pages;
 
 use crate::space::{self, PAGE};
 use crate::sys;
-use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use chain::Chains;
 use lookup::PcTable;
+use pages::Pages;
 use translate::layout::{EXIT_STUB_BYTES, Fix, MapEntry};
-use translate::{Block, Config, Prefix, StubTable, Translator};
+use translate::{Block, Config, Prefix, Scratch, StubTable, Translator};
 
 /// Bytes of one branch table: 65,536 entries of 8 bytes.
 const TABLE_BYTES: u64 = 65_536 * 8;
@@ -68,14 +69,18 @@ pub struct Fragment {
     incoming: u32,
     /// Prefixes, by table.
     prefixes: [Option<PrefixAt>; 2],
-    map: Box<[PackedEntry]>,
+    /// First entry in `Cache::maps` and their count.
+    map: (u32, u32),
+    /// Neighbours in the lists of the pages that it depends on: of its first page and of the one behind.
+    next_in_page: [FragmentId; 2],
 }
 
-/// Where a prefix lies.
+/// Where a prefix lies: cache addresses, which have 31 bits.
 #[derive(Clone, Copy)]
 struct PrefixAt {
-    entry: u64,
-    chain: u64,
+    entry: u32,
+    /// The displacement that leads to the next prefix of the same entry of the table.
+    chain: u32,
 }
 
 struct ExitInfo {
@@ -118,7 +123,8 @@ pub struct Position {
 struct Detached {
     size: u32,
     pc: u64,
-    map: Box<[MapEntry]>,
+    chain: u32,
+    map: Vec<MapEntry>,
 }
 
 /// The cache. One for each process, behind a lock.
@@ -126,15 +132,17 @@ pub struct Cache {
     config: Config,
     stubs: StubTable,
     translator: Translator,
+    scratch: Scratch,
     /// First byte for fragments, next free byte. They grow towards the stubs of their exits, which grow downwards.
     first: u64,
     at: u64,
     fragments: Vec<Fragment>,
     exits: Vec<ExitInfo>,
+    /// The maps of all fragments, one behind the other.
+    maps: Vec<PackedEntry>,
     table: PcTable,
     chains: Chains,
-    /// Guest page to fragments that depend on bytes of it.
-    pages: BTreeMap<u64, Vec<FragmentId>>,
+    pages: Pages,
     detached: BTreeMap<u64, Detached>,
     /// Fragments of replaced functions' own code, which no table leads to.
     own: BTreeMap<u64, FragmentId>,
@@ -182,13 +190,15 @@ impl Cache {
             config,
             stubs,
             translator: Translator::new(),
+            scratch: Scratch::default(),
             first,
             at: first,
             fragments: Vec::new(),
             exits: Vec::new(),
+            maps: Vec::new(),
             table: PcTable::new(),
             chains: Chains::new(indirect, returns),
-            pages: BTreeMap::new(),
+            pages: Pages::default(),
             detached: BTreeMap::new(),
             own: BTreeMap::new(),
             code_changes: 0,
@@ -266,10 +276,7 @@ impl Cache {
 
     /// From now on a change of the fragment's guest bytes removes it.
     fn depends_on_source(&mut self, id: FragmentId) {
-        let (pc, end) = (self.fragments[id as usize].pc, self.fragments[id as usize].end);
-        for page in pc / PAGE..=(end - 1).max(pc) / PAGE {
-            self.pages.entry(page).or_default().push(id);
-        }
+        self.pages.add(&mut self.fragments, id);
     }
 
     /// The living fragment of a replaced function's own code.
@@ -293,14 +300,16 @@ impl Cache {
         limits: translate::Limits,
         prefix: Option<Prefix>,
     ) -> Result<(FragmentId, Option<PrefixAt>), Full> {
-        let block = Block::decode(bytes, pc, limits);
         if self.room() < 2 * FRAGMENT_ROOM {
             return Err(Full);
         }
+        let block = Block::decode_in(core::mem::take(&mut self.scratch), bytes, pc, limits);
         let (at, first_exit) = (self.at, self.exits.len() as u32);
         // SAFETY: the range lies between the fragments and the exits' stubs, in our mapping; nothing there is reachable yet.
         let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, FRAGMENT_ROOM as usize) };
-        let Ok(code) = self.translator.translate(&block, &self.config, prefix, first_exit, at, room) else {
+        let translated = self.translator.translate(&block, &self.config, prefix, first_exit, at, room);
+        self.scratch = block.into_scratch();
+        let Ok(code) = translated else {
             return Err(Full);
         };
         let id = self.fragments.len() as FragmentId;
@@ -329,6 +338,8 @@ impl Cache {
             guest: i16::try_from(entry.guest.wrapping_sub(pc) as i64).unwrap_or(i16::MIN),
             fix: entry.fix,
         };
+        let first_entry = self.maps.len() as u32;
+        self.maps.extend(code.map.iter().map(pack));
         self.fragments.push(Fragment {
             pc,
             end: code.end,
@@ -339,17 +350,17 @@ impl Cache {
             exits: (first_exit, code.exits.len() as u32),
             incoming: NONE,
             prefixes: [None; 2],
-            map: code.map.iter().map(pack).collect(),
+            map: (first_entry, code.map.len() as u32),
+            next_in_page: [NONE; 2],
         });
         self.at = (at + u64::from(code.size)).next_multiple_of(16);
         self.counters[0] += 1;
         self.counters[1] += u64::from(code.instructions);
         self.counters[2] += code.end - pc;
-        let place = |entry: translate::Entry| PrefixAt {
-            entry: at + u64::from(entry.at),
-            chain: at + u64::from(entry.chain),
-        };
-        Ok((id, code.entry.map(place)))
+        let entry =
+            code.entry.map(|entry| PrefixAt { entry: at as u32 + entry.at, chain: at as u32 + entry.chain });
+        self.translator.give_back(code);
+        Ok((id, entry))
     }
 
     /// Translates the one instruction at `pc` for a single use: no table leads to the code, and nothing removes it
@@ -384,7 +395,8 @@ impl Cache {
         let size = translate::emit_replaced(pc, number, self.config.stubs.heap_call, at, room);
         self.at += REPLACED_BYTES as u64;
         let id = self.fragments.len() as FragmentId;
-        let entry = PackedEntry { cache: 0, guest: 0, fix: Fix::NONE };
+        let first_entry = self.maps.len() as u32;
+        self.maps.push(PackedEntry { cache: 0, guest: 0, fix: Fix::NONE });
         self.fragments.push(Fragment {
             pc,
             end: pc + 1,
@@ -395,9 +407,10 @@ impl Cache {
             exits: (0, 0),
             incoming: NONE,
             prefixes: [None; 2],
-            map: Box::new([entry]),
+            map: (first_entry, 1),
+            next_in_page: [NONE; 2],
         });
-        self.pages.entry(pc / PAGE).or_default().push(id);
+        self.depends_on_source(id);
         self.table.insert(pc, id);
         Ok(id)
     }
@@ -418,15 +431,16 @@ impl Cache {
             return Err(Full);
         };
         self.at = (at + u64::from(size)).next_multiple_of(16);
-        self.detached.insert(at, Detached { size, pc, map: map.into_boxed_slice() });
-        self.publish(id, kind, PrefixAt { entry: at, chain: at + u64::from(entry.chain) });
+        let chain = at as u32 + entry.chain;
+        self.detached.insert(at, Detached { size, pc, chain, map });
+        self.publish(id, kind, PrefixAt { entry: at as u32, chain });
         Ok(())
     }
 
     fn publish(&mut self, id: FragmentId, kind: Prefix, at: PrefixAt) {
         let fragment = &mut self.fragments[id as usize];
         fragment.prefixes[kind as usize] = Some(at);
-        self.chains.add(kind, fragment.pc, at.entry, at.chain);
+        self.chains.add(kind, fragment.pc, at);
     }
 
     /// Which guest state an address in the cache stands for; `None` for stubs and addresses outside.
@@ -450,7 +464,8 @@ impl Cache {
         let fragment = &self.fragments[index];
         let offset = u32::try_from(address - fragment.start).ok().filter(|offset| *offset < fragment.size)?;
         let (first, count) = fragment.exits;
-        let entry = fragment.map.iter().rev().find(|entry| u32::from(entry.cache) <= offset)?;
+        let map = &self.maps[fragment.map.0 as usize..][..fragment.map.1 as usize];
+        let entry = map.iter().rev().find(|entry| u32::from(entry.cache) <= offset)?;
         if entry.guest == i16::MIN {
             // Between a call's push or a branch's decision and its exit.
             let exit = self.exits[first as usize..(first + count) as usize]
@@ -469,37 +484,16 @@ impl Cache {
     /// Removes every fragment that depends on bytes of the range. Returns how many.
     pub fn invalidate(&mut self, start: u64, end: u64) -> usize {
         self.code_changes += 1;
-        let mut victims: Vec<FragmentId> = Vec::new();
-        for (_, ids) in self.pages.range(start / PAGE..=(end - 1) / PAGE) {
-            for &id in ids {
-                let fragment = &self.fragments[id as usize];
-                if fragment.alive && fragment.pc < end && fragment.end > start {
-                    victims.push(id);
-                }
-            }
-        }
-        victims.sort_unstable();
-        victims.dedup();
+        let victims = self.pages.take(&mut self.fragments, start, end);
         for &id in &victims {
             self.remove(id);
-        }
-        let fragments = &self.fragments;
-        let mut without: Vec<u64> = Vec::new();
-        for (&page, ids) in self.pages.range_mut(start / PAGE..=(end - 1) / PAGE) {
-            ids.retain(|id| fragments[*id as usize].alive);
-            if ids.is_empty() {
-                without.push(page);
-            }
-        }
-        for page in without {
-            self.pages.remove(&page);
         }
         victims.len()
     }
 
     /// Whether any living fragment depends on a page.
     pub fn page_has_code(&self, page: u64) -> bool {
-        self.pages.get(&page).is_some_and(|ids| ids.iter().any(|id| self.fragments[*id as usize].alive))
+        self.pages.any(&self.fragments, page)
     }
 
     fn remove(&mut self, id: FragmentId) {
@@ -512,7 +506,8 @@ impl Cache {
         }
         for kind in [Prefix::Indirect, Prefix::Return] {
             if let Some(at) = prefixes[kind as usize] {
-                self.chains.remove(kind, pc, at.entry);
+                let (fragments, detached) = (&self.fragments, &self.detached);
+                self.chains.remove(kind, pc, at, |entry| chain_of(fragments, detached, kind, entry));
             }
         }
     }
@@ -521,6 +516,7 @@ impl Cache {
     pub fn clear(&mut self) {
         self.fragments.clear();
         self.exits.clear();
+        self.maps.clear();
         self.table = PcTable::new();
         self.pages.clear();
         self.detached.clear();
@@ -528,4 +524,18 @@ impl Cache {
         self.at = self.first;
         self.reset_tables();
     }
+}
+
+/// Address of the chain's displacement in the prefix that is entered at `entry`.
+fn chain_of(
+    fragments: &[Fragment],
+    detached: &BTreeMap<u64, Detached>,
+    kind: Prefix,
+    entry: u32,
+) -> Option<u32> {
+    if let Some(prefix) = detached.get(&u64::from(entry)) {
+        return Some(prefix.chain);
+    }
+    let at = fragments.binary_search_by_key(&u64::from(entry), |fragment| fragment.start).ok()?;
+    fragments[at].prefixes[kind as usize].map(|prefix| prefix.chain)
 }
