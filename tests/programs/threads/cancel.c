@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 static pthread_key_t key;
-static volatile int cleaned, destroyed, started;
+static volatile int cleaned, destroyed, started, cancelled;
 
 static void cleanup(void *argument) { cleaned += *(int *)argument; }
 static void destroy(void *argument) { destroyed += *(int *)argument; }
@@ -32,7 +32,7 @@ static void *asynchronous(void *argument) {
 static void *disabled(void *argument) {
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     started = 1;
-    usleep(50000);
+    while (!cancelled) usleep(1000);
     pthread_cleanup_push(cleanup, argument);
     pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
     pthread_testcancel();
@@ -47,10 +47,12 @@ int main(void) {
     for (int i = 0; i < 3; i++) {
         pthread_t thread;
         void *result;
-        started = 0;
+        started = cancelled = 0;
         CHECK(pthread_create(&thread, NULL, bodies[i], &one) == 0);
         while (!started) usleep(1000);
-        CHECK(pthread_cancel(thread) == 0 && pthread_join(thread, &result) == 0);
+        CHECK(pthread_cancel(thread) == 0);
+        cancelled = 1;
+        CHECK(pthread_join(thread, &result) == 0);
         CHECK(result == PTHREAD_CANCELED);
     }
     printf("cleaned %d destroyed %d\n", cleaned, destroyed);
