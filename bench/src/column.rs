@@ -23,6 +23,8 @@ pub(crate) enum Column {
     Translation,
     /// Heap events with their stacks and the leak scan, into a file.
     Heap,
+    /// What `vg-record` does when it is not told otherwise: the same, with executed instructions as a second clock.
+    Default,
     ValgrindNone,
     Massif,
     /// The whole of heaptrack: library, interpreter and compressor.
@@ -34,10 +36,11 @@ pub(crate) enum Column {
 }
 
 impl Column {
-    pub(crate) const ALL: [Column; 8] = [
+    pub(crate) const ALL: [Column; 9] = [
         Column::Native,
         Column::Translation,
         Column::Heap,
+        Column::Default,
         Column::ValgrindNone,
         Column::Massif,
         Column::Heaptrack,
@@ -51,6 +54,7 @@ impl Column {
             Column::Native => "native",
             Column::Translation => "translation only",
             Column::Heap => "heap events",
+            Column::Default => "and instructions",
             Column::ValgrindNone => "valgrind none",
             Column::Massif => "massif",
             Column::Heaptrack => "heaptrack",
@@ -61,7 +65,7 @@ impl Column {
 
     /// Whether it is `vg-record`, which can print counters.
     pub(crate) fn is_ours(self) -> bool {
-        matches!(self, Column::Translation | Column::Heap)
+        matches!(self, Column::Translation | Column::Heap | Column::Default)
     }
 
     /// Whether the program's standard output comes out alone, to be compared with the native one.
@@ -71,15 +75,16 @@ impl Column {
 
     /// The command that runs `program` this way; its files go into `scratch`. `None`: not installed.
     pub(crate) fn command(self, tools: &Tools, program: &Program, scratch: &Path) -> Option<Command> {
-        let ours = |events: &str| {
+        let ours = |events: &[&str]| {
             let mut command = Command::new(&tools.vg_record);
-            command.args([events, "--stats", "-o"]).arg(trace(scratch)).arg("--").arg(&program.path);
+            command.args(events).args(["--stats", "-o"]).arg(trace(scratch)).arg("--").arg(&program.path);
             command
         };
         let mut command = match self {
             Column::Native => Command::new(&program.path),
-            Column::Translation => tools.records_nothing.then(|| ours("--events=none"))?,
-            Column::Heap => ours("--events=alloc"),
+            Column::Translation => tools.records_nothing.then(|| ours(&["--events=none"]))?,
+            Column::Heap => ours(&["--events=alloc"]),
+            Column::Default => ours(&[]),
             Column::ValgrindNone | Column::Massif => {
                 let mut command = Command::new(tools.valgrind.as_ref()?);
                 command.arg("-q");
@@ -138,7 +143,7 @@ mod tests {
         };
         let program = Program { path: "/bin/p".into(), arguments: vec!["-a".into(), "b".into()] };
         let made = |column: Column| column.command(&tools, &program, Path::new("/s"));
-        for column in [Column::Native, Column::Heap, Column::ValgrindNone, Column::Massif] {
+        for column in [Column::Native, Column::Heap, Column::Default, Column::ValgrindNone, Column::Massif] {
             let words = words(&made(column).expect("installed"));
             assert_eq!(words[words.len() - 3..], ["/bin/p", "-a", "b"], "{column:?}");
         }

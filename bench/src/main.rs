@@ -135,6 +135,7 @@ fn bench(cli: &Cli) -> anyhow::Result<()> {
     if cli.stats {
         tables.push(report::highlights(&results, Column::Translation));
         tables.push(report::highlights(&results, Column::Heap));
+        tables.push(report::highlights(&results, Column::Default));
     }
     let rounds = if runs == 1 { "one round".to_owned() } else { format!("medians of {runs} rounds") };
     println!("{rounds}; {}", machine::load());

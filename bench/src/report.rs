@@ -39,7 +39,7 @@ const EVENTS_THAT_COUNT: f64 = 10_000.0;
 /// allocation-heavy ones.
 pub(crate) fn ratios(results: &[Result<'_>], groups: &[Group], clock: Clock) -> Table {
     let columns = match groups {
-        [Group::Micro] => &Column::ALL[..4],
+        [Group::Micro] => &Column::ALL[..5],
         _ => &Column::ALL[..],
     };
     let kind = match clock {
@@ -194,10 +194,10 @@ mod tests {
             let line = text.lines().find(|line| line.starts_with(name)).expect("has the row");
             line[name.len()..].split_whitespace().map(str::to_owned).collect::<Vec<String>>()
         };
-        assert_eq!(row("one"), ["0.20", "s", "-", "2.00", "-", "10.0", "-", "-", "-"]);
-        assert_eq!(row("two"), ["0.10", "s", "-", "8.00", "-", "failed", "-", "-", "-"]);
+        assert_eq!(row("one"), ["0.20", "s", "-", "2.00", "-", "-", "10.0", "-", "-", "-"]);
+        assert_eq!(row("two"), ["0.10", "s", "-", "8.00", "-", "-", "failed", "-", "-", "-"]);
         let mean = row("geometric mean of the real programs");
-        assert_eq!(mean, ["1.00", "-", "4.00", "-", "-", "-", "-", "-"]);
+        assert_eq!(mean, ["1.00", "-", "4.00", "-", "-", "-", "-", "-", "-"]);
         assert_eq!(failures(&results), ["two with massif: it broke"]);
         let wall = ratios(&results, &[Group::Real], Clock::Wall).text(false);
         assert!(wall.contains("0.40 s"), "{wall}");

@@ -137,7 +137,7 @@ impl Bench<'_> {
         program: &Program,
         limit: Duration,
     ) -> Option<anyhow::Result<Outcome>> {
-        if !self.peers && column > Column::Heap {
+        if !self.peers && column > Column::Default {
             return None;
         }
         let command = column.command(self.tools, program, self.scratch)?;

@@ -34,7 +34,7 @@ impl Workload {
     pub(crate) fn columns(&self) -> &'static [Column] {
         match self.group {
             Group::Real | Group::Heap => &Column::ALL,
-            Group::Micro => &Column::ALL[..4],
+            Group::Micro => &Column::ALL[..5],
         }
     }
 }
