@@ -63,6 +63,9 @@ impl Count {
 #[derive(Debug, Default)]
 pub(crate) struct CounterPlan {
     places: Vec<Place>,
+    /// Segments planned so far. Neighbours take turns at the slots; what is translated one after the other is mostly
+    /// executed so, too.
+    turn: u32,
 }
 
 impl CounterPlan {
@@ -71,12 +74,10 @@ impl CounterPlan {
         let insns = &block.insns;
         self.places.clear();
         self.places.resize(insns.len(), Place::Nowhere);
-        // Neighbours take turns, and so do the first segments of different blocks.
-        let mut turn = (block.pc ^ block.pc >> 3 ^ block.pc >> 7) as u32;
         let mut start = 0;
         while start < insns.len() {
             let last = (start..insns.len()).find(|&i| insns[i].flow.leaves()).unwrap_or(insns.len() - 1);
-            let slot = layout::INSTRUCTIONS + 8 * (turn % layout::INSTRUCTION_SLOTS);
+            let slot = layout::INSTRUCTIONS + 8 * (self.turn % layout::INSTRUCTION_SLOTS);
             let count = Count { slot, instructions: (last + 1 - start) as u32 };
             if let Some(at) = (start..=last).find(|&i| live[i] & STATUS == 0) {
                 self.places[at] = Place::Add(count);
@@ -85,7 +86,7 @@ impl CounterPlan {
             } else {
                 self.places[start] = Place::Borrow(count, idle(&insns[start..]));
             }
-            turn = turn.wrapping_add(1);
+            self.turn = self.turn.wrapping_add(1);
             start = last + 1;
         }
     }
