@@ -14,7 +14,7 @@ use crate::{guest_mem, limits, own_code, space, stacks, sys, threads};
 use alloc::collections::BTreeMap;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use heap::{Arena, FreeOutcome, Heap, Pages, Request, State, ThreadCache};
+use heap::{Arena, Heap, Pages, Request, State, ThreadCache};
 use ring::record::{Family, Kind, Stat, header, pair};
 use ring::shared::{Control, EVENTS_ALLOC};
 
@@ -217,18 +217,25 @@ pub extern "C" fn helper(context: *mut Context) -> u64 {
     };
     let pc = thread.context.pc;
     let regs = &thread.context.regs;
+    // Handed on by reference: a copy by vectors of what was stored by words has to wait for those stores.
     let a = if of_heap {
         [regs[gpr::RSI], regs[gpr::RDX], regs[gpr::RCX], regs[gpr::R8]]
     } else {
         [regs[gpr::RDI], regs[gpr::RSI], regs[gpr::RDX], regs[gpr::RCX]]
     };
-    let failed_new = if thread.failed_new.is_some() { own_code::failed_caller(thread) } else { None };
+    let failed;
+    let failed_new = if thread.failed_new.is_some() {
+        failed = own_code::failed_caller(thread);
+        failed.as_ref()
+    } else {
+        None
+    };
     let mut call = HeapCall { engine, thread, pc, failed_new };
-    if foreign && call.is_foreign(function, of_heap, a) {
+    if foreign && call.is_foreign(function, of_heap, &a) {
         remark_own_blocks(engine, call.thread);
         own_code::run(engine, call.thread, pc);
     }
-    call.run(function, a)
+    call.run(function, &a)
 }
 
 /// A call of a replaced function.
@@ -236,15 +243,15 @@ pub(crate) struct HeapCall<'a> {
     pub(crate) engine: &'static Engine,
     pub(crate) thread: &'a mut Thread,
     pub(crate) pc: u64,
-    /// The operator new on whose behalf the guest's code calls.
-    failed_new: Option<own_code::Caller>,
+    /// The operator new on whose behalf the guest's code calls. (Its registers would be copied at each event.)
+    failed_new: Option<&'a own_code::Caller>,
 }
 
 /// What malloc aligns to.
 pub(crate) const MALLOC_ALIGN: u64 = 16;
 
 impl HeapCall<'_> {
-    fn run(&mut self, function: Function, a: [u64; 4]) -> u64 {
+    fn run(&mut self, function: Function, a: &[u64; 4]) -> u64 {
         use Function as F;
         match function {
             F::Malloc => self.allocate(a[0], MALLOC_ALIGN, Family::Malloc, false),
@@ -291,9 +298,10 @@ impl HeapCall<'_> {
         }
     }
 
+    #[inline]
     fn cache(&mut self) -> &mut ThreadCache {
         if self.thread.heap.is_none() {
-            self.thread.heap = self.heap().thread_cache();
+            self.join();
         }
         match &mut self.thread.heap {
             Some(cache) => cache,
@@ -301,12 +309,18 @@ impl HeapCall<'_> {
         }
     }
 
+    /// The thread's first use of the heap.
+    #[cold]
+    fn join(&mut self) {
+        self.thread.heap = self.heap().thread_cache();
+    }
+
     fn stack(&mut self) -> u32 {
         stacks::take(self.engine, self.thread, self.pc)
     }
 
     /// The stack at the entry of an operator new that is still running.
-    fn stack_of(&mut self, caller: own_code::Caller) -> u32 {
+    fn stack_of(&mut self, caller: &own_code::Caller) -> u32 {
         let regs = core::mem::replace(&mut self.thread.context.regs, caller.regs);
         let stack = stacks::take(self.engine, self.thread, caller.pc);
         self.thread.context.regs = regs;
@@ -381,20 +395,18 @@ impl HeapCall<'_> {
         if address == 0 {
             return 0;
         }
-        let stack = self.stack();
         let heap = self.heap();
+        heap.prefetch(address);
+        let stack = self.stack();
         let tsc = sys::tsc();
-        match heap.free(self.cache(), address, family, stack) {
-            FreeOutcome::Freed(_) | FreeOutcome::Mismatched(_) => {
-                self.thread.stats[Stat::Frees as usize] += 1;
-                let instructions = self.thread.context.instructions();
-                if let Some(writer) = &mut self.thread.writer {
-                    let stack = pair(stack, u32::from(family as u8));
-                    writer.push_event(&[header(Kind::Free, 6), tsc, address, 0, stack, instructions]);
-                }
+        // Blocks of the dynamic linker's own start-up heap end up here, too: not an error of the program's.
+        if heap.free_live(self.cache(), address, stack).is_some() {
+            self.thread.stats[Stat::Frees as usize] += 1;
+            let instructions = self.thread.context.instructions();
+            if let Some(writer) = &mut self.thread.writer {
+                let stack = pair(stack, u32::from(family as u8));
+                writer.push_event(&[header(Kind::Free, 6), tsc, address, 0, stack, instructions]);
             }
-            // Blocks of the dynamic linker's own start-up heap end up here, too: not an error of the program's.
-            FreeOutcome::Invalid(_) => (),
         }
         0
     }
@@ -421,7 +433,7 @@ impl HeapCall<'_> {
             core::ptr::copy_nonoverlapping(old as *const u8, new as *mut u8, old_size.min(size) as usize)
         };
         let tsc = sys::tsc();
-        heap.free(self.cache(), old, Family::Malloc, stack);
+        heap.free_live(self.cache(), old, stack);
         self.thread.stats[Stat::Allocations as usize] += 1;
         self.thread.stats[Stat::Frees as usize] += 1;
         let what = u64::from(Family::Malloc as u8) | u64::from(align.trailing_zeros()) << 8;

@@ -8,7 +8,7 @@ use crate::{guest_mem, own_code, space, sys};
 use ring::record::Family;
 
 /// The pointer to a block that a function is called with.
-fn pointer(function: Function, a: [u64; 4]) -> Option<u64> {
+fn pointer(function: Function, a: &[u64; 4]) -> Option<u64> {
     use Function as F;
     match function {
         F::Realloc
@@ -38,7 +38,7 @@ fn pointer(function: Function, a: [u64; 4]) -> Option<u64> {
 
 impl HeapCall<'_> {
     /// Whether a call of a linked-in allocator is about blocks of its own. `of_heap`: a new block would be, too.
-    pub(crate) fn is_foreign(&self, function: Function, of_heap: bool, a: [u64; 4]) -> bool {
+    pub(crate) fn is_foreign(&self, function: Function, of_heap: bool, a: &[u64; 4]) -> bool {
         const ARENA: u64 = !0xf_ffff;
         match pointer(function, a) {
             Some(0) => of_heap || function == Function::IsOwned,
@@ -48,7 +48,7 @@ impl HeapCall<'_> {
     }
 
     /// All that is not a plain allocation or free.
-    pub(crate) fn rare(&mut self, function: Function, a: [u64; 4]) -> u64 {
+    pub(crate) fn rare(&mut self, function: Function, a: &[u64; 4]) -> u64 {
         use Function as F;
         const NO_SIZE: u64 = u64::MAX;
         let product = |x: u64, y: u64| x.checked_mul(y).unwrap_or(NO_SIZE);

@@ -56,10 +56,10 @@ pub fn run_failed_new(
     thread: &mut Thread,
     pc: u64,
     family: Family,
-    caller: Option<Caller>,
+    caller: Option<&Caller>,
 ) -> ! {
     let code = engine.heap.targets.lock().code(pc);
-    let caller = caller.unwrap_or(Caller { pc, regs: thread.context.regs, family });
+    let caller = caller.copied().unwrap_or(Caller { pc, regs: thread.context.regs, family });
     thread.failed_new = Some(FailedNew { code, caller, fresh: true });
     run(engine, thread, pc)
 }

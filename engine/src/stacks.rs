@@ -14,7 +14,7 @@ use alloc::boxed::Box;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 use ring::record::{Kind, header, pair};
-use unwind::{Memory, Modules, Regs, Section, StackTree, Unwinder, WORDS_PER_NODE};
+use unwind::{EncodingOrder, Memory, Modules, Section, StackTree, Unwinder, WORDS_PER_NODE};
 
 /// Nodes that fit; sparse memory.
 const NODES: usize = 1 << 26;
@@ -175,7 +175,6 @@ pub fn here(engine: &Engine, thread: &mut Thread) -> u32 {
 }
 
 fn walk(engine: &Engine, thread: &mut Thread, pc: u64, entry: u64) -> u32 {
-    let regs = Regs::from_encoding_order(pc, &thread.context.regs);
     let sp = thread.context.regs[gpr::RSP];
     if sp < thread.stack_bounds.0 + 128 || sp >= thread.stack_bounds.1 {
         match bounds(engine, sp) {
@@ -196,7 +195,8 @@ fn walk(engine: &Engine, thread: &mut Thread, pc: u64, entry: u64) -> u32 {
     let depth = engine.options.depth as usize;
     let unwinder = &mut state.unwinder;
     unwinder.at_entry(entry);
-    unwinder.stack(&state.modules, &regs, &memory, &engine.stacks.tree, depth, |node| {
+    let start = EncodingOrder { rip: pc, gpr: &thread.context.regs };
+    unwinder.stack(&state.modules, &start, &memory, &engine.stacks.tree, depth, |node| {
         if let Some(writer) = writer {
             let ids = pair(node.id, node.parent);
             writer.push(&[header(Kind::Node, 4), ids, u64::from(node.module), node.address]);

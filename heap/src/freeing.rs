@@ -11,28 +11,33 @@ use ring::record::Family;
 
 impl<P: Pages> Heap<P> {
     /// Frees the block at `address`: it is put into quarantine. `family` and `stack` tell who frees it.
-    #[inline]
     pub fn free(&self, cache: &mut ThreadCache, address: u64, family: Family, stack: u32) -> FreeOutcome {
-        let mut outcome = None;
-        if let Some(offset) = self.offset(address)
-            && let Some(entry) = self.map.entry((offset >> GRANULE_SHIFT) as usize)
-        {
-            self.place(&entry, offset, |place| {
-                outcome = self.free_place(cache, place, address, family, stack)
-            });
+        match self.free_live(cache, address, stack) {
+            Some(freed) if freed.family == family => FreeOutcome::Freed(freed),
+            Some(freed) => FreeOutcome::Mismatched(freed),
+            None => self.refuse(address),
         }
-        outcome.unwrap_or_else(|| self.refuse(address))
     }
 
+    /// The same for those who need no reason: `None` when `address` is not the start of a live block. An outcome with
+    /// room for reasons is returned in memory, and copying it waits until all stores before it have reached the cache.
     #[inline]
+    pub fn free_live(&self, cache: &mut ThreadCache, address: u64, stack: u32) -> Option<Freed> {
+        let offset = self.offset(address)?;
+        let entry = self.map.entry((offset >> GRANULE_SHIFT) as usize)?;
+        let mut freed = None;
+        self.place(&entry, offset, |place| freed = self.free_place(cache, place, address, stack));
+        freed
+    }
+
+    #[inline(always)]
     fn free_place(
         &self,
         cache: &mut ThreadCache,
         place: Place<'_>,
         address: u64,
-        family: Family,
         stack: u32,
-    ) -> Option<FreeOutcome> {
+    ) -> Option<Freed> {
         let info = place.slot.info();
         let align_log2 = slots::align_log2(info);
         if !slots::is_live(info) || self.data(place.start, align_log2) != address {
@@ -43,12 +48,11 @@ impl<P: Pages> Heap<P> {
         if !place.slot.quarantine(info, stack) {
             return None;
         }
-        let freed = Freed { size, align: 1 << align_log2, family: slots::family(info), stack: alloc_stack };
         if let Some(line) = self.ledger.line(cache.line) {
             line.freed(size);
         }
         self.keep(cache, &place, size);
-        Some(if freed.family == family { FreeOutcome::Freed(freed) } else { FreeOutcome::Mismatched(freed) })
+        Some(Freed { size, align: 1 << align_log2, family: slots::family(info), stack: alloc_stack })
     }
 
     #[cold]
@@ -117,6 +121,9 @@ impl<P: Pages> Heap<P> {
         loop {
             let mut entries = [Packed::default(); RELEASE];
             let taken = self.quarantine.take(&self.pages, cache.line, &mut entries, |entry| self.wide(entry));
+            for packed in &entries[..taken] {
+                self.prefetch(self.arena.base + packed.entry().slot);
+            }
             for packed in &entries[..taken] {
                 self.release_one(cache, packed.entry());
             }

@@ -243,6 +243,22 @@ impl SlotArray {
     }
 }
 
+impl SlotArray {
+    /// Brings slot `index` near. Any index will do.
+    #[inline]
+    pub(crate) fn prefetch(&self, index: usize) {
+        prefetch(self.address.get().wrapping_add((index * size_of::<Slot>()) as u64));
+    }
+}
+
+/// Brings the cache line at an address near, if there is memory.
+#[inline]
+pub(crate) fn prefetch(address: u64) {
+    use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    // SAFETY: a hint, which faults at no address; SSE is part of x86-64.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(address as *const i8) };
+}
+
 /// Where slot arrays come from: cut from large pieces of side memory; used arrays wait for the next span of their class.
 pub(crate) struct SlotArrays {
     next: u64,

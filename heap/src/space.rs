@@ -6,7 +6,7 @@ use crate::counters::Ledger;
 use crate::lock::Lock;
 use crate::quarantine::Quarantine;
 use crate::runs::Runs;
-use crate::slots::{Entry, PageMap, Slot, SlotArrays, Span};
+use crate::slots::{self, Entry, PageMap, Slot, SlotArrays, Span};
 use crate::table::Table;
 use crate::{Pages, Request, ThreadCache};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -188,6 +188,17 @@ impl<P: Pages> Heap<P> {
         (start + self.options.redzone + mask) & !mask
     }
 
+    /// Brings the metadata of the block at `address` near: for a caller that knows some time before that it is going
+    /// to free it.
+    #[inline]
+    pub fn prefetch(&self, address: u64) {
+        if let Some(offset) = self.offset(address)
+            && let Some(Entry::Small(array)) = self.map.entry((offset >> GRANULE_SHIFT) as usize)
+        {
+            array.prefetch(array.class().slot_at((offset & (GRANULE - 1)) as u32));
+        }
+    }
+
     /// The slot that `offset` of the arena lies in.
     #[inline]
     pub(crate) fn place(&self, entry: &Entry, offset: u64, then: impl FnOnce(Place<'_>)) {
@@ -252,11 +263,24 @@ impl<P: Pages> Heap<P> {
             place.slot.make_live(request.size, align_log2, request.family as u8, request.stack, None);
             address = Some(self.data(start, align_log2));
         });
+        self.prefetch_next(&entry, start, list.head);
         if let (true, Some(address)) = (request.zeroed, address) {
             // Always: a guest may have scribbled over memory that it was never given.
             self.pages.zero(address, request.size);
         }
         address
+    }
+
+    /// The block that the class gives next has long been cold, in the quarantine: its metadata and its first line are
+    /// fetched while the guest does something else.
+    #[inline]
+    fn prefetch_next(&self, entry: &Entry, last: u64, next: u64) {
+        if let Entry::Small(array) = entry
+            && (last ^ next) < GRANULE
+        {
+            array.prefetch(array.class().slot_at((next & (GRANULE - 1)) as u32));
+        }
+        slots::prefetch(next + self.options.redzone);
     }
 
     fn allocate_large(&self, request: &Request, bytes: u64, align_log2: u32) -> Option<u64> {

@@ -190,6 +190,9 @@ impl Shared {
     }
 }
 
+/// Bytes that a producer asks for before it writes to them: some records, which take a hundred nanoseconds each to make.
+const AHEAD: u64 = 192;
+
 /// The writing end of one ring; owned by one guest thread.
 pub struct Producer {
     shared: Shared,
@@ -244,6 +247,12 @@ impl Producer {
         unsafe {
             core::ptr::copy_nonoverlapping(words.as_ptr(), (data + at as usize) as *mut u64, words.len());
         }
+        // The consumer's cache holds the lines that come next: they are asked for in time.
+        let ahead = data + ((end + AHEAD) & (RING_BYTES as u64 - 1)) as usize;
+        // SAFETY: a hint, which faults at no address. Processors that do not know it do nothing.
+        unsafe {
+            core::arch::asm!("prefetchw [{}]", in(reg) ahead, options(nostack, preserves_flags, readonly))
+        };
         self.head = end;
         self.ring().head.store(end, Ordering::Release);
         true

@@ -33,7 +33,7 @@ mod tree;
 mod unwinder;
 
 pub use frame::{End, Frame, FrameBuf};
-pub use memory::{Memory, Regs};
+pub use memory::{EncodingOrder, Memory, Regs, Start};
 pub use modules::{AddError, Module, ModuleInfo, Modules, Section};
 pub use tree::{Interned, NewNode, StackTree, WORDS_PER_NODE};
 pub use unwinder::{Counters, MAX_DEPTH, Unwinder};

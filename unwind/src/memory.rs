@@ -30,7 +30,68 @@ pub(crate) mod number {
 pub(crate) const CALLEE_SAVED: u16 =
     1 << number::RBX | 1 << number::RBP | 1 << number::RSP | 0xf << number::R12;
 
-/// The registers that a walk starts from.
+/// Where a walk starts. Most walks need no more than pc, stack and frame pointer, so the others are only fetched on
+/// demand: copying sixteen registers that were stored just before waits for every store on the way to the cache.
+pub trait Start {
+    /// The pc.
+    fn rip(&self) -> u64;
+    /// The stack pointer.
+    fn rsp(&self) -> u64;
+    /// The frame pointer.
+    fn rbp(&self) -> u64;
+    /// All that is known.
+    fn registers(&self) -> Regs;
+}
+
+impl Start for Regs {
+    fn rip(&self) -> u64 {
+        self.rip
+    }
+
+    fn rsp(&self) -> u64 {
+        Regs::rsp(self)
+    }
+
+    fn rbp(&self) -> u64 {
+        Regs::rbp(self)
+    }
+
+    fn registers(&self) -> Regs {
+        *self
+    }
+}
+
+/// All registers, in encoding order: rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 .. r15.
+#[derive(Debug, Clone, Copy)]
+pub struct EncodingOrder<'a> {
+    /// The pc.
+    pub rip: u64,
+    /// The others.
+    pub gpr: &'a [u64; 16],
+}
+
+impl Start for EncodingOrder<'_> {
+    #[inline]
+    fn rip(&self) -> u64 {
+        self.rip
+    }
+
+    #[inline]
+    fn rsp(&self) -> u64 {
+        self.gpr[4]
+    }
+
+    #[inline]
+    fn rbp(&self) -> u64 {
+        self.gpr[5]
+    }
+
+    fn registers(&self) -> Regs {
+        Regs::from_encoding_order(self.rip, self.gpr)
+    }
+}
+
+/// The registers that a walk may start from, and the caller's that CFI gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Regs {
     /// The pc.

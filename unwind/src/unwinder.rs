@@ -9,7 +9,7 @@ use crate::cfi::{Caller, Evaluator, Failure, UCONTEXT_RBP, UCONTEXT_RIP, UCONTEX
 use crate::fallback;
 use crate::frame::{End, Frame, FrameBuf};
 use crate::history::History;
-use crate::memory::{Memory, Regs};
+use crate::memory::{Memory, Regs, Start};
 use crate::modules::{Modules, USER_END};
 use crate::rule::{Form, Rule, Saved};
 use crate::tree::{NewNode, StackTree};
@@ -152,14 +152,15 @@ impl Unwinder {
     pub fn walk<M: Memory, const N: usize>(
         &mut self,
         modules: &Modules,
-        regs: &Regs,
+        start: &impl Start,
         memory: &M,
         out: &mut FrameBuf<N>,
     ) -> End {
         out.clear();
         self.counters.walks += 1;
         self.enter(modules);
-        self.rules.walk(modules, regs, memory, out, N)
+        let stack = memory.stack(start.rsp());
+        self.rules.walk(modules, start, stack, memory, out, N)
     }
 
     /// The id of a stack in `tree`, which is 0 when `limit` is 0. At most `limit` (and [`MAX_DEPTH`])
@@ -168,7 +169,7 @@ impl Unwinder {
     pub fn stack<M: Memory>(
         &mut self,
         modules: &Modules,
-        regs: &Regs,
+        start: &impl Start,
         memory: &M,
         tree: &StackTree,
         limit: usize,
@@ -178,9 +179,10 @@ impl Unwinder {
         self.enter(modules);
         let limit = limit.min(MAX_DEPTH);
         // At the entry of a function, the word at sp is the return address.
-        let place = memory.stack(regs.rsp()).and_then(|stack| word(memory, &stack, regs.rsp()));
-        self.history.begin(limit, place.unwrap_or(0) ^ regs.rsp());
-        let end = self.rules.walk(modules, regs, memory, &mut self.history, limit);
+        let stack = memory.stack(start.rsp());
+        let place = stack.as_ref().and_then(|stack| word(memory, stack, start.rsp()));
+        self.history.begin(limit, place.unwrap_or(0) ^ start.rsp());
+        let end = self.rules.walk(modules, start, stack, memory, &mut self.history, limit);
         self.counters.frames += self.history.walked() as u64;
         self.counters.reused += self.history.shared() as u64;
         self.history.finish(end, modules, tree, &mut self.spare, emit)
@@ -216,20 +218,21 @@ impl Rules {
     fn walk<M: Memory, V: Visitor>(
         &mut self,
         modules: &Modules,
-        regs: &Regs,
+        start: &impl Start,
+        stack: Option<Range<u64>>,
         memory: &M,
         visitor: &mut V,
         limit: usize,
     ) -> End {
         // No stack: the innermost frame is known all the same.
-        let stack = memory.stack(regs.rsp()).unwrap_or(0..0);
+        let stack = stack.unwrap_or(0..0);
         let mut walk = Walk { rules: self, modules, memory, visitor, stack, limit, depth: 0 };
-        match walk.fast(regs) {
+        match walk.fast(start) {
             Some(end) => end,
             None => {
                 walk.visitor.restart();
-                walk.stack = memory.stack(regs.rsp()).unwrap_or(0..0);
-                walk.full(regs)
+                walk.stack = memory.stack(start.rsp()).unwrap_or(0..0);
+                walk.full(start.registers())
             }
         }
     }
@@ -272,12 +275,12 @@ impl<M: Memory, V: Visitor> Walk<'_, M, V> {
     /// them. The state is kept in scalars and passed as such: a structure that is stored by words and loaded
     /// as a whole stalls for longer than all the rest takes.
     #[inline]
-    fn fast(&mut self, regs: &Regs) -> Option<End> {
+    fn fast(&mut self, start: &impl Start) -> Option<End> {
         if self.limit == 0 {
             return Some(End::Limit);
         }
         let Step::To(State { mut key, mut sp, mut bp }) =
-            self.arrive(regs.rip, regs.rsp(), regs.rbp(), Frame::EXACT)
+            self.arrive(start.rip(), start.rsp(), start.rbp(), Frame::EXACT)
         else {
             return Some(End::Lost);
         };
@@ -430,8 +433,7 @@ impl<M: Memory, V: Visitor> Walk<'_, M, V> {
     /// Follows all registers, without the rule cache. For the rare stack with a frame whose CFI needs them
     /// (the dynamic linker's resolver; hand-written assembly).
     #[cold]
-    fn full(&mut self, regs: &Regs) -> End {
-        let mut regs = *regs;
+    fn full(&mut self, mut regs: Regs) -> End {
         let mut flags = Frame::EXACT;
         self.depth = 0;
         loop {
