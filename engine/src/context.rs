@@ -7,7 +7,7 @@ use crate::signals::{Actions, ThreadSignals};
 use crate::state::Engine;
 use crate::trace::Writer;
 use core::mem::offset_of;
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::{AtomicU32, AtomicU64};
 use translate::layout;
 
 /// General registers in encoding order.
@@ -126,6 +126,12 @@ pub struct Thread {
     pub stop_asked: AtomicU32,
     /// Non-zero while it is stopped.
     pub stopped: AtomicU32,
+    /// Signals that a system call of this thread awaits, of those that the kernel never blocks; see `signals::waits`.
+    pub awaits: AtomicU64,
+    /// Signals that it perhaps awaits.
+    pub may_await: AtomicU64,
+    /// Signals that other threads have sent it to make it look at what waits for any thread.
+    pub nudged: AtomicU64,
     /// Kernel process id: a vfork child shares all memory but not this.
     pub pid: u32,
     /// Number of its process in the recording.

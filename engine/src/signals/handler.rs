@@ -10,9 +10,10 @@
 
 use super::frame::{self, CR2, ERROR, SEGMENTS, SIGINFO_BYTES, TRAP_NUMBER, Ucontext};
 use super::recover::{GuestRegs, Interrupted, recover};
+use super::waits;
 use super::{
-    Action, DEFAULT, DefaultEffect, HELD_MASK, IGNORE, SA_NODEFER, SA_RESETHAND, STOP_VALUE, UNBLOCKABLE,
-    bit, default_effect, kernel_mask, sig,
+    Action, CARRIER_VALUE, DEFAULT, DefaultEffect, HELD_MASK, IGNORE, SA_NODEFER, SA_RESETHAND, SI_USER,
+    STOP_VALUE, UNBLOCKABLE, bit, default_effect, kernel_mask, sig,
 };
 use crate::context::Thread;
 use crate::state::{Engine, engine};
@@ -74,17 +75,42 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
     }
     let engine = engine();
     let thread = threads::current();
-    if signal == sig::ENGINE && quad(info, 24) == STOP_VALUE {
-        stop(engine, thread, kernel);
+    let synchronous = is_synchronous(signal, info);
+    if !synchronous && thread.signals.own.holds(kernel.gregs[15]) {
+        // In the handler of another signal, which leaves two open: when that one is through.
+        super::set_kernel_mask(u64::MAX);
+        kernel.mask |= bit(signal);
+        super::send_to(thread.pid, thread.tid.load(Ordering::Relaxed), signal, info.as_ptr() as u64);
         return;
     }
-    let synchronous = is_synchronous(signal, info);
+    let purpose = Purpose::of(thread, signal, info);
     match recover(engine, &thread.context, &kernel.gregs) {
         Interrupted::Engine if synchronous => engine_fault(signal, info, kernel),
-        Interrupted::Engine => hold(thread, info, kernel),
+        Interrupted::Engine => match purpose {
+            Purpose::Guest => hold(thread, info, kernel),
+            Purpose::Stop | Purpose::Unknown => thread.context.pending.store(1, Ordering::Release),
+            Purpose::Carrier => (),
+        },
         Interrupted::Guest(guest, from_context) => {
             if from_context {
                 restore_xmm(thread, kernel);
+            }
+            if thread.signals.is_held() {
+                carry(engine, thread, guest, info, kernel, purpose);
+                return;
+            }
+            match purpose {
+                Purpose::Guest => (),
+                Purpose::Stop | Purpose::Unknown => {
+                    thread.context.pending.store(1, Ordering::Release);
+                    let guest = waits::made_again(engine, thread, guest, kernel);
+                    resume(engine, thread, guest, kernel);
+                    return;
+                }
+                Purpose::Carrier => {
+                    kernel.mask = kernel_mask(thread.signals.mask);
+                    return;
+                }
             }
             let address = quad(info, 16);
             if signal == sig::SEGV
@@ -106,6 +132,66 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
             deliver(engine, thread, guest, signal, info, kernel, synchronous);
         }
     }
+}
+
+/// What a signal is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// It is the guest's.
+    Guest,
+    /// The world is to be stopped, or something waits for this thread.
+    Stop,
+    /// It brings a frame for the signal that is held.
+    Carrier,
+    /// Stop or carrier: the kernel had no memory for the siginfo (RLIMIT_SIGPENDING), and sent zeroes.
+    Unknown,
+}
+
+impl Purpose {
+    fn of(thread: &Thread, signal: u32, info: &[u8; SIGINFO_BYTES]) -> Purpose {
+        let expected = match signal {
+            sig::ENGINE => true,
+            sig::TRAP => thread.stop_asked.load(Ordering::SeqCst) != 0,
+            _ => return Purpose::Guest,
+        };
+        match quad(info, 24) {
+            STOP_VALUE => Purpose::Stop,
+            CARRIER_VALUE => Purpose::Carrier,
+            _ if expected && word(info, 8) == SI_USER && quad(info, 16) == 0 => Purpose::Unknown,
+            _ => Purpose::Guest,
+        }
+    }
+}
+
+/// Delivers the signal that is held, in the frame of whatever signal arrived in the raise stub: the carrier as a rule.
+/// What came instead of it waits.
+fn carry(
+    engine: &Engine,
+    thread: &mut Thread,
+    guest: GuestRegs,
+    info: &mut [u8; SIGINFO_BYTES],
+    kernel: &mut Ucontext,
+    purpose: Purpose,
+) {
+    if purpose == Purpose::Guest {
+        thread.signals.blocked.push(super::words(info));
+    }
+    thread.context.pending.store(1, Ordering::Release);
+    super::set_words(info, &thread.signals.info);
+    thread.signals.set_held(false);
+    kernel.mask = kernel_mask(thread.signals.mask);
+    let signal = word(info, 0);
+    let synchronous = is_synchronous(signal, info);
+    let waits = bit(signal) & !UNBLOCKABLE != 0 && thread.signals.mask & bit(signal) != 0;
+    if waits && !synchronous {
+        // The guest has blocked it since: it waits in the kernel.
+        let tid = thread.tid.load(Ordering::Relaxed);
+        if !super::send_to(thread.pid, tid, signal, info.as_ptr() as u64) {
+            thread.signals.blocked.push(super::words(info));
+        }
+        return;
+    }
+    deliver(engine, thread, guest, signal, info, kernel, synchronous);
 }
 
 /// A fault in the engine's own code.
@@ -130,7 +216,7 @@ fn hold(thread: &mut Thread, info: &[u8; SIGINFO_BYTES], kernel: &mut Ucontext) 
     kernel.mask = HELD_MASK;
     thread.context.pending.store(1, Ordering::Release);
     if thread.signals.is_held() {
-        thread.signals.blocked.push(info);
+        thread.signals.blocked.push(super::words(info));
         return;
     }
     thread.signals.info = super::words(info);
@@ -162,19 +248,6 @@ fn resume(engine: &Engine, thread: &mut Thread, guest: GuestRegs, kernel: &mut U
     at_stub.store(&mut kernel.gregs);
 }
 
-fn stop(engine: &Engine, thread: &mut Thread, kernel: &mut Ucontext) {
-    match recover(engine, &thread.context, &kernel.gregs) {
-        Interrupted::Engine => thread.context.pending.store(1, Ordering::Release),
-        Interrupted::Guest(guest, from_context) => {
-            if from_context {
-                restore_xmm(thread, kernel);
-            }
-            thread.context.pending.store(1, Ordering::Release);
-            resume(engine, thread, guest, kernel);
-        }
-    }
-}
-
 fn deliver(
     engine: &Engine,
     thread: &mut Thread,
@@ -184,10 +257,18 @@ fn deliver(
     kernel: &mut Ucontext,
     synchronous: bool,
 ) {
-    let blocked = thread.signals.mask & bit(signal) != 0;
+    if !synchronous && !waits::resolve(engine, thread, info) {
+        let guest = waits::made_again(engine, thread, guest, kernel);
+        resume(engine, thread, guest, kernel);
+        return;
+    }
+    let in_force = waits::mask_in_force(engine, thread, kernel);
+    let blocked = in_force & bit(signal) != 0;
     if blocked && !synchronous && UNBLOCKABLE & bit(signal) != 0 {
-        // The kernel never blocks these for us: kept until the guest unblocks them.
-        thread.signals.blocked.push(info);
+        // The kernel never blocks these for us: kept until the guest unblocks them or asks for them.
+        waits::keep(engine, thread, super::words(info));
+        let guest = waits::made_again(engine, thread, guest, kernel);
+        resume(engine, thread, guest, kernel);
         return;
     }
     let mut actions = thread.actions(engine).lock();
@@ -226,7 +307,7 @@ fn deliver(
         kernel.gregs[ERROR] = error;
         kernel.gregs[CR2] = address;
     }
-    // What the kernel would restore: also during sigsuspend and its relatives, whose mask is the kernel's business.
+    // What the kernel would restore; in sigsuspend and its relatives another one is in force, for the handler too.
     let saved = thread.signals.mask;
     // SAFETY: the kernel's frame holds the floating-point state where the sigcontext says.
     let fpstate = unsafe {
@@ -247,8 +328,9 @@ fn deliver(
         return;
     }
     let own = if action.flags & SA_NODEFER != 0 { 0 } else { bit(signal) };
-    thread.signals.mask = (saved | action.mask | own) & !(bit(sig::KILL) | bit(sig::STOP));
+    thread.signals.mask = (in_force | action.mask | own) & !(bit(sig::KILL) | bit(sig::STOP));
     kernel.mask = kernel_mask(thread.signals.mask);
+    waits::cover(thread);
     // A handler starts with the initial floating-point state.
     fpstate[0..2].copy_from_slice(&0x37fu16.to_le_bytes());
     fpstate[24..28].copy_from_slice(&0x1f80u32.to_le_bytes());
@@ -299,7 +381,7 @@ pub fn sigreturn(thread: &mut Thread) {
         stack = super::AltStack::NONE;
     }
     thread.signals.alternate = stack;
-    crate::signals::raise::unblocked(thread);
+    crate::signals::raise::unblocked(engine(), thread);
     thread.context.pc = guest.pc;
     context.gregs[16] = engine().stubs.resume;
     context.stack = thread.signals.own;
