@@ -5,7 +5,7 @@
 
 use crate::cache::{Cache, FragmentId, Full};
 use crate::context::{Context, Thread};
-use crate::signals::{raise, sig, waits};
+use crate::signals::{TRAP_FLAG, raise, sig, waits};
 use crate::state::{Engine, engine};
 use crate::syscalls::{self, Outcome};
 use crate::threads::stop;
@@ -67,6 +67,9 @@ pub extern "C" fn dispatch(context: *mut Context) {
                     // The kernel leaves these two behind.
                     thread.context.regs[1] = thread.context.pc;
                     thread.context.regs[11] = thread.context.flags;
+                    if thread.context.flags & TRAP_FLAG != 0 {
+                        thread.signals.stepped_to = Some(thread.context.pc);
+                    }
                 }
                 Outcome::Resume => (),
             }

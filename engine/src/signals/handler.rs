@@ -13,7 +13,7 @@ use super::recover::{GuestRegs, Interrupted, recover};
 use super::waits;
 use super::{
     Action, CARRIER_VALUE, DEFAULT, DefaultEffect, HELD_MASK, IGNORE, SA_NODEFER, SA_RESETHAND, SI_USER,
-    STOP_VALUE, UNBLOCKABLE, bit, default_effect, kernel_mask, sig,
+    STOP_VALUE, TRAP_FLAG, UNBLOCKABLE, bit, default_effect, kernel_mask, sig,
 };
 use crate::context::Thread;
 use crate::state::{Engine, engine};
@@ -84,7 +84,12 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
         return;
     }
     let purpose = Purpose::of(thread, signal, info);
+    let traced = signal == sig::TRAP && word(info, 8) == TRAP_TRACE;
+    let last = if traced { core::mem::replace(&mut thread.signals.trapped_at, pc) } else { 0 };
     match recover(engine, &thread.context, &kernel.gregs) {
+        // The guest's trap flag is set: also on its way out of the cache and in again.
+        Interrupted::Engine if traced => (),
+        Interrupted::Guest(guest, _) if traced && !has_stepped(engine, thread, &guest, pc, last) => (),
         Interrupted::Engine if synchronous => engine_fault(signal, info, kernel),
         Interrupted::Engine => match purpose {
             Purpose::Guest => hold(thread, info, kernel),
@@ -132,6 +137,28 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
             deliver(engine, thread, guest, signal, info, kernel, synchronous);
         }
     }
+}
+
+/// si_code of the trap behind an instruction.
+const TRAP_TRACE: u32 = 2;
+
+/// The processor has trapped behind an instruction of the cache, at `pc`; `last` is where it did before. Whether the guest
+/// has come from one instruction to the next, or has done one round of a string instruction.
+fn has_stepped(engine: &Engine, thread: &mut Thread, guest: &GuestRegs, pc: u64, last: u64) -> bool {
+    const POPF: u8 = 0x9d;
+    if thread.signals.is_held() {
+        return false;
+    }
+    if (engine.stubs.syscall_done..engine.stubs.syscall_end).contains(&pc) {
+        // The kernel comes back from a system call without a trap.
+        thread.signals.stepped_to = Some(guest.pc);
+        return false;
+    }
+    let mut before = [0u8];
+    let just_begun = || guest_mem::read(guest.pc.wrapping_sub(1), &mut before) == 1 && before[0] == POPF;
+    let stands = thread.signals.stepped_to.map_or_else(just_begun, |at| at == guest.pc && pc != last);
+    thread.signals.stepped_to = stands.then_some(guest.pc);
+    !stands
 }
 
 /// What a signal is for.
@@ -331,6 +358,7 @@ fn deliver(
     thread.signals.mask = (in_force | action.mask | own) & !(bit(sig::KILL) | bit(sig::STOP));
     kernel.mask = kernel_mask(thread.signals.mask);
     waits::cover(thread);
+    thread.signals.stepped_to = None;
     // A handler starts with the initial floating-point state.
     fpstate[0..2].copy_from_slice(&0x37fu16.to_le_bytes());
     fpstate[24..28].copy_from_slice(&0x1f80u32.to_le_bytes());
@@ -374,6 +402,7 @@ fn die(
 pub fn sigreturn(thread: &mut Thread) {
     let Ok((mut context, mut fpstate)) = frame::pull(thread.context.regs[4]) else { return };
     let guest = GuestRegs::of_gregs(&context.gregs);
+    thread.signals.stepped_to = (guest.flags & TRAP_FLAG != 0).then_some(guest.pc);
     thread.signals.mask = context.mask & !(bit(sig::KILL) | bit(sig::STOP));
     let mut stack = context.stack;
     stack.flags &= super::SS_DISABLE | super::SS_AUTODISARM;

@@ -49,6 +49,9 @@ const NUDGE_VALUE: u64 = 0x7667_6e75_6467_6521;
 /// `si_code` of kill. The carrier has it too: the kernel sends such signals even when the user's queue is full.
 pub const SI_USER: u32 = 0;
 
+/// The processor traps behind each instruction.
+pub const TRAP_FLAG: u64 = 0x100;
+
 /// Bit of a signal in a mask.
 pub const fn bit(signal: u32) -> u64 {
     1 << (signal - 1)
@@ -181,6 +184,10 @@ pub struct ThreadSignals {
     exposed: bool,
     /// The next instruction stores to the page that it lies in: it is executed alone, with the page writable.
     pub step: bool,
+    /// With the trap flag set: the guest's pc when it last had, or needed, no trap.
+    pub stepped_to: Option<u64>,
+    /// Where in the cache or the engine the processor trapped last because of that flag.
+    pub trapped_at: u64,
     /// Trap number, error code and address of a fault that the engine found in place of the processor.
     pub synthetic: Option<(u64, u64, u64)>,
     /// Status of the exit under way while libc gives back its blocks.
@@ -210,6 +217,8 @@ impl ThreadSignals {
             blocked: Waiting::new(),
             exposed: false,
             step: false,
+            stepped_to: None,
+            trapped_at: 0,
             synthetic: None,
             exit_status: 0,
             freeres_done: 0,
@@ -344,19 +353,13 @@ pub fn default_effect(signal: u32) -> DefaultEffect {
 /// The kernel's error number (a signal that cannot be caught).
 #[allow(unsafe_code, reason = "rt_sigaction with engine buffers")]
 pub fn install(signal: u32, guest: &Action) -> Result<(), i64> {
+    let nested = if OWN_FAULTS & bit(signal) != 0 { SA_NODEFER } else { 0 };
     let ours = || Action {
         handler: handler::address(),
-        flags: SA_SIGINFO | SA_ONSTACK | SA_RESTORER | guest.flags & (SA_RESTART | 1 | 2),
+        flags: SA_SIGINFO | SA_ONSTACK | SA_RESTORER | nested | guest.flags & (SA_RESTART | 1 | 2),
         restorer: handler::restorer(),
         // While the handler runs nothing else arrives, except what the handler itself may cause.
         mask: !OWN_FAULTS,
-    };
-    let ours = || {
-        let mut action = ours();
-        if OWN_FAULTS & bit(signal) != 0 {
-            action.flags |= SA_NODEFER;
-        }
-        action
     };
     let effect = default_effect(signal);
     let kernel = match guest.handler {

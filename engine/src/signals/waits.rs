@@ -262,10 +262,9 @@ pub fn expose(engine: &Engine, thread: &mut Thread, call: &Call) {
         return;
     }
     let common = Common::of(engine, thread);
-    // A process that shares memory does not know who else has its signalfds: all of them.
-    let watched = common.map_or(engine.waiting.watched.load(Ordering::SeqCst), |common| {
-        common.watched.load(Ordering::SeqCst)
-    });
+    // A signalfd that was inherited or received is not known, but what waits already must be seen in it.
+    let waiting = thread.signals.blocked.set() | common.map_or(0, Common::set);
+    let watched = engine.waiting.watched.load(Ordering::SeqCst) | waiting;
     let about = about(call, &thread.context.regs, blocked, watched & blocked);
     let all = about.now | about.awaits | about.may_await;
     if all == 0 {
