@@ -124,6 +124,8 @@ pub struct Thread {
     pub tid: AtomicU32,
     /// Non-zero once another thread has asked this one to stop at its next safe point.
     pub stop_asked: AtomicU32,
+    /// Non-zero while a stop signal that may have lost its siginfo is on its way to it.
+    pub stop_sent: AtomicU32,
     /// Non-zero while it is stopped.
     pub stopped: AtomicU32,
     /// Signals that a system call of this thread awaits, of those that the kernel never blocks; see `signals::waits`.

@@ -3,6 +3,10 @@
 //! It does real work only for a thread that was interrupted in the code cache: such a thread holds no engine lock,
 //! so the handler may take them. Interrupted in the engine, a signal is kept for later (`raise`).
 //!
+//! The guest's trap flag is the processor's own: it traps behind each instruction of the cache and of the stubs, and the
+//! handler passes on those traps that lie between two instructions of the guest. What runs in the engine, such as a
+//! replaced allocation function, is one step.
+//!
 //! # Safety
 //! `unsafe` here reads and writes the kernel's frame, which lies on the thread's own signal stack and belongs to the
 //! handler until it returns.
@@ -176,15 +180,17 @@ enum Purpose {
 
 impl Purpose {
     fn of(thread: &Thread, signal: u32, info: &[u8; SIGINFO_BYTES]) -> Purpose {
-        let expected = match signal {
-            sig::ENGINE => true,
-            sig::TRAP => thread.stop_asked.load(Ordering::SeqCst) != 0,
-            _ => return Purpose::Guest,
-        };
-        match quad(info, 24) {
-            STOP_VALUE => Purpose::Stop,
-            CARRIER_VALUE => Purpose::Carrier,
-            _ if expected && word(info, 8) == SI_USER && quad(info, 16) == 0 => Purpose::Unknown,
+        let value = quad(info, 24);
+        let unknown = word(info, 8) == SI_USER && quad(info, 16) == 0;
+        match signal {
+            sig::ENGINE if value == STOP_VALUE => Purpose::Stop,
+            sig::ENGINE if value == CARRIER_VALUE => Purpose::Carrier,
+            sig::ENGINE if unknown => Purpose::Unknown,
+            sig::ILL
+                if (unknown || value == STOP_VALUE) && thread.stop_sent.swap(0, Ordering::SeqCst) != 0 =>
+            {
+                Purpose::Stop
+            }
             _ => Purpose::Guest,
         }
     }
@@ -390,6 +396,7 @@ fn die(
             regs[4],
         ));
     }
+    waits::cover(thread);
     thread.signals.set_held(false);
     hold(thread, info, kernel);
     thread.signals.set_held(false);

@@ -8,6 +8,11 @@
 //! A signal that was sent to the process, and that the kernel gave to a thread that blocks it, is passed on to one that
 //! has it open or awaits it.
 //!
+//! Not exact: which of several threads that poll at that moment learns of it (poll and epoll do not say whether a signalfd
+//! is among theirs; the others see it in their next call); a thread that waits already, with a mask of the call's own or
+//! for a signalfd that it did not make, when the first such signal comes to another thread; and a signal from
+//! pthread_sigqueue, which looks as if it were sent to the process.
+//!
 //! # Safety
 //! `unsafe` here reads another thread's mask, and makes system calls with buffers of the engine's.
 #![allow(unsafe_code, reason = "another thread's mask; system calls with engine buffers")]
@@ -133,8 +138,10 @@ fn pass_on(engine: &Engine, common: &Common, me: &Thread) {
         let open = |thread: &Thread| unsafe { !(&raw const thread.signals.mask).read_volatile() };
         if let Some(thread) = find(signal, &open) {
             // With the signal itself, so that the kernel restarts the thread's system call as the guest's action says.
-            thread.nudged.fetch_or(bit(signal), Ordering::SeqCst);
-            send_own(thread, signal, NUDGE_VALUE);
+            // One at a time.
+            if thread.nudged.fetch_or(bit(signal), Ordering::SeqCst) & bit(signal) == 0 {
+                send_own(thread, signal, NUDGE_VALUE);
+            }
         } else if let Some(thread) = find(signal, &|thread| thread.awaits.load(Ordering::SeqCst))
             .or_else(|| find(signal, &|thread| thread.may_await.load(Ordering::SeqCst)))
         {

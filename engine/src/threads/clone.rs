@@ -322,6 +322,8 @@ fn fork(engine: &'static Engine, thread: &mut Thread, call: &Call, wanted: &Argu
         engine.stopper.store(0, Ordering::Relaxed);
         engine.foreign.store(0, Ordering::Relaxed);
         thread.stop_asked.store(0, Ordering::Relaxed);
+        thread.stop_sent.store(0, Ordering::Relaxed);
+        thread.nudged.store(0, Ordering::Relaxed);
         // Signals that wait are the parent's alone.
         thread.signals.set_held(false);
         thread.signals.blocked = signals::waiting::Waiting::new();

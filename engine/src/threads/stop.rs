@@ -18,9 +18,10 @@ pub struct WorldStopped<'a> {
 
 /// Sends a thread the engine's stop signal.
 fn signal(thread: &Thread) {
-    if !send_own(thread, sig::ENGINE, STOP_VALUE) {
-        // The user's queue of real-time signals is full (RLIMIT_SIGPENDING), which does not stop the others.
-        send_own(thread, sig::TRAP, STOP_VALUE);
+    if !send_own(thread, sig::ENGINE, STOP_VALUE) && thread.stop_sent.swap(1, Ordering::SeqCst) == 0 {
+        // The user's queue is full (RLIMIT_SIGPENDING): the kernel refuses real-time signals, and sends others without a
+        // siginfo. This one nobody else sends, and one at a time is known by the flag.
+        send_own(thread, sig::ILL, STOP_VALUE);
     }
 }
 
