@@ -71,7 +71,9 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
     // SAFETY: the kernel's arguments; nobody else uses the frame while the handler runs.
     let (info, kernel) = unsafe { (&mut *info, &mut *context) };
     let pc = GuestRegs::of_gregs(&kernel.gregs).pc;
-    if matches!(signal, sig::SEGV | sig::BUS)
+    let synchronous = is_synchronous(signal, info);
+    if synchronous
+        && matches!(signal, sig::SEGV | sig::BUS)
         && let Some(behind) = guest_mem::recover(pc)
     {
         kernel.gregs[16] = behind;
@@ -79,7 +81,6 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
     }
     let engine = engine();
     let thread = threads::current();
-    let synchronous = is_synchronous(signal, info);
     if !synchronous && thread.signals.own.holds(kernel.gregs[15]) {
         // In the handler of another signal, which leaves two open: when that one is through.
         super::set_kernel_mask(u64::MAX);
