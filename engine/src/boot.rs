@@ -156,6 +156,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
         cache: Mutex::new(cache),
         stubs,
         actions: Mutex::new(Actions::new()),
+        waiting: signals::waiting::Common::new(),
         threads: Mutex::new(Registry::new()),
         modules: Mutex::new(ModuleTable::new()),
         heap: crate::heap_calls::GuestHeap::new(control),

@@ -7,7 +7,7 @@ use crate::signals::{Actions, ThreadSignals};
 use crate::state::Engine;
 use crate::trace::Writer;
 use core::mem::offset_of;
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::{AtomicU32, AtomicU64};
 use translate::layout;
 
 /// General registers in encoding order.
@@ -132,8 +132,16 @@ pub struct Thread {
     pub tid: AtomicU32,
     /// Non-zero once another thread has asked this one to stop at its next safe point.
     pub stop_asked: AtomicU32,
+    /// Non-zero while a stop signal that may have lost its siginfo is on its way to it.
+    pub stop_sent: AtomicU32,
     /// Non-zero while it is stopped.
     pub stopped: AtomicU32,
+    /// Signals that a system call of this thread awaits, of those that the kernel never blocks; see `signals::waits`.
+    pub awaits: AtomicU64,
+    /// Signals that it perhaps awaits.
+    pub may_await: AtomicU64,
+    /// Signals that other threads have sent it to make it look at what waits for any thread.
+    pub nudged: AtomicU64,
     /// Kernel process id: a vfork child shares all memory but not this.
     pub pid: u32,
     /// Number of its process in the recording.

@@ -5,7 +5,7 @@
 
 use crate::cache::{Cache, FragmentId, Full};
 use crate::context::{Context, Thread};
-use crate::signals::{raise, sig};
+use crate::signals::{TRAP_FLAG, raise, sig, waits};
 use crate::state::{Engine, engine};
 use crate::syscalls::{self, Outcome};
 use crate::threads::stop;
@@ -23,6 +23,7 @@ pub extern "C" fn dispatch(context: *mut Context) {
     let engine = engine();
     let thread = threads::current();
     debug_assert!(core::ptr::eq(context, &raw const thread.context));
+    waits::conceal(thread);
     thread.stats[Stat::DispatcherEntries as usize] += 1;
     let mut from = From::Nowhere;
     match thread.context.reason {
@@ -65,6 +66,9 @@ pub extern "C" fn dispatch(context: *mut Context) {
                     // The kernel leaves these two behind.
                     thread.context.regs[1] = thread.context.pc;
                     thread.context.regs[11] = thread.context.flags;
+                    if thread.context.flags & TRAP_FLAG != 0 {
+                        thread.signals.stepped_to = Some(thread.context.pc);
+                    }
                 }
                 Outcome::Resume => (),
             }
@@ -97,10 +101,10 @@ fn settle(engine: &'static Engine, thread: &mut Thread, at_syscall: bool) -> boo
         thread.context.pending.store(1, Ordering::SeqCst);
         return settle(engine, thread, at_syscall);
     }
-    if thread.signals.fatal != 0 {
+    if thread.signals.is_fatal() {
         process_end::die(engine, thread);
     }
-    raise::unblocked(thread);
+    raise::unblocked(engine, thread);
     if raise::prepare(thread) {
         if at_syscall {
             thread.context.pc = thread.context.pc.wrapping_sub(2);
@@ -296,14 +300,14 @@ fn unmapped(engine: &'static Engine, thread: &mut Thread, pc: u64) {
     // Executable, yet unreadable: the file has been cut short.
     if mapped.is_some_and(|protection| protection & 4 != 0) {
         const ADRERR: u32 = 2;
-        fault(engine, thread, sig::BUS, ADRERR, pc);
-        thread.signals.synthetic = Some((14, FETCH, pc));
+        // Not found: the thread comes here again, now and below.
+        let _ = fault(thread, sig::BUS, ADRERR, pc, Some((14, FETCH, pc)));
         return;
     }
     // No page table entry tells of memory that was never touched.
     let touched = mapped.is_some() && crate::guest_mem::read(pc, &mut [0]) == 1;
-    fault(engine, thread, sig::SEGV, if mapped.is_some() { ACCERR } else { MAPERR }, pc);
-    thread.signals.synthetic = Some((14, if touched { FETCH | PRESENT } else { FETCH }, pc));
+    let trap = (14, if touched { FETCH | PRESENT } else { FETCH }, pc);
+    let _ = fault(thread, sig::SEGV, if mapped.is_some() { ACCERR } else { MAPERR }, pc, Some(trap));
 }
 
 /// The three entry points of the legacy vsyscall page.
@@ -321,17 +325,22 @@ fn vsyscall(thread: &Thread, pc: u64) -> Option<i64> {
     Some(unsafe { call(number, &a) })
 }
 
-/// Sends the thread the signal of a fault that was found without executing the instruction.
-pub fn fault(engine: &Engine, thread: &mut Thread, signal: u32, code: u32, address: u64) {
-    let _ = engine;
-    thread.signals.info = [0; 16];
-    thread.signals.info[0] = u64::from(signal);
-    thread.signals.info[1] = u64::from(code);
-    thread.signals.info[2] = address;
-    thread.signals.set_held(true);
-    thread.context.pending.store(1, Ordering::Release);
-    // As for every held signal: nothing else may arrive before it.
-    crate::signals::set_kernel_mask(crate::signals::HELD_MASK);
+/// What the frame of a fault tells besides the siginfo: trap number, error code, address.
+pub type Trap = (u64, u64, u64);
+
+/// Sends the thread the signal of a fault that was found without executing the instruction. False when another signal
+/// arrived before, which is handled first: the context must lead to the same fault again.
+#[must_use]
+pub fn fault(thread: &mut Thread, signal: u32, code: u32, address: u64, trap: Option<Trap>) -> bool {
+    let mut info = [0; 16];
+    info[0] = u64::from(signal);
+    info[1] = u64::from(code);
+    info[2] = address;
+    let found = raise::keep(thread, info);
+    if found {
+        thread.signals.synthetic = trap;
+    }
+    found
 }
 
 fn special(engine: &'static Engine, thread: &mut Thread, special: Option<Special>) {
@@ -346,10 +355,12 @@ fn special(engine: &'static Engine, thread: &mut Thread, special: Option<Special
             requests::handle(engine, thread, what);
         }
         Some(Special::Undefined) => {
-            fault(engine, thread, sig::ILL, ILLOPN, pc);
-            thread.signals.synthetic = Some((6, 0, 0));
+            let _ = fault(thread, sig::ILL, ILLOPN, pc, Some((6, 0, 0)));
         }
         Some(Special::Unsupported) | None => {
+            if !fault(thread, sig::ILL, ILLOPN, pc, Some((6, 0, 0))) {
+                return;
+            }
             let mut text = crate::fatal::Text::new();
             let _ = core::fmt::Write::write_fmt(
                 &mut text,
@@ -360,7 +371,6 @@ fn special(engine: &'static Engine, thread: &mut Thread, special: Option<Special
             if let Some(writer) = &mut thread.writer {
                 writer.message(1, text.as_bytes());
             }
-            fault(engine, thread, sig::ILL, ILLOPN, pc);
         }
     }
 }

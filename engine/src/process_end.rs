@@ -39,6 +39,9 @@ pub fn exit_thread(engine: &'static Engine, thread: &mut Thread, status: u64) ->
     thread.heap = None;
     let mut threads = engine.threads.lock();
     threads.remove(thread);
+    drop(threads);
+    signals::waits::bequeath(engine, thread);
+    let mut threads = engine.threads.lock();
     threads.recycle_later(thread.pid, thread.tid.load(Ordering::Relaxed), thread.memory.0);
     drop(threads);
     loop {
@@ -218,7 +221,8 @@ pub fn die(engine: &'static Engine, thread: &mut Thread) -> ! {
         let (pid, tid) = (u64::from(thread.pid), u64::from(sys::gettid()));
         sys::call(sys::nr::RT_TGSIGQUEUEINFO, &[pid, tid, u64::from(signal), info]);
         signals::set_kernel_mask(!bit(signal));
-        sys::call(sys::nr::TGKILL, &[pid, tid, u64::from(signal)]);
+        // A real-time signal that the user's full queue refused is sent without its siginfo.
+        sys::call(sys::nr::KILL, &[pid, u64::from(signal)]);
     }
     sys::exit_group(128 + signal as i32)
 }

@@ -63,7 +63,7 @@ pub fn handle(engine: &'static Engine, thread: &mut Thread, what: Special) {
     match what {
         // No function is ever replaced by one of the program's own wrappers, so none has an original.
         Special::ReplacedAddress => thread.context.regs[gpr::RAX] = 0,
-        Special::CallOriginal => return call_original(engine, thread, behind),
+        Special::CallOriginal => return call_original(thread, behind),
         _ => {
             let mut words = [0u8; 48];
             if guest_mem::read(thread.context.regs[gpr::RAX], &mut words) == words.len() {
@@ -83,11 +83,13 @@ pub fn handle(engine: &'static Engine, thread: &mut Thread, what: Special) {
 }
 
 /// `call *%rax`. An allocation function is still answered by the engine: its own heap would be unknown to the recording.
-fn call_original(engine: &Engine, thread: &mut Thread, behind: u64) {
+fn call_original(thread: &mut Thread, behind: u64) {
     let sp = thread.context.regs[gpr::RSP].wrapping_sub(8);
     if !guest_mem::write_u64(sp, behind) {
         const MAPERR: u32 = 1;
-        return dispatch::fault(engine, thread, crate::signals::sig::SEGV, MAPERR, sp);
+        // Not found when another signal came first: the request is made again.
+        let _ = dispatch::fault(thread, crate::signals::sig::SEGV, MAPERR, sp, None);
+        return;
     }
     thread.context.regs[gpr::RSP] = sp;
     thread.context.pc = thread.context.regs[gpr::RAX];

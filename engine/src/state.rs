@@ -44,6 +44,8 @@ pub struct Engine {
     pub stubs: translate::StubTable,
     /// What signals do.
     pub actions: Mutex<Actions>,
+    /// Signals that wait for any thread.
+    pub waiting: crate::signals::waiting::Common,
     /// The threads.
     pub threads: Mutex<Registry>,
     /// Modules, for unwinding, redirection and the trace.
@@ -108,6 +110,7 @@ impl Engine {
     /// Takes every lock, in one order, so that a forked child finds them free and what they guard whole.
     pub fn acquire_all(&self) {
         self.threads.acquire();
+        self.waiting.acquire();
         self.actions.acquire();
         self.modules.acquire();
         self.heap.targets.acquire();
@@ -128,6 +131,7 @@ impl Engine {
         self.heap.targets.release();
         self.modules.release();
         self.actions.release();
+        self.waiting.release();
         self.threads.release();
     }
 }

@@ -35,8 +35,8 @@ pub struct StubTable {
     pub heap_popped: u64,
     /// Behind the stub that calls the engine in place of a guest function.
     pub heap_call_end: u64,
-    /// Sends the thread a signal that the engine held back, then unblocks and goes on at `PC`, all registers being
-    /// in the context.
+    /// Sends the thread the signal that carries one which the engine held back, then unblocks it and goes on at `PC`, all
+    /// registers being in the context.
     pub raise: u64,
     /// Behind it.
     pub raise_end: u64,

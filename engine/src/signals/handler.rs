@@ -3,6 +3,10 @@
 //! It does real work only for a thread that was interrupted in the code cache: such a thread holds no engine lock,
 //! so the handler may take them. Interrupted in the engine, a signal is kept for later (`raise`).
 //!
+//! The guest's trap flag is the processor's own: it traps behind each instruction of the cache and of the stubs, and the
+//! handler passes on those traps that lie between two instructions of the guest. What runs in the engine, such as a
+//! replaced allocation function, is one step.
+//!
 //! # Safety
 //! `unsafe` here reads and writes the kernel's frame, which lies on the thread's own signal stack and belongs to the
 //! handler until it returns.
@@ -10,9 +14,10 @@
 
 use super::frame::{self, CR2, ERROR, SEGMENTS, SIGINFO_BYTES, TRAP_NUMBER, Ucontext};
 use super::recover::{GuestRegs, Interrupted, recover};
+use super::waits;
 use super::{
-    Action, DEFAULT, DefaultEffect, HELD_MASK, IGNORE, SA_NODEFER, SA_RESETHAND, STOP_VALUE, UNBLOCKABLE,
-    bit, default_effect, kernel_mask, sig,
+    Action, CARRIER_VALUE, DEFAULT, DefaultEffect, HELD_MASK, IGNORE, SA_NODEFER, SA_RESETHAND, SI_USER,
+    STOP_VALUE, TRAP_FLAG, UNBLOCKABLE, bit, default_effect, kernel_mask, sig,
 };
 use crate::context::Thread;
 use crate::state::{Engine, engine};
@@ -66,7 +71,9 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
     // SAFETY: the kernel's arguments; nobody else uses the frame while the handler runs.
     let (info, kernel) = unsafe { (&mut *info, &mut *context) };
     let pc = GuestRegs::of_gregs(&kernel.gregs).pc;
-    if matches!(signal, sig::SEGV | sig::BUS)
+    let synchronous = is_synchronous(signal, info);
+    if synchronous
+        && matches!(signal, sig::SEGV | sig::BUS)
         && let Some(behind) = guest_mem::recover(pc)
     {
         kernel.gregs[16] = behind;
@@ -74,17 +81,46 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
     }
     let engine = engine();
     let thread = threads::current();
-    if signal == sig::ENGINE && quad(info, 24) == STOP_VALUE {
-        stop(engine, thread, kernel);
+    if !synchronous && thread.signals.own.holds(kernel.gregs[15]) {
+        // In the handler of another signal, which leaves two open: when that one is through.
+        super::set_kernel_mask(u64::MAX);
+        kernel.mask |= bit(signal);
+        super::send_to(thread.pid, thread.tid.load(Ordering::Relaxed), signal, info.as_ptr() as u64);
         return;
     }
-    let synchronous = is_synchronous(signal, info);
+    let purpose = Purpose::of(thread, signal, info);
+    let traced = signal == sig::TRAP && word(info, 8) == TRAP_TRACE;
+    let last = if traced { core::mem::replace(&mut thread.signals.trapped_at, pc) } else { 0 };
     match recover(engine, &thread.context, &kernel.gregs) {
+        // The guest's trap flag is set: also on its way out of the cache and in again.
+        Interrupted::Engine if traced => (),
+        Interrupted::Guest(guest, _) if traced && !has_stepped(engine, thread, &guest, pc, last) => (),
         Interrupted::Engine if synchronous => engine_fault(signal, info, kernel),
-        Interrupted::Engine => hold(thread, info, kernel),
+        Interrupted::Engine => match purpose {
+            Purpose::Guest => hold(thread, info, kernel),
+            Purpose::Stop | Purpose::Unknown => thread.context.pending.store(1, Ordering::Release),
+            Purpose::Carrier => (),
+        },
         Interrupted::Guest(guest, from_context) => {
             if from_context {
                 restore_xmm(thread, kernel);
+            }
+            if thread.signals.is_held() {
+                carry(engine, thread, guest, info, kernel, purpose);
+                return;
+            }
+            match purpose {
+                Purpose::Guest => (),
+                Purpose::Stop | Purpose::Unknown => {
+                    thread.context.pending.store(1, Ordering::Release);
+                    let guest = waits::made_again(engine, thread, guest, kernel);
+                    resume(engine, thread, guest, kernel);
+                    return;
+                }
+                Purpose::Carrier => {
+                    kernel.mask = kernel_mask(thread.signals.mask);
+                    return;
+                }
             }
             let address = quad(info, 16);
             if signal == sig::SEGV
@@ -106,6 +142,90 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
             deliver(engine, thread, guest, signal, info, kernel, synchronous);
         }
     }
+}
+
+/// si_code of the trap behind an instruction.
+const TRAP_TRACE: u32 = 2;
+
+/// The processor has trapped behind an instruction of the cache, at `pc`; `last` is where it did before. Whether the guest
+/// has come from one instruction to the next, or has done one round of a string instruction.
+fn has_stepped(engine: &Engine, thread: &mut Thread, guest: &GuestRegs, pc: u64, last: u64) -> bool {
+    const POPF: u8 = 0x9d;
+    if thread.signals.is_held() {
+        return false;
+    }
+    if (engine.stubs.syscall_done..engine.stubs.syscall_end).contains(&pc) {
+        // The kernel comes back from a system call without a trap.
+        thread.signals.stepped_to = Some(guest.pc);
+        return false;
+    }
+    let mut before = [0u8];
+    let just_begun = || guest_mem::read(guest.pc.wrapping_sub(1), &mut before) == 1 && before[0] == POPF;
+    let stands = thread.signals.stepped_to.map_or_else(just_begun, |at| at == guest.pc && pc != last);
+    thread.signals.stepped_to = stands.then_some(guest.pc);
+    !stands
+}
+
+/// What a signal is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// It is the guest's.
+    Guest,
+    /// The world is to be stopped, or something waits for this thread.
+    Stop,
+    /// It brings a frame for the signal that is held.
+    Carrier,
+    /// Stop or carrier: the kernel had no memory for the siginfo (RLIMIT_SIGPENDING), and sent zeroes.
+    Unknown,
+}
+
+impl Purpose {
+    fn of(thread: &Thread, signal: u32, info: &[u8; SIGINFO_BYTES]) -> Purpose {
+        let value = quad(info, 24);
+        let unknown = word(info, 8) == SI_USER && quad(info, 16) == 0;
+        match signal {
+            sig::ENGINE if value == STOP_VALUE => Purpose::Stop,
+            sig::ENGINE if value == CARRIER_VALUE => Purpose::Carrier,
+            sig::ENGINE if unknown => Purpose::Unknown,
+            sig::ILL
+                if (unknown || value == STOP_VALUE) && thread.stop_sent.swap(0, Ordering::SeqCst) != 0 =>
+            {
+                Purpose::Stop
+            }
+            _ => Purpose::Guest,
+        }
+    }
+}
+
+/// Delivers the signal that is held, in the frame of whatever signal arrived in the raise stub: the carrier as a rule.
+/// What came instead of it waits.
+fn carry(
+    engine: &Engine,
+    thread: &mut Thread,
+    guest: GuestRegs,
+    info: &mut [u8; SIGINFO_BYTES],
+    kernel: &mut Ucontext,
+    purpose: Purpose,
+) {
+    if purpose == Purpose::Guest {
+        thread.signals.blocked.push(super::words(info));
+    }
+    thread.context.pending.store(1, Ordering::Release);
+    super::set_words(info, &thread.signals.info);
+    thread.signals.set_held(false);
+    kernel.mask = kernel_mask(thread.signals.mask);
+    let signal = word(info, 0);
+    let synchronous = is_synchronous(signal, info);
+    let waits = bit(signal) & !UNBLOCKABLE != 0 && thread.signals.mask & bit(signal) != 0;
+    if waits && !synchronous {
+        // The guest has blocked it since: it waits in the kernel.
+        let tid = thread.tid.load(Ordering::Relaxed);
+        if !super::send_to(thread.pid, tid, signal, info.as_ptr() as u64) {
+            thread.signals.blocked.push(super::words(info));
+        }
+        return;
+    }
+    deliver(engine, thread, guest, signal, info, kernel, synchronous);
 }
 
 /// A fault in the engine's own code.
@@ -130,7 +250,7 @@ fn hold(thread: &mut Thread, info: &[u8; SIGINFO_BYTES], kernel: &mut Ucontext) 
     kernel.mask = HELD_MASK;
     thread.context.pending.store(1, Ordering::Release);
     if thread.signals.is_held() {
-        thread.signals.blocked.push(info);
+        thread.signals.blocked.push(super::words(info));
         return;
     }
     thread.signals.info = super::words(info);
@@ -162,19 +282,6 @@ fn resume(engine: &Engine, thread: &mut Thread, guest: GuestRegs, kernel: &mut U
     at_stub.store(&mut kernel.gregs);
 }
 
-fn stop(engine: &Engine, thread: &mut Thread, kernel: &mut Ucontext) {
-    match recover(engine, &thread.context, &kernel.gregs) {
-        Interrupted::Engine => thread.context.pending.store(1, Ordering::Release),
-        Interrupted::Guest(guest, from_context) => {
-            if from_context {
-                restore_xmm(thread, kernel);
-            }
-            thread.context.pending.store(1, Ordering::Release);
-            resume(engine, thread, guest, kernel);
-        }
-    }
-}
-
 fn deliver(
     engine: &Engine,
     thread: &mut Thread,
@@ -184,10 +291,18 @@ fn deliver(
     kernel: &mut Ucontext,
     synchronous: bool,
 ) {
-    let blocked = thread.signals.mask & bit(signal) != 0;
+    if !synchronous && !waits::resolve(engine, thread, info) {
+        let guest = waits::made_again(engine, thread, guest, kernel);
+        resume(engine, thread, guest, kernel);
+        return;
+    }
+    let in_force = waits::mask_in_force(engine, thread, kernel);
+    let blocked = in_force & bit(signal) != 0;
     if blocked && !synchronous && UNBLOCKABLE & bit(signal) != 0 {
-        // The kernel never blocks these for us: kept until the guest unblocks them.
-        thread.signals.blocked.push(info);
+        // The kernel never blocks these for us: kept until the guest unblocks them or asks for them.
+        waits::keep(engine, thread, super::words(info));
+        let guest = waits::made_again(engine, thread, guest, kernel);
+        resume(engine, thread, guest, kernel);
         return;
     }
     let mut actions = thread.actions(engine).lock();
@@ -226,7 +341,7 @@ fn deliver(
         kernel.gregs[ERROR] = error;
         kernel.gregs[CR2] = address;
     }
-    // What the kernel would restore: also during sigsuspend and its relatives, whose mask is the kernel's business.
+    // What the kernel would restore; in sigsuspend and its relatives another one is in force, for the handler too.
     let saved = thread.signals.mask;
     // SAFETY: the kernel's frame holds the floating-point state where the sigcontext says.
     let fpstate = unsafe {
@@ -247,8 +362,10 @@ fn deliver(
         return;
     }
     let own = if action.flags & SA_NODEFER != 0 { 0 } else { bit(signal) };
-    thread.signals.mask = (saved | action.mask | own) & !(bit(sig::KILL) | bit(sig::STOP));
+    thread.signals.mask = (in_force | action.mask | own) & !(bit(sig::KILL) | bit(sig::STOP));
     kernel.mask = kernel_mask(thread.signals.mask);
+    waits::cover(thread);
+    thread.signals.stepped_to = None;
     // A handler starts with the initial floating-point state.
     fpstate[0..2].copy_from_slice(&0x37fu16.to_le_bytes());
     fpstate[24..28].copy_from_slice(&0x1f80u32.to_le_bytes());
@@ -280,6 +397,7 @@ fn die(
             regs[4],
         ));
     }
+    waits::cover(thread);
     thread.signals.set_held(false);
     hold(thread, info, kernel);
     thread.signals.set_held(false);
@@ -292,6 +410,7 @@ fn die(
 pub fn sigreturn(thread: &mut Thread) {
     let Ok((mut context, mut fpstate)) = frame::pull(thread.context.regs[4]) else { return };
     let guest = GuestRegs::of_gregs(&context.gregs);
+    thread.signals.stepped_to = (guest.flags & TRAP_FLAG != 0).then_some(guest.pc);
     thread.signals.mask = context.mask & !(bit(sig::KILL) | bit(sig::STOP));
     let mut stack = context.stack;
     stack.flags &= super::SS_DISABLE | super::SS_AUTODISARM;
@@ -299,7 +418,7 @@ pub fn sigreturn(thread: &mut Thread) {
         stack = super::AltStack::NONE;
     }
     thread.signals.alternate = stack;
-    crate::signals::raise::unblocked(thread);
+    crate::signals::raise::unblocked(engine(), thread);
     thread.context.pc = guest.pc;
     context.gregs[16] = engine().stubs.resume;
     context.stack = thread.signals.own;

@@ -1,15 +1,19 @@
 //! Signals: the guest's actions and masks, the engine's handler, frames on the guest's stack, delivery.
 //!
 //! The kernel's mask of a thread mirrors the guest's, except that the five synchronous signals and the engine's own
-//! stop signal are never blocked. Interrupted in the code cache, the handler recovers the exact guest state,
+//! are never blocked, but for system calls that would show it (`waits`). Interrupted in the code cache, the handler recovers the exact guest state,
 //! builds the guest's frame and lets the thread go on in the guest's handler. Interrupted in the engine, it keeps
-//! the signal; the thread sends it to itself again on its way back into the cache.
+//! the signal; on its way back into the cache the thread sends itself a signal of the engine's own, whose frame then
+//! becomes that of the one that is held.
 
 mod frame;
 pub mod handler;
 pub mod raise;
 pub mod recover;
+pub mod waiting;
+pub mod waits;
 
+use self::waiting::Waiting;
 use crate::sys::{self, nr};
 
 /// Signal numbers that the engine names.
@@ -30,24 +34,38 @@ pub mod sig {
     pub const URG: u32 = 23;
     pub const WINCH: u32 = 28;
     pub const SYS: u32 = 31;
-    /// The engine's own, to stop other threads. Guests may use it too: ours carry [`super::STOP_VALUE`].
-    pub const ENGINE: u32 = 63;
+    /// The engine's own, to stop other threads and to carry held signals. Guests may use it too: ours have
+    /// [`super::STOP_VALUE`] or [`super::CARRIER_VALUE`]. glibc keeps this number for itself (SIGSETXID), where it never
+    /// waits for it, and offers it to no program.
+    pub const ENGINE: u32 = 33;
 }
 
 /// `si_value` of the engine's stop signal.
 pub const STOP_VALUE: u64 = 0x7667_7374_6f70_2121;
+/// `si_value` of the engine's signal that brings the frame for a signal that is held.
+pub const CARRIER_VALUE: u64 = 0x7667_6361_7272_7921;
+/// `si_value` of a signal that makes a thread look at what waits for any thread.
+const NUDGE_VALUE: u64 = 0x7667_6e75_6467_6521;
+/// `si_code` of kill. The carrier has it too: the kernel sends such signals even when the user's queue is full.
+pub const SI_USER: u32 = 0;
+
+/// The processor traps behind each instruction.
+pub const TRAP_FLAG: u64 = 0x100;
 
 /// Bit of a signal in a mask.
 pub const fn bit(signal: u32) -> u64 {
     1 << (signal - 1)
 }
 
+/// What the handler itself may cause when it reads and writes the guest's memory.
+const OWN_FAULTS: u64 = bit(sig::SEGV) | bit(sig::BUS);
+
 /// Never blocked in the kernel.
 pub const UNBLOCKABLE: u64 =
     bit(sig::ILL) | bit(sig::TRAP) | bit(sig::BUS) | bit(sig::FPE) | bit(sig::SEGV) | bit(sig::ENGINE);
 
-/// The kernel's mask while a signal is held: all but the synchronous five. The thread is in the engine, or in the
-/// raise stub, and needs no stop signal.
+/// The kernel's mask while a signal is held: all but the synchronous five. The thread is in the engine, and needs no
+/// stop signal.
 pub const HELD_MASK: u64 = !(bit(sig::ILL) | bit(sig::TRAP) | bit(sig::BUS) | bit(sig::FPE) | bit(sig::SEGV));
 
 pub const SA_SIGINFO: u64 = 4;
@@ -138,59 +156,10 @@ pub fn words(info: &[u8; 128]) -> [u64; 16] {
     words
 }
 
-/// Signals that wait for the guest to unblock them: in order of arrival, standard signals at most once. Of bounded
-/// size, because the handler fills it.
-pub struct Waiting {
-    infos: [[u64; 16]; 32],
-    count: usize,
-}
-
-impl Waiting {
-    /// None.
-    pub const fn new() -> Waiting {
-        Waiting { infos: [[0; 16]; 32], count: 0 }
-    }
-
-    fn signal(info: &[u64; 16]) -> u32 {
-        info[0] as u32
-    }
-
-    /// One more, from its siginfo; dropped when there are too many.
-    pub fn push(&mut self, info: &[u8; 128]) {
-        let words = words(info);
-        let signal = Waiting::signal(&words);
-        let known = self.infos[..self.count].iter().any(|info| Waiting::signal(info) == signal);
-        if self.count < self.infos.len() && !(known && signal < 32) {
-            self.infos[self.count] = words;
-            self.count += 1;
-        }
-    }
-
-    /// Whether none waits. The handler adds some behind the compiler's back.
-    #[allow(unsafe_code, reason = "volatile access to an own field")]
-    pub fn is_empty(&self) -> bool {
-        // SAFETY: a field of a live reference.
-        unsafe { (&raw const self.count).read_volatile() == 0 }
-    }
-
-    /// Takes the first that is not in `mask`.
-    pub fn take(&mut self, mask: u64) -> Option<[u64; 16]> {
-        let at = self.infos[..self.count].iter().position(|info| mask & bit(Waiting::signal(info)) == 0)?;
-        let info = self.infos[at];
-        self.infos.copy_within(at + 1..self.count, at);
-        self.count -= 1;
-        Some(info)
-    }
-
-    /// Forgets a signal.
-    pub fn forget(&mut self, signal: u32) {
-        while self.take(!bit(signal)).is_some() {}
-    }
-}
-
-impl Default for Waiting {
-    fn default() -> Self {
-        Waiting::new()
+/// Words as a siginfo.
+fn set_words(info: &mut [u8; 128], words: &[u64; 16]) {
+    for (bytes, word) in info.chunks_exact_mut(8).zip(words) {
+        bytes.copy_from_slice(&word.to_le_bytes());
     }
 }
 
@@ -208,10 +177,17 @@ pub struct ThreadSignals {
     held: bool,
     /// Signal that is going to end the process, 0 = none; its siginfo is in `info`.
     pub fatal: u32,
-    /// Signals that the kernel never blocks, which arrived while the guest had them blocked.
+    /// Signals that the kernel never blocks, which arrived while the guest had them blocked; and what came while
+    /// another one was held.
     pub blocked: Waiting,
+    /// The kernel's mask is the guest's own, for a system call; see `waits`.
+    exposed: bool,
     /// The next instruction stores to the page that it lies in: it is executed alone, with the page writable.
     pub step: bool,
+    /// With the trap flag set: the guest's pc when it last had, or needed, no trap.
+    pub stepped_to: Option<u64>,
+    /// Where in the cache or the engine the processor trapped last because of that flag.
+    pub trapped_at: u64,
     /// Trap number, error code and address of a fault that the engine found in place of the processor.
     pub synthetic: Option<(u64, u64, u64)>,
     /// Status of the exit under way while libc gives back its blocks.
@@ -222,6 +198,8 @@ pub struct ThreadSignals {
     pub abandon_freeres: bool,
     /// Where the raise stub reads the mask from.
     pub kernel_mask: u64,
+    /// Where it reads the carrier's siginfo from.
+    pub carrier: [u64; 16],
     /// Floating-point state of the last rt_sigreturn, which the kernel reads while nobody owns it.
     pub frame: alloc::vec::Vec<u8>,
 }
@@ -237,23 +215,55 @@ impl ThreadSignals {
             held: false,
             fatal: 0,
             blocked: Waiting::new(),
+            exposed: false,
             step: false,
+            stepped_to: None,
+            trapped_at: 0,
             synthetic: None,
             exit_status: 0,
             freeres_done: 0,
             abandon_freeres: false,
             kernel_mask: 0,
+            carrier: [0; 16],
             frame: alloc::vec::Vec::new(),
         }
     }
 }
 
 impl ThreadSignals {
+    /// Whether the process is going to end by a signal. The handler sets this behind the compiler's back.
+    #[allow(unsafe_code, reason = "volatile access to an own field")]
+    pub fn is_fatal(&self) -> bool {
+        // SAFETY: a field of a live reference.
+        unsafe { (&raw const self.fatal).read_volatile() != 0 }
+    }
+
     /// Whether `info` holds a signal. The handler sets this behind the compiler's back.
     #[allow(unsafe_code, reason = "volatile access to an own field")]
     pub fn is_held(&self) -> bool {
         // SAFETY: a field of a live reference.
         unsafe { (&raw const self.held).read_volatile() }
+    }
+
+    /// The signal that `info` holds.
+    #[allow(unsafe_code, reason = "volatile access to an own field")]
+    pub fn held_signal(&self) -> u32 {
+        // SAFETY: a field of a live reference.
+        unsafe { (&raw const self.info[0]).read_volatile() as u32 }
+    }
+
+    /// Whether the kernel's mask is the guest's own. The handler changes this behind the compiler's back.
+    #[allow(unsafe_code, reason = "volatile access to an own field")]
+    pub fn is_exposed(&self) -> bool {
+        // SAFETY: a field of a live reference.
+        unsafe { (&raw const self.exposed).read_volatile() }
+    }
+
+    /// Sets whether it is.
+    #[allow(unsafe_code, reason = "volatile access to an own field")]
+    pub fn set_exposed(&mut self, exposed: bool) {
+        // SAFETY: a field of a live reference.
+        unsafe { (&raw mut self.exposed).write_volatile(exposed) };
     }
 
     /// Sets whether `info` holds a signal.
@@ -262,6 +272,29 @@ impl ThreadSignals {
         // SAFETY: a field of a live reference.
         unsafe { (&raw mut self.held).write_volatile(held) };
     }
+}
+
+/// Sends a thread of this process a signal with the siginfo at `info`. False when the thread is gone, or when the kernel
+/// has no memory for it, which it always has for the numbers below 32.
+#[allow(unsafe_code, reason = "rt_tgsigqueueinfo with an engine buffer")]
+fn send_to(pid: u32, tid: u32, signal: u32, info: u64) -> bool {
+    // SAFETY: the kernel reads the siginfo.
+    unsafe {
+        sys::call(nr::RT_TGSIGQUEUEINFO, &[u64::from(pid), u64::from(tid), u64::from(signal), info]) == 0
+    }
+}
+
+/// Sends a thread a signal for the engine's own purposes, `value` being one of those above. False when the kernel has no
+/// memory for it.
+pub fn send_own(thread: &crate::context::Thread, signal: u32, value: u64) -> bool {
+    let pid = thread.pid;
+    let mut info = [0u64; 16];
+    info[0] = u64::from(signal);
+    // si_code = SI_QUEUE: all that another thread may use.
+    info[1] = 0xffff_ffff;
+    info[2] = u64::from(pid);
+    info[3] = value;
+    send_to(pid, thread.tid.load(core::sync::atomic::Ordering::Relaxed), signal, info.as_ptr() as u64)
 }
 
 /// The mask that the kernel gets for a guest mask.
@@ -320,12 +353,13 @@ pub fn default_effect(signal: u32) -> DefaultEffect {
 /// The kernel's error number (a signal that cannot be caught).
 #[allow(unsafe_code, reason = "rt_sigaction with engine buffers")]
 pub fn install(signal: u32, guest: &Action) -> Result<(), i64> {
+    let nested = if OWN_FAULTS & bit(signal) != 0 { SA_NODEFER } else { 0 };
     let ours = || Action {
         handler: handler::address(),
-        flags: SA_SIGINFO | SA_ONSTACK | SA_RESTORER | guest.flags & (SA_RESTART | 1 | 2),
+        flags: SA_SIGINFO | SA_ONSTACK | SA_RESTORER | nested | guest.flags & (SA_RESTART | 1 | 2),
         restorer: handler::restorer(),
         // While the handler runs nothing else arrives, except what the handler itself may cause.
-        mask: !(bit(sig::SEGV) | bit(sig::BUS)),
+        mask: !OWN_FAULTS,
     };
     let effect = default_effect(signal);
     let kernel = match guest.handler {

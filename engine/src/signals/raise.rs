@@ -1,7 +1,11 @@
-//! Signals that the engine kept back are sent to the thread again on its way into the cache.
+//! A signal that the engine kept back gets its frame on the thread's way into the cache, from a carrier: a signal of the
+//! engine's own that the thread sends to itself. The one that is held need not be sent again, so it cannot fall behind
+//! others that came later, be merged with them, or be refused.
 
-use super::kernel_mask;
+use super::waiting::Common;
+use super::{CARRIER_VALUE, HELD_MASK, SI_USER, bit, kernel_mask, set_kernel_mask, sig, waits};
 use crate::context::Thread;
+use crate::state::Engine;
 use core::sync::atomic::Ordering;
 
 /// Prepares the raise stub for the signal that is held, if one is. True when the stub must be entered.
@@ -9,37 +13,59 @@ pub fn prepare(thread: &mut Thread) -> bool {
     if !thread.signals.is_held() {
         return false;
     }
-    thread.signals.set_held(false);
-    thread.signals.kernel_mask = kernel_mask(thread.signals.mask);
-    let pid = thread.pid;
-    let tid = thread.tid.load(Ordering::Relaxed);
-    let info = &thread.signals.info;
+    // The dispatcher looks again behind the stub, and in front of the guest's handler.
+    thread.context.pending.store(1, Ordering::Release);
+    // Nothing but the carrier may arrive.
+    thread.signals.kernel_mask = !bit(sig::ENGINE);
+    let pid = u64::from(thread.pid);
+    let tid = u64::from(thread.tid.load(Ordering::Relaxed));
+    let signal = u64::from(sig::ENGINE);
+    thread.signals.carrier =
+        [signal, u64::from(SI_USER), pid, CARRIER_VALUE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     thread.context.raise = [
-        u64::from(pid),
-        u64::from(tid),
-        info[0] & 0xffff_ffff,
-        info.as_ptr() as u64,
+        pid,
+        tid,
+        signal,
+        thread.signals.carrier.as_ptr() as u64,
         &raw const thread.signals.kernel_mask as u64,
     ];
     true
 }
 
-/// The guest's mask may have changed: a signal that waits for it may be due now.
-pub fn unblocked(thread: &mut Thread) {
-    if thread.signals.is_held() || thread.signals.blocked.is_empty() {
+/// Makes `info` the signal that is held, which must be due, unless one arrived before: then false. Whatever the outcome,
+/// the kernel's mask is then that of a held signal.
+pub fn keep(thread: &mut Thread, info: [u64; 16]) -> bool {
+    set_kernel_mask(u64::MAX);
+    let free = !thread.signals.is_held();
+    if free {
+        thread.signals.info = info;
+        thread.signals.set_held(true);
+        thread.context.pending.store(1, Ordering::Release);
+    }
+    set_kernel_mask(HELD_MASK);
+    free
+}
+
+/// The guest's mask may have changed, or something came while another signal was held: one that waits may be due now.
+pub fn unblocked(engine: &Engine, thread: &mut Thread) {
+    let mask = thread.signals.mask;
+    let common = Common::of(engine, thread);
+    if thread.signals.is_held()
+        || thread.signals.blocked.is_empty() && common.is_none_or(|common| common.set() & !mask == 0)
+    {
         return;
     }
     // The handler must not add to the queue meanwhile.
-    super::set_kernel_mask(super::HELD_MASK);
-    if thread.signals.is_held() {
-        return;
-    }
-    match thread.signals.blocked.take(thread.signals.mask) {
-        Some(info) => {
+    set_kernel_mask(u64::MAX);
+    if !thread.signals.is_held() {
+        waits::share(engine, thread);
+        let own = thread.signals.blocked.take(!mask);
+        if let Some(info) = own.or_else(|| common.and_then(|common| common.take(!mask))) {
             thread.signals.info = info;
             thread.signals.set_held(true);
             thread.context.pending.store(1, Ordering::Release);
         }
-        None => super::set_kernel_mask(kernel_mask(thread.signals.mask)),
     }
+    let held = thread.signals.is_held();
+    set_kernel_mask(if held { HELD_MASK } else { kernel_mask(mask) });
 }

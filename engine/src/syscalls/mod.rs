@@ -59,6 +59,11 @@ pub fn class(number: usize) -> u8 {
             | nr::RT_SIGACTION
             | nr::RT_SIGPROCMASK
             | nr::RT_SIGRETURN
+            | nr::RT_SIGPENDING
+            | nr::RT_SIGTIMEDWAIT
+            | nr::RT_SIGSUSPEND
+            | nr::SIGNALFD
+            | nr::SIGNALFD4
             | nr::SIGALTSTACK
             | nr::CLONE
             | nr::CLONE3
@@ -117,8 +122,8 @@ pub fn handle(engine: &'static Engine, thread: &mut Thread) -> Outcome {
         nr::SHMAT => Outcome::Done(memory::shmat(engine, a)),
         nr::SHMDT => Outcome::Done(memory::shmdt(engine, a[0])),
         nr::RT_SIGACTION => Outcome::Done(signals::sigaction(engine, thread, a)),
-        nr::RT_SIGPROCMASK => Outcome::Done(signals::sigprocmask(thread, a)),
-        nr::RT_SIGRETURN => signals::sigreturn(engine, thread),
+        nr::RT_SIGPROCMASK => signals::sigprocmask(engine, thread, a),
+        nr::RT_SIGRETURN => signals::sigreturn(thread),
         nr::SIGALTSTACK => Outcome::Done(signals::sigaltstack(thread, a)),
         nr::CLONE | nr::CLONE3 | nr::FORK | nr::VFORK => crate::threads::clone::handle(engine, thread, &call),
         nr::EXECVE | nr::EXECVEAT => process::exec(engine, thread, &call),
@@ -144,6 +149,14 @@ pub fn handle(engine: &'static Engine, thread: &mut Thread) -> Outcome {
             files::by_path(engine, &call)
         }
         nr::TRUNCATE | nr::FTRUNCATE => files::truncate(engine, &call),
-        _ => Outcome::Pass,
+        nr::SIGNALFD | nr::SIGNALFD4 => {
+            crate::signals::waits::watch(engine, thread, a[1]);
+            Outcome::Pass
+        }
+        // Once a signal waits, or may be watched, also whatever reads or polls.
+        _ => {
+            crate::signals::waits::expose(engine, thread, &call);
+            Outcome::Pass
+        }
     }
 }

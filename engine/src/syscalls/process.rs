@@ -183,6 +183,7 @@ pub(super) fn exec(engine: &'static Engine, thread: &mut Thread, call: &Call) ->
     set_cloexec(engine.shared_fd, false);
     set_cloexec(engine.image_fd, false);
     signals::set_kernel_mask(thread.signals.mask & !signals::bit(9));
+    signals::waits::hand_over(engine, thread);
     const PERSONALITY_NO_RANDOMIZE: u64 = 0x4_0000;
     // SAFETY: the kernel reads the arrays and strings; on success nothing of this image is left.
     let result = unsafe {
@@ -223,6 +224,7 @@ fn native_exec(engine: &'static Engine, thread: &mut Thread, call: &Call, name: 
     }
     set_cloexec(engine.shared_fd, true);
     signals::set_kernel_mask(thread.signals.mask);
+    signals::waits::hand_over(engine, thread);
     let limits = thread.own_limits.unwrap_or_else(|| engine.limits.values());
     set_kernel_limits(limits.map(|[soft, _]| soft));
     // SAFETY: the kernel checks the guest's pointers.

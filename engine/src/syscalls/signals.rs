@@ -41,7 +41,7 @@ pub(super) fn sigaction(engine: &Engine, thread: &mut Thread, a: &[u64; 6]) -> i
     drop(actions);
     if unblock {
         // A pending signal whose action becomes "ignore" is forgotten.
-        thread.signals.blocked.forget(signal);
+        signals::waits::forget(engine, thread, signal);
     }
     if old != 0 {
         let mut bytes = [0u8; 32];
@@ -58,31 +58,43 @@ pub(super) fn sigaction(engine: &Engine, thread: &mut Thread, a: &[u64; 6]) -> i
 }
 
 /// rt_sigprocmask.
-pub(super) fn sigprocmask(thread: &mut Thread, a: &[u64; 6]) -> i64 {
+pub(super) fn sigprocmask(engine: &Engine, thread: &mut Thread, a: &[u64; 6]) -> Outcome {
     let [how, new, old, size, ..] = *a;
     if size != 8 {
-        return -errno::EINVAL;
+        return Outcome::Done(-errno::EINVAL);
     }
     let before = thread.signals.mask;
     if new != 0 {
-        let Some(set) = guest_mem::read_u64(new) else { return -errno::EFAULT };
+        let Some(set) = guest_mem::read_u64(new) else { return Outcome::Done(-errno::EFAULT) };
         let mask = match how {
             0 => before | set,
             1 => before & !set,
             2 => set,
-            _ => return -errno::EINVAL,
+            _ => return Outcome::Done(-errno::EINVAL),
         };
-        thread.signals.mask = mask & !(bit(sig::KILL) | bit(sig::STOP));
-        // While a signal is held everything stays blocked; it is unblocked when that one is sent.
-        if !thread.signals.is_held() {
-            signals::set_kernel_mask(signals::kernel_mask(thread.signals.mask));
+        let mask = mask & !(bit(sig::KILL) | bit(sig::STOP));
+        signals::set_kernel_mask(signals::kernel_mask(mask));
+        if thread.signals.is_held() {
+            // Everything stays blocked until that one has its frame.
+            signals::set_kernel_mask(signals::HELD_MASK);
+            if mask & bit(thread.signals.held_signal()) != 0 {
+                // It came before the call: its handler runs first, then the call is made again.
+                return again(thread);
+            }
         }
-        signals::raise::unblocked(thread);
+        thread.signals.mask = mask;
+        signals::raise::unblocked(engine, thread);
     }
     if old != 0 && !guest_mem::write_u64(old, before) {
-        return -errno::EFAULT;
+        return Outcome::Done(-errno::EFAULT);
     }
-    0
+    Outcome::Done(0)
+}
+
+/// The system call under way is made again.
+fn again(thread: &mut Thread) -> Outcome {
+    thread.context.pc = thread.context.pc.wrapping_sub(2);
+    Outcome::Resume
 }
 
 /// sigaltstack.
@@ -130,8 +142,14 @@ pub(super) fn sigaltstack(thread: &mut Thread, a: &[u64; 6]) -> i64 {
 }
 
 /// rt_sigreturn. Comes back only for an unreadable frame, which is a SIGSEGV.
-pub(super) fn sigreturn(engine: &Engine, thread: &mut Thread) -> Outcome {
+pub(super) fn sigreturn(thread: &mut Thread) -> Outcome {
+    if thread.signals.is_held() {
+        // Before the mask changes.
+        return again(thread);
+    }
     signals::handler::sigreturn(thread);
-    crate::dispatch::fault(engine, thread, sig::SEGV, 0x80, 0);
+    if !crate::dispatch::fault(thread, sig::SEGV, 0x80, 0, None) {
+        return again(thread);
+    }
     Outcome::Resume
 }

@@ -286,6 +286,8 @@ unsafe extern "C" fn start(thread: *mut Thread) -> ! {
     }
     announce_thread(thread, 0);
     signals::set_kernel_mask(signals::kernel_mask(thread.signals.mask));
+    // What waits for any thread may be this one's.
+    thread.context.pending.store(1, Ordering::Release);
     crate::boot::run(engine, thread)
 }
 
@@ -320,9 +322,12 @@ fn fork(engine: &'static Engine, thread: &mut Thread, call: &Call, wanted: &Argu
         engine.stopper.store(0, Ordering::Relaxed);
         engine.foreign.store(0, Ordering::Relaxed);
         thread.stop_asked.store(0, Ordering::Relaxed);
+        thread.stop_sent.store(0, Ordering::Relaxed);
+        thread.nudged.store(0, Ordering::Relaxed);
         // Signals that wait are the parent's alone.
         thread.signals.set_held(false);
-        thread.signals.blocked = signals::Waiting::new();
+        thread.signals.blocked = signals::waiting::Waiting::new();
+        while engine.waiting.take(u64::MAX).is_some() {}
         for counter in &engine.counters {
             counter.store(0, Ordering::Relaxed);
         }

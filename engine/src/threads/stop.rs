@@ -3,7 +3,7 @@
 
 use super::current;
 use crate::context::Thread;
-use crate::signals::{STOP_VALUE, sig};
+use crate::signals::{STOP_VALUE, send_own, sig};
 use crate::state::Engine;
 use crate::sys::{self, nr};
 use core::sync::atomic::Ordering;
@@ -17,17 +17,12 @@ pub struct WorldStopped<'a> {
 }
 
 /// Sends a thread the engine's stop signal.
-#[allow(unsafe_code, reason = "rt_tgsigqueueinfo with an engine buffer")]
 fn signal(thread: &Thread) {
-    let mut info = [0u64; 16];
-    info[0] = u64::from(sig::ENGINE);
-    // si_code = SI_QUEUE
-    info[1] = 0xffff_ffff;
-    info[3] = STOP_VALUE;
-    let pid = u64::from(thread.pid);
-    let tid = u64::from(thread.tid.load(Ordering::Relaxed));
-    // SAFETY: the kernel reads the siginfo.
-    unsafe { sys::call(nr::RT_TGSIGQUEUEINFO, &[pid, tid, u64::from(sig::ENGINE), info.as_ptr() as u64]) };
+    if !send_own(thread, sig::ENGINE, STOP_VALUE) && thread.stop_sent.swap(1, Ordering::SeqCst) == 0 {
+        // The user's queue is full (RLIMIT_SIGPENDING): the kernel refuses real-time signals, and sends others without a
+        // siginfo. This one nobody else sends, and one at a time is known by the flag.
+        send_own(thread, sig::ILL, STOP_VALUE);
+    }
 }
 
 /// Makes all loads and stores of all threads of this process visible in order, once.

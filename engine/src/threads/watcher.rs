@@ -104,11 +104,8 @@ fn snapshot(engine: &'static Engine, me: &mut Thread) {
         writer.close();
     }
     if me.signals.is_held() {
-        // One of the five, sent to the process by somebody, and taken here: sent again, for another thread to take.
+        // One of the five, sent to the process by somebody, and taken here.
         me.signals.set_held(false);
-        let signal = me.signals.info[0] & 0xffff_ffff;
-        let info = me.signals.info.as_ptr() as u64;
-        // SAFETY: the kernel reads the siginfo.
-        unsafe { sys::call(nr::RT_SIGQUEUEINFO, &[u64::from(me.pid), signal, info]) };
+        signals::waits::give_back(engine, me, me.signals.info);
     }
 }

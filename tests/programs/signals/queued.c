@@ -1,5 +1,4 @@
 // build: cc -O2
-// known: signal 63 is the engine's own; the guest's signals of that number are delivered before lower ones
 // Real-time signals: queued, in order of their numbers, with their values; standard ones are merged.
 #define _GNU_SOURCE
 #include "../guest.h"

@@ -1,5 +1,4 @@
 // build: cc -O2
-// known: a blocked SIGSEGV sent by kill does not reach signalfd or sigwait; it waits to be unblocked
 // Waiting with a mask: sigsuspend, ppoll, pselect, epoll_pwait, sigtimedwait, signalfd; the mask comes back.
 #define _GNU_SOURCE
 #include "../guest.h"
