@@ -73,7 +73,7 @@ impl Kept {
 }
 
 /// Number of lanes.
-const LANES: usize = 16;
+const LANES: usize = 32;
 /// Frames that are copied from one lane to another at most. Copying more costs as much as it saves.
 const COPIED: usize = 16;
 
