@@ -207,10 +207,9 @@ pub fn analyse<'t>(
             frames: stacks.frames(record.stack),
             user: stacks.user(record.stack),
             addresses: None,
-            children: tree
-                .as_ref()
-                .filter(|_| record.kind == State::Definite)
-                .map(|tree| tree.root(record.group).map_or(Vec::new(), |root| children(tree, root, stacks))),
+            children: tree.as_ref().filter(|_| record.kind == State::Definite).map(|tree| {
+                tree.root(record.group).map_or(Vec::new(), |root| kept(tree, root, record, stacks))
+            }),
         })
         .collect();
     if let Some(most) = options.addresses {
@@ -245,6 +244,17 @@ fn add_addresses(
             addresses.push((graph.address(block), graph.size(block)));
         }
     }
+}
+
+/// What the blocks of a definite record kept. Those that come from the record's own place are counted in the root.
+fn kept<'t>(tree: &Tree, root: &tree::Node, record: &Record, stacks: &Stacks<'t>) -> Vec<Child<'t>> {
+    let count = Count {
+        bytes: root.count.bytes.saturating_sub(record.direct),
+        blocks: root.count.blocks.saturating_sub(record.blocks),
+    };
+    let own = Child { count, user: stacks.user(record.stack), children: Vec::new() };
+    let own = (count.blocks > 0).then_some(own);
+    own.into_iter().chain(children(tree, root, stacks)).collect()
 }
 
 /// Depth is limited by the tree.
