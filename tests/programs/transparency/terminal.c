@@ -26,9 +26,15 @@ static void job(void) {
     setpgid(0, 0);
     while (tcgetpgrp(0) != getpgrp()) usleep(1000);
     signal(SIGINT, handler);
+    sigset_t interrupt, before;
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    CHECK(sigprocmask(SIG_BLOCK, &interrupt, &before) == 0);
     CHECK(isatty(0) && isatty(1) && ioctl(0, TIOCGWINSZ, &now) == 0 && now.ws_col == 80);
     say("ready");
-    while (interrupts < 2) pause();
+    while (interrupts < 1) sigsuspend(&before);
+    say("once");
+    while (interrupts < 2) sigsuspend(&before);
     say("interrupted");
     for (;;) pause();
 }
@@ -65,7 +71,7 @@ int main(void) {
     if (child == 0) shell();
     static const struct {
         const char *wait, *send;
-    } script[] = {{"ready", "\003"}, {"^C", "\003"}, {"interrupted", "\032"}, {"stopped", ""}, {"continued", "\034"}, {"quit", ""}};
+    } script[] = {{"ready", "\003"}, {"once", "\003"}, {"interrupted", "\032"}, {"stopped", ""}, {"continued", "\034"}, {"quit", ""}};
     char text[1000] = "";
     size_t total = 0, step = 0;
     while (step < sizeof script / sizeof *script) {
