@@ -34,6 +34,8 @@ struct Handover {
     process: Option<u32>,
     /// Its limits.
     limits: limits::Values,
+    /// The signals that the program before had blocked; the kernel's mask was another one.
+    mask: Option<u64>,
     /// The program, open.
     program_fd: i64,
     path: Vec<u8>,
@@ -51,16 +53,18 @@ fn parse_handover(variable: &[u8]) -> Option<Handover> {
             personality: parse_number(fields.next()?, 16)? as u32,
             process: None,
             limits: [[limits::INFINITY; 2]; 2],
+            mask: None,
             program_fd: -1,
             path: fields.next()?.to_vec(),
         });
     }
-    let mut fields = variable.strip_prefix(b"VG_ENGINE_EXEC=")?.splitn(6, |b| *b == b',');
+    let mut fields = variable.strip_prefix(b"VG_ENGINE_EXEC=")?.splitn(7, |b| *b == b',');
     Some(Handover {
         shared_fd: parse_number(fields.next()?, 10)?,
         personality: parse_number(fields.next()?, 16)? as u32,
         process: Some(parse_number(fields.next()?, 10)? as u32),
         limits: limits::parse(fields.next()?)?,
+        mask: Some(u64::from_str_radix(core::str::from_utf8(fields.next()?).ok()?, 16).ok()?),
         program_fd: parse_number(fields.next()?, 10)?,
         path: fields.next()?.to_vec(),
     })
@@ -175,7 +179,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
     state::install(engine);
     let engine = state::engine();
 
-    let mask = signals::INHERITED.load(Ordering::Relaxed);
+    let mask = handover.mask.unwrap_or_else(|| signals::INHERITED.load(Ordering::Relaxed));
     let Ok(thread) = threads::create(engine, mask) else {
         crate::fatal::fail("no memory for the first thread")
     };

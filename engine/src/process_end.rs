@@ -7,7 +7,7 @@
 use crate::context::{Thread, gpr};
 use crate::signals::{self, Action, bit};
 use crate::state::Engine;
-use crate::syscalls::Outcome;
+use crate::syscalls::{Outcome, again};
 use crate::threads::stop::{WorldStopped, stop_world};
 use crate::trace::Writer;
 use crate::{guest_mem, leak, space, sys};
@@ -24,11 +24,13 @@ pub fn exit_thread(engine: &'static Engine, thread: &mut Thread, status: u64) ->
     if last || thread.foreign {
         return exit(engine, thread, status as i32);
     }
+    // From here on nothing may arrive: the thread leaves its memory to others. What has arrived comes first.
+    if !signals::block_all(thread) {
+        return again(thread);
+    }
     if let (Some(heap), Some(cache)) = (engine.heap.get(), &mut thread.heap) {
         heap.retire(cache);
     }
-    // From here on nothing may arrive: the thread leaves its memory to others.
-    signals::set_kernel_mask(u64::MAX);
     let instructions = thread.context.instructions();
     fold_stats(engine, thread);
     if let Some(mut writer) = thread.writer.take() {

@@ -31,6 +31,8 @@ pub struct StubTable {
     pub syscall_end: u64,
     /// In that stub: from here on the call is done and the guest is about to return.
     pub heap_epilogue: u64,
+    /// In that stub, when something is pending: from here up to the second the return address has been popped to rcx.
+    pub heap_leaving: (u64, u64),
     /// In that stub: from here on the return address has been popped.
     pub heap_popped: u64,
     /// Behind the stub that calls the engine in place of a guest function.
@@ -93,7 +95,8 @@ fn leave(e: &mut Emitter<'_>, reason: u32, common: u64) {
 
 /// Calls the engine in place of a guest function (`EXIT` = its number), then returns to the guest's caller. By the
 /// ABI only the arguments and the callee-saved registers matter here; the engine's compiled code keeps the latter.
-fn heap_call(e: &mut Emitter<'_>, return_table: u32, resume: u64) -> (u64, u64) {
+/// Fills in the labels behind its start.
+fn heap_call(e: &mut Emitter<'_>, table: &mut StubTable, return_table: u32) {
     // Arguments, the stack pointer, and what an unwinder may need.
     for register in [7, 6, 2, 1, 8, 3, 4, 5, 12, 13, 14, 15] {
         e.store_ctx(layout::REGS + 8 * u32::from(register), register);
@@ -110,7 +113,7 @@ fn heap_call(e: &mut Emitter<'_>, return_table: u32, resume: u64) -> (u64, u64) 
     e.bytes(&[0x45, 0x31, 0xc0, 0x45, 0x31, 0xc9, 0x45, 0x31, 0xd2, 0x45, 0x31, 0xdb]);
     e.load_ctx(reg::RSP, layout::REGS + 8 * u32::from(reg::RSP));
     e.store_ctx_imm(layout::STATE, layout::STATE_CACHE);
-    let epilogue = e.here();
+    table.heap_epilogue = e.here();
     // mov ecx, fs:[PENDING]; jrcxz return
     e.bytes(&[0x64, 0x8b, 0x0c, 0x25]);
     e.u32(layout::PENDING);
@@ -118,14 +121,15 @@ fn heap_call(e: &mut Emitter<'_>, return_table: u32, resume: u64) -> (u64, u64) 
     let jrcxz = e.offset();
     // pop rcx: the caller is where the guest goes on after what is pending.
     e.bytes(&[0x59]);
+    let leaving = e.here();
     e.store_ctx(layout::PC, reg::RCX);
-    e.jmp(resume);
+    e.jmp(table.resume);
+    table.heap_leaving = (leaving, e.here());
     e.patch_u8(jrcxz - 1, (e.offset() - jrcxz) as u8);
     e.store_ctx(layout::R11, reg::R11);
     // return_through begins with the two bytes of `pop r11`.
-    let popped = e.here() + 2;
+    table.heap_popped = e.here() + 2;
     crate::branch::return_through(e, return_table);
-    (epilogue, popped)
 }
 
 /// rt_tgsigqueueinfo to itself while everything is blocked, then rt_sigprocmask: the kernel builds the frame with
@@ -250,7 +254,7 @@ pub fn emit_stubs(at: u64, buffer: &mut [u8], syscall_class: u32, return_table: 
     table.syscall_end = e.here();
 
     table.addresses.heap_call = e.here();
-    (table.heap_epilogue, table.heap_popped) = heap_call(e, return_table, table.resume);
+    heap_call(e, &mut table, return_table);
     table.heap_call_end = e.here();
 
     table.raise = e.here();

@@ -187,11 +187,12 @@ impl Purpose {
             sig::ENGINE if value == STOP_VALUE => Purpose::Stop,
             sig::ENGINE if value == CARRIER_VALUE => Purpose::Carrier,
             sig::ENGINE if unknown => Purpose::Unknown,
-            sig::ILL
-                if (unknown || value == STOP_VALUE) && thread.stop_sent.swap(0, Ordering::SeqCst) != 0 =>
-            {
-                Purpose::Stop
-            }
+            // Whatever it tells: a stop that was sent while it was pending is merged with it, and must be sent again.
+            sig::ILL => match thread.stop_sent.swap(0, Ordering::SeqCst) {
+                0 => Purpose::Guest,
+                _ if unknown || value == STOP_VALUE => Purpose::Stop,
+                _ => Purpose::Guest,
+            },
             _ => Purpose::Guest,
         }
     }
@@ -223,6 +224,7 @@ fn carry(
         if !super::send_to(thread.pid, tid, signal, info.as_ptr() as u64) {
             thread.signals.blocked.push(super::words(info));
         }
+        resume(engine, thread, guest, kernel);
         return;
     }
     deliver(engine, thread, guest, signal, info, kernel, synchronous);
@@ -327,6 +329,10 @@ fn deliver(
         return;
     }
     if matches!(action.handler, DEFAULT | IGNORE) {
+        drop(actions);
+        // Nothing has happened, for the guest; but something else may be pending by now.
+        let guest = waits::made_again(engine, thread, guest, kernel);
+        resume(engine, thread, guest, kernel);
         return;
     }
     if action.flags & SA_RESETHAND != 0 {
@@ -349,7 +355,14 @@ fn deliver(
         core::slice::from_raw_parts_mut(kernel.fpstate as *mut u8, frame::fpstate_bytes(head))
     };
     let before = guest;
-    if frame::push(&mut guest, &mut thread.signals, &action, signal, kernel, info, fpstate, saved).is_err() {
+    let mut pushed =
+        frame::push(&mut guest, &mut thread.signals, &action, signal, kernel, info, fpstate, saved);
+    // A stack that code was translated from is protected.
+    if pushed.is_err() && crate::code::unguard_all(engine) {
+        guest = before;
+        pushed = frame::push(&mut guest, &mut thread.signals, &action, signal, kernel, info, fpstate, saved);
+    }
+    if pushed.is_err() {
         // No room for the frame: the kernel turns this into SIGSEGV.
         info[..SIGINFO_BYTES].fill(0);
         info[0] = sig::SEGV as u8;

@@ -309,6 +309,16 @@ pub fn set_kernel_mask(mask: u64) {
     unsafe { sys::call(nr::RT_SIGPROCMASK, &[2, &raw const mask as u64, 0, 8]) };
 }
 
+/// Blocks everything. False when a signal is held, which has to be handled first; then the mask is that of a held signal.
+pub fn block_all(thread: &crate::context::Thread) -> bool {
+    set_kernel_mask(u64::MAX);
+    let held = thread.signals.is_held();
+    if held {
+        set_kernel_mask(HELD_MASK);
+    }
+    !held
+}
+
 /// The kernel's mask of the calling thread.
 #[allow(unsafe_code, reason = "rt_sigprocmask with an engine buffer")]
 pub fn get_kernel_mask() -> u64 {

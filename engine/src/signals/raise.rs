@@ -3,10 +3,10 @@
 //! others that came later, be merged with them, or be refused.
 
 use super::waiting::Common;
-use super::{CARRIER_VALUE, HELD_MASK, SI_USER, bit, kernel_mask, set_kernel_mask, sig, waits};
+use super::{CARRIER_VALUE, HELD_MASK, OWN_FAULTS, SI_USER, bit, kernel_mask, set_kernel_mask, sig, waits};
 use crate::context::Thread;
 use crate::state::Engine;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{Ordering, fence};
 
 /// Prepares the raise stub for the signal that is held, if one is. True when the stub must be entered.
 pub fn prepare(thread: &mut Thread) -> bool {
@@ -15,8 +15,8 @@ pub fn prepare(thread: &mut Thread) -> bool {
     }
     // The dispatcher looks again behind the stub, and in front of the guest's handler.
     thread.context.pending.store(1, Ordering::Release);
-    // Nothing but the carrier may arrive.
-    thread.signals.kernel_mask = !bit(sig::ENGINE);
+    // Nothing but the carrier may arrive, and the faults of writing its frame.
+    thread.signals.kernel_mask = !(bit(sig::ENGINE) | OWN_FAULTS);
     let pid = u64::from(thread.pid);
     let tid = u64::from(thread.tid.load(Ordering::Relaxed));
     let signal = u64::from(sig::ENGINE);
@@ -50,6 +50,8 @@ pub fn keep(thread: &mut Thread, info: [u64; 16]) -> bool {
 pub fn unblocked(engine: &Engine, thread: &mut Thread) {
     let mask = thread.signals.mask;
     let common = Common::of(engine, thread);
+    // Whoever adds to what waits for any thread looks at the masks afterwards: this look must not pass the new mask's store.
+    fence(Ordering::SeqCst);
     if thread.signals.is_held()
         || thread.signals.blocked.is_empty() && common.is_none_or(|common| common.set() & !mask == 0)
     {

@@ -4,6 +4,7 @@ use crate::context::{Context, gpr};
 use crate::guest_mem;
 use crate::space;
 use crate::state::Engine;
+use crate::sys::errno;
 use core::sync::atomic::Ordering;
 use translate::layout::{Fix, STATE_LEAVING};
 
@@ -79,6 +80,10 @@ pub fn recover(engine: &Engine, context: &Context, gregs: &Gregs) -> Interrupted
             // Not begun, or to be begun again (then rax is restart_syscall's number or its own).
             guest.pc = if pc == stubs.addresses.syscall { guest.regs[gpr::RCX] } else { context.pc };
             guest.pc = guest.pc.wrapping_sub(2);
+        } else if guest.regs[gpr::RAX] as i64 == -errno::EFAULT && crate::code::unguard_all(engine) {
+            // The kernel met memory that we protect: as EXIT_SYSCALL_FAULT, which is not reached any more.
+            guest.pc = context.pc.wrapping_sub(2);
+            guest.regs[gpr::RAX] = context.spill;
         } else {
             guest.pc = context.pc;
             guest.regs[gpr::RCX] = context.pc;
@@ -91,7 +96,9 @@ pub fn recover(engine: &Engine, context: &Context, gregs: &Gregs) -> Interrupted
             return Interrupted::Engine;
         }
         let rsp = guest.regs[gpr::RSP];
-        if pc < stubs.heap_popped {
+        if (stubs.heap_leaving.0..stubs.heap_leaving.1).contains(&pc) {
+            guest.pc = guest.regs[gpr::RCX];
+        } else if pc < stubs.heap_popped {
             guest.pc = guest_mem::read_u64(rsp).unwrap_or(0);
             guest.regs[gpr::RSP] = rsp.wrapping_add(8);
         } else {

@@ -154,11 +154,9 @@ fn pass_on(engine: &Engine, common: &Common, me: &Thread) {
 /// Whether a signal only tells the thread to look at what waits for any thread.
 fn is_nudge(thread: &Thread, info: &[u64; 16]) -> bool {
     let bit = bit(signal_of(info));
-    let nudge = info[3] == NUDGE_VALUE || is_unknown(info) && thread.nudged.load(Ordering::SeqCst) & bit != 0;
-    if nudge {
-        thread.nudged.fetch_and(!bit, Ordering::SeqCst);
-    }
-    nudge
+    // Whatever it tells: a nudge that was sent while it was pending is merged with it, and the next must be sent.
+    let nudged = thread.nudged.fetch_and(!bit, Ordering::SeqCst) & bit != 0;
+    info[3] == NUDGE_VALUE || is_unknown(info) && nudged
 }
 
 /// A nudge gives way to what it tells of. False when that is not there any more.

@@ -41,6 +41,12 @@ impl Call {
     }
 }
 
+/// The system call under way is made again.
+pub fn again(thread: &mut Thread) -> Outcome {
+    thread.context.pc = thread.context.pc.wrapping_sub(2);
+    Outcome::Resume
+}
+
 /// 0 = the kernel's business; 1 = the engine handles it.
 pub fn class(number: usize) -> u8 {
     u8::from(matches!(

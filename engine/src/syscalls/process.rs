@@ -4,7 +4,7 @@
 //! `unsafe` here makes system calls with the guest's pointers, which the kernel checks, or with engine buffers.
 #![allow(unsafe_code, reason = "system calls on guest pointers")]
 
-use super::{Call, Outcome};
+use super::{Call, Outcome, again};
 use crate::context::Thread;
 use crate::loader::{self, Format};
 use crate::signals;
@@ -142,6 +142,10 @@ pub(super) fn exec(engine: &'static Engine, thread: &mut Thread, call: &Call) ->
         } else {
             "children are not followed"
         };
+        // What has arrived comes first.
+        if !signals::block_all(thread) {
+            return again(thread);
+        }
         return Outcome::Done(native_exec(engine, thread, call, &name, reason));
     }
     let strings = pointers(call.args[argv]).and_then(|argv| Ok((argv, pointers(call.args[envp])?)));
@@ -169,7 +173,8 @@ pub(super) fn exec(engine: &'static Engine, thread: &mut Thread, call: &Call) ->
         alloc::format!("VG_ENGINE_EXEC={},{personality:x},{},", engine.shared_fd, thread.process)
             .into_bytes();
     let limits = thread.own_limits.unwrap_or_else(|| engine.limits.values());
-    handover.extend_from_slice(alloc::format!("{},{passed},", limits::format(limits)).as_bytes());
+    let (limits, mask) = (limits::format(limits), thread.signals.mask);
+    handover.extend_from_slice(alloc::format!("{limits},{mask:x},{passed},").as_bytes());
     handover.extend_from_slice(&name);
     handover.push(0);
     let mut new_environment = alloc::vec![handover.as_ptr() as u64];
@@ -177,12 +182,18 @@ pub(super) fn exec(engine: &'static Engine, thread: &mut Thread, call: &Call) ->
     new_environment.push(0);
     arguments.push(0);
 
+    // What arrives from here on waits in the kernel for the new program; what has arrived comes first.
+    if !signals::block_all(thread) {
+        if passed >= 0 {
+            loader::close(passed);
+        }
+        return again(thread);
+    }
     if passed >= 0 {
         set_cloexec(passed, false);
     }
     set_cloexec(engine.shared_fd, false);
     set_cloexec(engine.image_fd, false);
-    signals::set_kernel_mask(thread.signals.mask & !signals::bit(9));
     signals::waits::hand_over(engine, thread);
     const PERSONALITY_NO_RANDOMIZE: u64 = 0x4_0000;
     // SAFETY: the kernel reads the arrays and strings; on success nothing of this image is left.
@@ -205,9 +216,7 @@ pub(super) fn exec(engine: &'static Engine, thread: &mut Thread, call: &Call) ->
     if passed >= 0 {
         loader::close(passed);
     }
-    if !thread.signals.is_held() {
-        signals::set_kernel_mask(signals::kernel_mask(thread.signals.mask));
-    }
+    signals::set_kernel_mask(signals::kernel_mask(thread.signals.mask));
     Outcome::Done(result)
 }
 

@@ -1,6 +1,6 @@
 //! sigaction, sigprocmask, sigaltstack, sigreturn.
 
-use super::Outcome;
+use super::{Outcome, again};
 use crate::context::{Thread, gpr};
 use crate::guest_mem;
 use crate::signals::{self, Action, AltStack, DEFAULT, DefaultEffect, IGNORE, bit, sig};
@@ -89,12 +89,6 @@ pub(super) fn sigprocmask(engine: &Engine, thread: &mut Thread, a: &[u64; 6]) ->
         return Outcome::Done(-errno::EFAULT);
     }
     Outcome::Done(0)
-}
-
-/// The system call under way is made again.
-fn again(thread: &mut Thread) -> Outcome {
-    thread.context.pc = thread.context.pc.wrapping_sub(2);
-    Outcome::Resume
 }
 
 /// sigaltstack.
