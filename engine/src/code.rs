@@ -97,9 +97,8 @@ pub fn fetch(engine: &Engine, pc: u64, to: &mut [u8], guard: bool) -> usize {
 const WRITE: u64 = 2;
 
 /// A store has faulted: true when that was our write-protection; the page is writable again then and the fragments
-/// of its code are gone, in whatever mapping they were.
-pub fn unguard(engine: &Engine, address: u64, error: u64) -> bool {
-    const PRESENT: u64 = 1;
+/// of its code are gone, in whatever mapping they were. `denied`: the mapping did not allow it (SEGV_ACCERR).
+pub fn unguard(engine: &Engine, address: u64, error: u64, denied: bool) -> bool {
     const KEY: u64 = 0x20;
     if error & WRITE == 0 || error & KEY != 0 {
         return false;
@@ -111,8 +110,9 @@ pub fn unguard(engine: &Engine, address: u64, error: u64) -> bool {
         return false;
     }
     if !mapping.guarded {
-        // Another thread's store to the page has faulted first and was dealt with: this one can go on, too.
-        return error & PRESENT != 0;
+        // Another thread's store to the page has faulted first and was dealt with: this one can go on, too. (The page may
+        // even be missing just then: the kernel moves pages.)
+        return denied;
     }
     let mut stale = alloc::vec![page];
     if mapping.shared && mapping.file.is_some() {
@@ -148,7 +148,7 @@ pub fn unguard_all(engine: &Engine) -> bool {
     drop(space);
     let mut any = false;
     for page in pages {
-        any |= unguard(engine, page, WRITE);
+        any |= unguard(engine, page, WRITE, false);
     }
     any
 }

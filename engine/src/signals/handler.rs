@@ -125,7 +125,7 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
             let address = quad(info, 16);
             if signal == sig::SEGV
                 && synchronous
-                && crate::code::unguard(engine, address, kernel.gregs[ERROR])
+                && crate::code::unguard(engine, address, kernel.gregs[ERROR], word(info, 8) == ACCESS_ERROR)
             {
                 // A block that changes its own page goes on with the new bytes right behind the store.
                 let source = engine.cache.lock().source(pc);
@@ -144,6 +144,8 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
     }
 }
 
+/// SEGV_ACCERR, the si_code of an access that the mapping does not allow.
+const ACCESS_ERROR: u32 = 2;
 /// si_code of the trap behind an instruction.
 const TRAP_TRACE: u32 = 2;
 
