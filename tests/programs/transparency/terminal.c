@@ -61,6 +61,8 @@ static void shell(void) {
 int main(void) {
     struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
+    // A shell starts its background jobs with the first two ignored.
+    signal(SIGINT, SIG_DFL), signal(SIGQUIT, SIG_DFL), signal(SIGTSTP, SIG_DFL);
     int master;
     struct winsize size = {24, 80, 0, 0};
     pid_t child = forkpty(&master, NULL, NULL, &size);
