@@ -59,8 +59,7 @@ fn reserve(bytes: u64) -> u64 {
 /// Asks for huge pages in a mapping that is large enough.
 fn prefer_huge(address: u64, bytes: u64) {
     if bytes >= space::HUGE_PAGE {
-        // SAFETY: advice on a mapping of our own; without huge pages the kernel refuses it.
-        unsafe { sys::call(sys::nr::MADVISE, &[address, bytes, sys::MADV_HUGEPAGE]) };
+        sys::prefer_huge_pages(address, bytes);
     }
 }
 

@@ -139,8 +139,6 @@ pub const MAP_GROWSDOWN: u64 = 0x100;
 pub const MAP_DENYWRITE: u64 = 0x800;
 pub const MAP_NORESERVE: u64 = 0x4000;
 pub const MAP_STACK: u64 = 0x20000;
-/// Use huge pages where the memory is dense.
-pub const MADV_HUGEPAGE: u64 = 14;
 pub const MAP_FIXED_NOREPLACE: u64 = 0x10_0000;
 pub const AT_FDCWD: u64 = -100i64 as u64;
 pub const AT_EMPTY_PATH: u64 = 0x1000;
@@ -274,6 +272,13 @@ impl Moment {
         let (passed, nanoseconds) = (now.tsc.wrapping_sub(self.tsc), now.nanoseconds - self.nanoseconds);
         (u128::from(ticks) * u128::from(nanoseconds) / u128::from(passed.max(1))) as u64
     }
+}
+
+/// Asks for huge pages in a mapping. A kernel without them refuses, and all works as before.
+pub fn prefer_huge_pages(address: u64, bytes: u64) {
+    const MADV_HUGEPAGE: u64 = 14;
+    // SAFETY: this advice changes no memory's contents or protection.
+    unsafe { call(nr::MADVISE, &[address, bytes, MADV_HUGEPAGE]) };
 }
 
 /// Maps memory for the engine itself.

@@ -161,8 +161,7 @@ impl Cache {
         let protection = sys::PROT_READ | sys::PROT_WRITE | sys::PROT_EXEC;
         // SAFETY: the zone of the code cache is ours alone.
         unsafe { sys::mmap(base, bytes, protection, flags, -1, 0)? };
-        // SAFETY: the same range; a kernel without huge pages refuses, and all works as before.
-        unsafe { sys::call(sys::nr::MADVISE, &[base, bytes, sys::MADV_HUGEPAGE]) };
+        sys::prefer_huge_pages(base, bytes);
         let (indirect, returns) = (base, base + TABLE_BYTES);
         let classes = base + 2 * TABLE_BYTES;
         for number in 0..CLASS_BYTES as usize {

@@ -20,7 +20,7 @@
 use super::frame::Ucontext;
 use super::waiting::Common;
 use super::{
-    HELD_MASK, NUDGE_VALUE, SI_USER, STOP_VALUE, UNBLOCKABLE, bit, kernel_mask, send_own, send_to,
+    HELD_MASK, NUDGE_VALUE, SI_USER, STOP_VALUE, UNBLOCKABLE, bit, block_all, kernel_mask, send_own, send_to,
     set_kernel_mask, sig,
 };
 use crate::context::{Thread, gpr};
@@ -278,10 +278,8 @@ pub fn expose(engine: &Engine, thread: &mut Thread, call: &Call) {
     // First this, then the look at what waits: whoever adds to that looks here afterwards.
     thread.awaits.store(about.awaits, Ordering::SeqCst);
     thread.may_await.store(about.may_await, Ordering::SeqCst);
-    set_kernel_mask(u64::MAX);
-    if thread.signals.is_held() {
-        // Its handler runs first; then the call is made again.
-        set_kernel_mask(HELD_MASK);
+    if !block_all(thread) {
+        // The held signal's handler runs first; then the call is made again.
         thread.awaits.store(0, Ordering::SeqCst);
         thread.may_await.store(0, Ordering::SeqCst);
         return;

@@ -2,13 +2,14 @@
 // Real-time signals that one thread sends to another, which calculates, allocates, makes system calls or sleeps, arrive in
 // the order in which they were sent, each once, with what the sender gave them, and never while they are blocked.
 #define _GNU_SOURCE
+#include "../busy.h"
 #include "../guest.h"
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <time.h>
 
-static volatile int arrived, disorder, stop, closed;
+static volatile int arrived, disorder, closed;
 static sigset_t own;
 
 static void handler(int signal, siginfo_t *info, void *context) {
@@ -16,19 +17,6 @@ static void handler(int signal, siginfo_t *info, void *context) {
     if (info->si_value.sival_int != arrived || closed) disorder++;
     if (signal != SIGRTMIN || info->si_code != SI_QUEUE || info->si_pid != getpid() || info->si_uid != getuid()) disorder++;
     arrived++;
-}
-static void *calculates(void *unused) {
-    while (!stop)
-        for (volatile int i = 0; i < 1000; i++) {
-        }
-    return unused;
-}
-static void *allocates(void *unused) {
-    while (!stop) {
-        void *volatile p = malloc(64);
-        free(p);
-    }
-    return unused;
 }
 static void *calls(void *unused) {
     while (!stop) getppid();

@@ -1,28 +1,15 @@
 // build: cc -O2 -pthread
 // libc changes the ids of all threads by a signal of its own (33), whatever the threads do and block, while others arrive.
 #define _GNU_SOURCE
+#include "../busy.h"
 #include "../guest.h"
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
-static volatile int stop;
 static volatile long arrived;
 static void handler(int signal) { __atomic_fetch_add(&arrived, signal == SIGUSR1, __ATOMIC_SEQ_CST); }
 
-static void *calculates(void *unused) {
-    while (!stop)
-        for (volatile int i = 0; i < 1000; i++) {
-        }
-    return unused;
-}
-static void *allocates(void *unused) {
-    while (!stop) {
-        void *volatile p = malloc(64);
-        free(p);
-    }
-    return unused;
-}
 static void *blocks_all(void *unused) {
     sigset_t all;
     sigfillset(&all);
