@@ -14,9 +14,10 @@ pub const MAX_RECORD_WORDS: usize = 8192;
 pub enum Kind {
     /// Fills the end of the ring; never shown to a reader.
     Pad = 0,
-    /// `tsc, process|parent, pid|ppid, how` then four byte strings (see [`Record::strings`]): absolute path of the
-    /// executable, command line (each argument ends with NUL), working directory, environment excerpt (empty).
-    /// `how`: see [`Start`]. The first record of a process, and again after each execve (same process number).
+    /// `tsc, process|parent, pid|ppid, how, first node|first module` then four byte strings (see [`Record::strings`]):
+    /// absolute path of the executable, command line (each argument ends with NUL), working directory, environment
+    /// excerpt (empty). `how`: see [`Start`]. The first record of a process, and again after each execve (same process
+    /// number). Smaller ids of nodes and modules than the first are those of the process that it is a fork of.
     ProcessStart = 1,
     /// `tsc, tid|parent tid`. The first record of each ring (after ProcessStart in a process's first ring).
     ThreadStart = 2,

@@ -6,7 +6,7 @@
 //! the rings (`drain`), snapshots (`snapshot`), the end of the recording (`finish`).
 
 use crate::clock::Clock;
-use crate::images::{ImageId, Images, RawNode};
+use crate::images::{First, ImageId, Images, RawNode};
 use crate::modules::{Mapping, Modules};
 use crate::snapshot::Snapshot;
 use crate::stats;
@@ -114,6 +114,11 @@ impl Stream {
     pub(crate) fn is_settled(&self) -> bool {
         self.backlog.is_empty()
     }
+
+    /// The program that its thread runs; `None` before the ring's first record.
+    pub(crate) fn image(&self) -> Option<ImageId> {
+        self.image
+    }
 }
 
 impl Recording {
@@ -197,6 +202,15 @@ impl Recording {
         found
     }
 
+    /// The first record of a ring, if it begins no process, tells the time and with it the image: the process may have
+    /// executed another program since.
+    fn place(&mut self, stream: &mut Stream, tsc: u64) {
+        if stream.image.is_none() {
+            let process = self.processes.get(&stream.process);
+            stream.image = process.and_then(|process| self.images.at(&process.images, tsc));
+        }
+    }
+
     /// The image that a ring belongs to.
     #[inline]
     fn image(&mut self, stream: &mut Stream) -> ImageId {
@@ -210,7 +224,8 @@ impl Recording {
             Some(&image) => image,
             None => {
                 // Its first ring was dropped: nothing is known of its past.
-                let image = self.images.begin(0, None, &mut self.trace.stacks);
+                let own = First { node: 1, module: 1 };
+                let image = self.images.begin(0, None, own, &mut self.trace.stacks);
                 process.images.push(image);
                 image
             }
@@ -237,6 +252,7 @@ impl Recording {
             Kind::Alloc | Kind::Free | Kind::Realloc => return self.heap_event(stream, kind, record, force),
             Kind::ProcessStart => self.process_start(stream, record),
             Kind::ThreadStart => {
+                self.place(stream, word(1));
                 let (tid, parent_tid) = halves(word(2));
                 self.last_thread += 1;
                 stream.thread = self.last_thread;
@@ -307,6 +323,7 @@ impl Recording {
     fn snapshot(&mut self, stream: &mut Stream, kind: Kind, record: Record<'_>, force: bool) -> bool {
         let mut snapshot = std::mem::take(&mut stream.snapshot);
         if kind == Kind::SnapshotBegin {
+            self.place(stream, record.word(1));
             self.trace.flush_events(stream.process);
         }
         let time = self.time(stream, if kind == Kind::SnapshotBegin { record.word(1) } else { 0 });
@@ -460,17 +477,20 @@ impl Recording {
         let (number, parent) = halves(record.word(2));
         let (pid, ppid) = halves(record.word(3));
         let how = Start::from_number(record.word(4) as u16);
+        let (node, module) = halves(record.word(5));
         stream.process = number;
         let parent_image =
             self.processes.get(&parent).and_then(|process| self.images.at(&process.images, tsc));
         let image = match (how, parent_image) {
             // Shares its parent's memory, tables included.
             (Start::Vfork, Some(image)) => image,
-            (Start::Fork | Start::Vfork, parent) => self.images.begin(tsc, parent, &mut self.trace.stacks),
-            _ => self.images.begin(tsc, None, &mut self.trace.stacks),
+            (_, parent) => {
+                let parent = parent.filter(|_| matches!(how, Start::Fork | Start::Vfork));
+                self.images.begin(tsc, parent, First { node, module }, &mut self.trace.stacks)
+            }
         };
         stream.image = Some(image);
-        let mut texts = strings(record, 5);
+        let mut texts = strings(record, 6);
         texts.resize(4, Vec::new());
         let texts: [Vec<u8>; 4] = texts.try_into().unwrap_or_default();
         let [exe, argv, cwd, environment] = texts;

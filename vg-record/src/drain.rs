@@ -5,6 +5,7 @@
 //! records mean (`decode`), when the recording is over (`finish`).
 
 use crate::decode::{Recording, Stream};
+use crate::images::ImageId;
 use crate::memory::Memory;
 use crate::sys;
 use ring::record::{Kind, Record, Start};
@@ -27,6 +28,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_m
 const WORTH_A_PASS: (u64, u64) = (RING_BYTES as u64 / 8, RING_BYTES as u64 / 4);
 /// How long processes that outlive the first one may still take to end by themselves.
 const GRACE: Duration = Duration::from_millis(50);
+/// How long a finished ring waits at most for a thread that has yet to describe its stacks.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// A ring that used less of its data keeps its pages for the next thread.
 const KEPT_BYTES: u64 = 64 << 10;
 
@@ -71,7 +74,8 @@ impl Drain {
             }
             if checked.elapsed() >= CHECK_EVERY {
                 self.look_everywhere();
-                self.release_dead(CHECK_EVERY);
+                self.end_dead(CHECK_EVERY);
+                self.pass();
                 self.recording.lose(|process| is_alive(process.pid, process.pid));
                 checked = Instant::now();
             }
@@ -90,8 +94,8 @@ impl Drain {
         let limit = Instant::now() + GRACE;
         loop {
             self.look_everywhere();
+            self.end_dead(Duration::ZERO);
             while self.pass() > 0 {}
-            self.release_dead(Duration::ZERO);
             if self.active.is_empty() || Instant::now() >= limit {
                 break;
             }
@@ -121,8 +125,7 @@ impl Drain {
         for (&index, slot) in &mut self.active {
             // Before draining: what the ring holds then is all that it will ever hold.
             let closed = slot.consumer.take_closed();
-            let taken = drain_slot(slot, &mut self.recording);
-            bytes += taken;
+            bytes += drain_slot(slot, &mut self.recording);
             if closed {
                 finished.push(index);
             }
@@ -134,14 +137,30 @@ impl Drain {
                 self.recording.retry(&mut slot.stream, false);
             }
         }
+        let waits = |slot: &Slot| !slot.stream.is_settled();
+        if finished.iter().any(|index| self.active.get(index).is_some_and(waits)) {
+            bytes += self.look_everywhere();
+        }
         for index in finished {
-            // A stack that another thread describes may still come: such a ring stays for another pass.
-            if self.active.get(&index).is_some_and(|slot| slot.stream.is_settled() || bytes == 0) {
+            let Some(slot) = self.active.get(&index) else { continue };
+            // The thread that describes what this ring waits for may have been kept from it for long.
+            let hopeless = || slot.last_sign.elapsed() >= PATIENCE || !self.may_be_described(slot);
+            if !waits(slot) || (bytes == 0 && hopeless()) {
                 self.release(index);
             }
         }
-        self.recording.totals.ring_bytes += bytes;
         bytes
+    }
+
+    /// Whether another thread could still describe the stacks of this ring.
+    fn may_be_described(&self, waiting: &Slot) -> bool {
+        let Some(image) = waiting.stream.image() else { return false };
+        let describes = |other: ImageId| self.recording.images.descends(image, other);
+        let writes = |slot: &Slot| {
+            let state = slot.consumer.ring().state.load(Ordering::Acquire);
+            !slot.corrupt && state != shared::SLOT_TAKEN
+        };
+        self.active.values().any(|slot| writes(slot) && slot.stream.image().is_none_or(describes))
     }
 
     /// Rings that threads have claimed since the last look.
@@ -168,8 +187,8 @@ impl Drain {
         list
     }
 
-    /// Finds rings that `discover` missed because their slot was not the first choice.
-    fn look_everywhere(&mut self) {
+    /// Finds rings that `discover` missed because their slot was not the first choice. Returns the bytes taken.
+    fn look_everywhere(&mut self) -> u64 {
         let next = self.shared.control().next_slot.load(Ordering::Acquire);
         let used = if next as usize >= RING_COUNT { RING_COUNT } else { next as usize };
         let new = (0..used)
@@ -177,7 +196,7 @@ impl Drain {
             .filter(|&index| self.shared.ring(index).state.load(Ordering::Acquire) != SLOT_FREE)
             .collect();
         self.seen = next;
-        self.recording.totals.ring_bytes += self.welcome(new);
+        self.welcome(new)
     }
 
     /// Takes the first records of new rings: first those that begin a process, parents before children, because the
@@ -194,7 +213,10 @@ impl Drain {
             let stream = Stream::new(process);
             let mut slot = Slot { consumer, stream, last_sign: Instant::now(), corrupt: false };
             match result {
-                Ok(taken) => bytes += taken,
+                Ok(taken) => {
+                    bytes += taken;
+                    self.recording.totals.ring_bytes += taken;
+                }
                 Err(_) => give_up(&mut slot, &mut self.recording),
             }
             self.recording.totals.rings += 1;
@@ -215,7 +237,12 @@ impl Drain {
                 self.recording.take(&mut slot.stream, Record { words: &rest[..length] });
                 rest = &rest[length..];
             }
-            self.recording.processes.entry(slot.stream.process).or_default().rings += 1;
+            let process = self.recording.processes.entry(slot.stream.process).or_default();
+            process.rings += 1;
+            if slot.stream.image().is_some_and(|image| process.images.last() != Some(&image)) {
+                // Found only now, and the process has executed another program since.
+                slot.consumer.take_abandoned();
+            }
             self.active.insert(index, slot);
         }
         bytes
@@ -228,16 +255,10 @@ impl Drain {
         }
     }
 
-    /// Gives back the slots of writers that died without closing them and were silent for `silence`.
-    fn release_dead(&mut self, silence: Duration) {
-        let candidates: Vec<usize> = self
-            .active
-            .iter()
-            .filter(|(_, slot)| slot.last_sign.elapsed() >= silence)
-            .map(|(&index, _)| index)
-            .collect();
-        for index in candidates {
-            let Some(slot) = self.active.get_mut(&index) else { continue };
+    /// Finishes the rings of writers that died without closing them and were silent for `silence`; the next pass takes
+    /// what they hold.
+    fn end_dead(&mut self, silence: Duration) {
+        for slot in self.active.values_mut().filter(|slot| slot.last_sign.elapsed() >= silence) {
             let ring = slot.consumer.ring();
             if ring.state.load(Ordering::Acquire) != SLOT_OPEN {
                 continue;
@@ -245,14 +266,10 @@ impl Drain {
             let (pid, tid) = (ring.pid.load(Ordering::Relaxed), ring.thread.load(Ordering::Relaxed));
             if is_alive(pid, tid) {
                 slot.last_sign = Instant::now();
-                continue;
+            } else {
+                // So what it has committed is final.
+                slot.consumer.take_abandoned();
             }
-            // Dead now, so what it has committed is final.
-            slot.consumer.take_abandoned();
-            let bytes = drain_slot(slot, &mut self.recording);
-            self.recording.totals.ring_bytes += bytes;
-            self.recording.settle();
-            self.release(index);
         }
     }
 
@@ -283,6 +300,7 @@ fn drain_slot(slot: &mut Slot, recording: &mut Recording) -> u64 {
         Ok(0) => 0,
         Ok(bytes) => {
             slot.last_sign = Instant::now();
+            recording.totals.ring_bytes += bytes;
             bytes
         }
         Err(_) => {

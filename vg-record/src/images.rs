@@ -9,6 +9,15 @@ use crate::stacks::Stacks;
 use schema::Frame;
 use std::collections::BTreeSet;
 
+/// Where an image's own numbers begin; a fork's smaller ones are its parent's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct First {
+    /// Stack nodes.
+    pub node: u32,
+    /// Modules.
+    pub module: u32,
+}
+
 /// Where an image is in [`Images`].
 pub(crate) type ImageId = usize;
 
@@ -49,7 +58,7 @@ struct Image {
 }
 
 /// Numbers of one image to ids of the recording.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Table {
     /// Smallest number of its own; smaller ones are inherited.
     first: u32,
@@ -68,17 +77,8 @@ impl Table {
     }
 
     fn set(&mut self, number: u32, id: u32) -> bool {
-        if self.ids.is_empty() && self.first == 0 {
-            self.first = number;
-        }
-        if let Some(missing) = self.first.checked_sub(number).filter(|&missing| missing != 0) {
-            if missing as usize > REACH {
-                return false;
-            }
-            self.ids.splice(0..0, std::iter::repeat_n(0, missing as usize));
-            self.first = number;
-        }
-        let at = (number - self.first) as usize;
+        let Some(at) = number.checked_sub(self.first) else { return false };
+        let at = at as usize;
         if at >= self.ids.len() {
             if at > self.ids.len() + REACH {
                 return false;
@@ -88,21 +88,23 @@ impl Table {
         self.ids[at] = id;
         true
     }
-
-    /// Whether a number that is not found here may be the parent's.
-    fn inherits(&self, number: u32) -> bool {
-        self.first == 0 || number < self.first
-    }
 }
 
 impl Images {
-    /// Begins an image at `start` (a TSC reading): empty, or a fork of `parent`.
-    pub(crate) fn begin(&mut self, start: u64, parent: Option<ImageId>, stacks: &mut Stacks) -> ImageId {
+    /// Begins an image at `start` (a TSC reading): empty, or a fork of `parent`, whose numbers before `first` it shares.
+    pub(crate) fn begin(
+        &mut self,
+        start: u64,
+        parent: Option<ImageId>,
+        first: First,
+        stacks: &mut Stacks,
+    ) -> ImageId {
         if !self.list.is_empty() {
             stacks.share();
         }
-        let own = || Table { first: u32::from(parent.is_none()), ids: Vec::new() };
-        let image = Image { start, parent, nodes: own(), modules: own(), waiting: Vec::new() };
+        let own = |first: u32| Table { first: first.max(1), ids: Vec::new() };
+        let (nodes, modules) = (own(first.node), own(first.module));
+        let image = Image { start, parent, nodes, modules, waiting: Vec::new() };
         self.list.push(image);
         self.list.len() - 1
     }
@@ -111,6 +113,11 @@ impl Images {
     pub(crate) fn at(&self, images: &[ImageId], tsc: u64) -> Option<ImageId> {
         let ran = images.iter().rev().find(|&&image| self.list[image].start <= tsc);
         ran.or(images.first()).copied()
+    }
+
+    /// Whether numbers of `image` may be those of `other`: it is the same, or a fork of it.
+    pub(crate) fn descends(&self, image: ImageId, other: ImageId) -> bool {
+        std::iter::successors(Some(image), |&image| self.list[image].parent).any(|image| image == other)
     }
 
     /// The id of a stack node in the recording; 0 for none, `None` while it has not come.
@@ -131,9 +138,8 @@ impl Images {
         }
         let mut here = &self.list[image];
         loop {
-            let found = table(here).own(number);
-            if found.is_some() || !table(here).inherits(number) {
-                return found;
+            if number >= table(here).first {
+                return table(here).own(number);
             }
             here = &self.list[here.parent?];
         }
@@ -153,13 +159,12 @@ impl Images {
                 self.list[image].nodes.set(node.id, id)
             }
             None => {
-                // A place among the own numbers, so that nobody takes the parent image's node of the same number.
-                let known = self.list[image].nodes.set(node.id, 0);
-                if known {
+                let sound = self.list[image].nodes.set(node.id, 0);
+                if sound {
                     self.list[image].waiting.push(node);
                     self.unsettled.insert(image);
                 }
-                known
+                sound
             }
         }
     }
@@ -197,6 +202,12 @@ impl Images {
 mod tests {
     use super::*;
 
+    const NEW: First = First { node: 1, module: 1 };
+
+    fn own(node: u32, module: u32) -> First {
+        First { node, module }
+    }
+
     fn node(id: u32, parent: u32, rva: u64) -> RawNode {
         RawNode { id, parent, module: 1, rva, exact: false, guessed: false }
     }
@@ -214,16 +225,16 @@ mod tests {
     #[test]
     fn a_fork_sees_the_past_of_its_parent_and_not_its_future() {
         let (mut images, mut stacks) = (Images::default(), Stacks::default());
-        let parent = images.begin(100, None, &mut stacks);
+        let parent = images.begin(100, None, NEW, &mut stacks);
         assert!(images.add_module(parent, 1, 7));
         assert!(images.add_node(parent, node(1, 0, 10), &mut stacks));
         assert!(images.add_node(parent, node(2, 1, 20), &mut stacks));
-        let child = images.begin(200, Some(parent), &mut stacks);
+        let child = images.begin(200, Some(parent), own(3, 2), &mut stacks);
         // Both continue with number 3, the parent first.
         assert!(images.add_node(parent, node(3, 2, 30), &mut stacks));
         assert!(images.add_node(child, node(3, 1, 31), &mut stacks));
         assert!(images.add_node(parent, node(4, 3, 40), &mut stacks));
-        let grandchild = images.begin(300, Some(child), &mut stacks);
+        let grandchild = images.begin(300, Some(child), own(4, 2), &mut stacks);
         let stack = |image, number| images.node(image, number).map(|id| rvas(&stacks, id));
         assert_eq!(stack(parent, 3), Some(vec![30, 20, 10]));
         assert_eq!(stack(child, 3), Some(vec![31, 10]));
@@ -238,7 +249,7 @@ mod tests {
     #[test]
     fn nodes_wait_for_their_callers_and_modules() {
         let (mut images, mut stacks) = (Images::default(), Stacks::default());
-        let image = images.begin(0, None, &mut stacks);
+        let image = images.begin(0, None, NEW, &mut stacks);
         assert!(images.add_node(image, node(2, 1, 20), &mut stacks));
         assert!(images.add_node(image, node(3, 2, 30), &mut stacks));
         assert_eq!(images.node(image, 3), None);
@@ -256,10 +267,10 @@ mod tests {
     #[test]
     fn a_waiting_node_of_a_child_hides_the_parents() {
         let (mut images, mut stacks) = (Images::default(), Stacks::default());
-        let parent = images.begin(0, None, &mut stacks);
+        let parent = images.begin(0, None, NEW, &mut stacks);
         images.add_module(parent, 1, 1);
         images.add_node(parent, node(1, 0, 10), &mut stacks);
-        let child = images.begin(5, Some(parent), &mut stacks);
+        let child = images.begin(5, Some(parent), own(2, 2), &mut stacks);
         images.add_node(parent, node(2, 1, 20), &mut stacks);
         images.add_node(child, RawNode { module: 2, ..node(2, 1, 99) }, &mut stacks);
         assert_eq!(images.node(child, 2), None);
@@ -269,10 +280,31 @@ mod tests {
     }
 
     #[test]
+    fn a_child_does_not_take_its_parents_later_node_for_one_of_its_own() {
+        let (mut images, mut stacks) = (Images::default(), Stacks::default());
+        let parent = images.begin(0, None, NEW, &mut stacks);
+        images.add_module(parent, 1, 1);
+        images.add_node(parent, node(1, 0, 10), &mut stacks);
+        let child = images.begin(5, Some(parent), own(2, 2), &mut stacks);
+        // The parent goes on with the numbers that the child has given too. One thread of the child has told of the
+        // second already, another one not yet of the first.
+        images.add_module(parent, 2, 2);
+        images.add_node(parent, node(2, 1, 20), &mut stacks);
+        assert!(images.add_node(child, node(3, 1, 33), &mut stacks));
+        assert_eq!(images.node(child, 2), None);
+        assert_eq!(images.module(child, 2), None);
+        assert!(images.add_node(child, node(2, 1, 22), &mut stacks));
+        assert_eq!(images.node(child, 2).map(|id| rvas(&stacks, id)), Some(vec![22, 10]));
+        assert!(!images.add_node(child, node(1, 0, 11), &mut stacks), "a number of the parent's");
+        assert!(images.descends(child, parent) && images.descends(child, child));
+        assert!(!images.descends(parent, child));
+    }
+
+    #[test]
     fn an_exec_starts_anew_and_forks_choose_by_time() {
         let (mut images, mut stacks) = (Images::default(), Stacks::default());
-        let first = images.begin(100, None, &mut stacks);
-        let second = images.begin(500, None, &mut stacks);
+        let first = images.begin(100, None, NEW, &mut stacks);
+        let second = images.begin(500, None, NEW, &mut stacks);
         images.add_module(first, 1, 3);
         assert_eq!(images.module(second, 1), None);
         assert_eq!(images.at(&[first, second], 499), Some(first));
@@ -284,7 +316,7 @@ mod tests {
     #[test]
     fn nonsense_numbers_are_refused() {
         let (mut images, mut stacks) = (Images::default(), Stacks::default());
-        let image = images.begin(0, None, &mut stacks);
+        let image = images.begin(0, None, NEW, &mut stacks);
         assert!(!images.add_node(image, RawNode { module: 0, ..node(u32::MAX, 0, 0) }, &mut stacks));
         assert!(!images.add_node(image, RawNode { module: 0, ..node(0, 0, 0) }, &mut stacks));
         assert!(!images.add_module(image, u32::MAX, 1));

@@ -113,7 +113,16 @@ pub(crate) fn record_with(kind: Kind, words: &[u64], strings: &[&[u8]]) -> Vec<u
 
 /// The record that begins a process.
 pub(crate) fn process_start(tsc: u64, number: u32, parent: u32, how: Start) -> Vec<u64> {
-    let fixed = [tsc, pair(number, parent), pair(1000 + number, 1000 + parent), how as u64];
+    first_record(tsc, (number, parent), how, 1)
+}
+
+/// The record that begins a forked process, whose own nodes and modules are numbered from `own`.
+pub(crate) fn fork_start(tsc: u64, number: u32, parent: u32, own: u32) -> Vec<u64> {
+    first_record(tsc, (number, parent), Start::Fork, own)
+}
+
+fn first_record(tsc: u64, (number, parent): (u32, u32), how: Start, own: u32) -> Vec<u64> {
+    let fixed = [tsc, pair(number, parent), pair(1000 + number, 1000 + parent), how as u64, pair(own, own)];
     record_with(Kind::ProcessStart, &fixed, &[b"/bin/prog", b"prog\0an arg\0", b"/", b""])
 }
 

@@ -371,7 +371,9 @@ pub fn announce_process(engine: &Engine, thread: &mut Thread, parent: u32, how: 
         // SAFETY: touches no memory.
         unsafe { sys::call(nr::GETPPID, &[]) as u32 }
     };
-    let fixed = [tsc, pair(thread.process, parent), pair(thread.pid, ppid), how as u64];
+    let first_module = engine.modules.lock().iter().count() as u32 + 1;
+    let first = pair(engine.stacks.nodes() as u32 + 1, first_module);
+    let fixed = [tsc, pair(thread.process, parent), pair(thread.pid, ppid), how as u64, first];
     let (path, command, directory) = crate::boot::identity(engine);
     if let Some(writer) = &mut thread.writer {
         writer.push_strings(Kind::ProcessStart, &fixed, &[&path, &command, &directory, b""]);

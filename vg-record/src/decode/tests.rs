@@ -1,7 +1,9 @@
 //! Records in, messages out.
 
 use super::*;
-use crate::testing::{Said, Sink, alloc, messages, node, process_start, record, record_with, recording};
+use crate::testing::{
+    Said, Sink, alloc, fork_start, messages, node, process_start, record, record_with, recording,
+};
 use ring::record::{self as raw, pair};
 use schema::Message;
 
@@ -166,7 +168,7 @@ fn forks_inherit_and_execs_forget() {
     feed(
         &mut recording,
         &mut child,
-        &[process_start(40, 2, 1, raw::Start::Fork), alloc(41, 0x1, 2), node(3, 2, 30), alloc(42, 0x2, 3)],
+        &[fork_start(40, 2, 1, 3), alloc(41, 0x1, 2), node(3, 2, 30), alloc(42, 0x2, 3)],
     );
     feed(&mut recording, &mut next, &[alloc(60, 0x3, 1)]);
     // A vforked child shares the tables of the new image.

@@ -1,7 +1,7 @@
 //! Rings as engines write them, drained.
 
 use super::*;
-use crate::testing::{Said, Sink, alloc, messages, node, process_start, record, recording};
+use crate::testing::{Said, Sink, alloc, fork_start, messages, node, process_start, record, recording};
 use ring::Producer;
 use ring::record::{End, Start, pair};
 use schema::Message;
@@ -28,12 +28,20 @@ impl Bench {
     }
 
     fn events(&self) -> Vec<(u32, u64)> {
-        let list = messages(&self.sink).into_iter().filter_map(|message| match message {
-            Message::Events(batch) => Some(batch),
-            _ => None,
-        });
+        let list = self.batches();
         list.flat_map(|batch| batch.events.into_iter().map(move |event| (batch.process, event.address)))
             .collect()
+    }
+
+    fn all_events(&self) -> Vec<schema::HeapEvent> {
+        self.batches().flat_map(|batch| batch.events).collect()
+    }
+
+    fn batches(&self) -> impl Iterator<Item = schema::EventBatch> {
+        messages(&self.sink).into_iter().filter_map(|message| match message {
+            Message::Events(batch) => Some(batch),
+            _ => None,
+        })
     }
 }
 
@@ -44,12 +52,12 @@ fn push(producer: &mut Producer, records: &[Vec<u64>]) {
 }
 
 fn start(process: u32) -> [Vec<u64>; 2] {
-    let parent = process.saturating_sub(1);
-    let how = if process == 1 { Start::Root } else { Start::Fork };
-    [
-        process_start(u64::from(process) * 100, process, parent, how),
-        record(Kind::ThreadStart, &[101, pair(7, 0)]),
-    ]
+    let tsc = u64::from(process) * 100;
+    let first = match process {
+        1 => process_start(tsc, 1, 0, Start::Root),
+        _ => fork_start(tsc, process, process - 1, process),
+    };
+    [first, record(Kind::ThreadStart, &[tsc + 1, pair(7, 0)])]
 }
 
 #[test]
@@ -133,6 +141,56 @@ fn new_rings_are_read_in_the_order_that_images_need() {
     assert_eq!(bench.events(), [(2, 0x30)]);
     assert_eq!(drain.recording.totals.without_stack, 0);
     assert_eq!(drain.recording.trace.stacks.nodes().len(), 2);
+}
+
+#[test]
+fn a_ring_of_before_an_exec_that_is_found_after_it_keeps_its_stacks() {
+    let bench = Bench::new();
+    let mut drain = bench.drain();
+    let mut first = bench.ring(1);
+    push(&mut first, &start(1));
+    push(&mut first, &[node(1, 0, 5)]);
+    drain.pass();
+    // All in one pass: a thread allocates, another one executes a program.
+    let mut thread = bench.ring(1);
+    push(&mut thread, &[record(Kind::ThreadStart, &[110, pair(8, 7)]), alloc(111, 0x10, 1)]);
+    let mut new = bench.ring(1);
+    push(&mut new, &[process_start(120, 1, 0, Start::Exec), node(1, 0, 6), alloc(130, 0x20, 1)]);
+    drain.pass();
+    drain.pass();
+    drain.recording.trace.flush();
+    let mut events = bench.all_events();
+    events.sort_by_key(|event| event.address);
+    let stacks: Vec<_> = events.iter().map(|event| (event.address, event.stack)).collect();
+    assert_eq!(stacks, [(0x10, 1), (0x20, 2)]);
+    assert_eq!(drain.active.keys().copied().collect::<Vec<_>>(), [new.slot()]);
+}
+
+#[test]
+fn a_finished_ring_waits_for_a_thread_that_is_kept_from_describing_its_stacks() {
+    let bench = Bench::new();
+    let mut drain = bench.drain();
+    let (mut slow, mut quick) = (bench.ring(1), bench.ring(1));
+    push(&mut slow, &start(1));
+    push(&mut quick, &[record(Kind::ThreadStart, &[110, pair(8, 7)]), alloc(111, 0x10, 1)]);
+    quick.close();
+    for _ in 0..5 {
+        drain.pass();
+    }
+    assert_eq!(drain.active.len(), 2);
+    push(&mut slow, &[node(1, 0, 5)]);
+    drain.pass();
+    drain.pass();
+    assert_eq!((drain.active.len(), drain.recording.totals.without_stack), (1, 0));
+    // Nobody is left who could describe this one.
+    push(&mut slow, &[alloc(120, 0x20, 2)]);
+    slow.close();
+    for _ in 0..2 {
+        drain.pass();
+    }
+    assert_eq!((drain.active.len(), drain.recording.totals.without_stack), (0, 1));
+    drain.recording.trace.flush();
+    assert_eq!(bench.events(), [(1, 0x10), (1, 0x20)]);
 }
 
 #[test]
