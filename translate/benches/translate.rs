@@ -4,7 +4,7 @@
 
 use iced_x86::{Decoder, DecoderOptions};
 use std::time::{Duration, Instant};
-use translate::{Block, Config, Limits, Prefix, StubAddresses, Translator};
+use translate::{Block, Config, Limits, Prefix, StubAddresses, Tables, Translator};
 
 const PASSES: usize = 7;
 const CACHE: u64 = 0x6000_0000;
@@ -54,8 +54,7 @@ fn main() {
     println!("{path}: {} bytes of code", text.len());
 
     let config = |count| Config {
-        indirect_table: 0x5000_0000,
-        return_table: 0x5008_0000,
+        tables: Tables { indirect: 0x5000_0000, returns: 0x5008_0000, bmi2: true },
         stubs: StubAddresses {
             direct_exit: CACHE + 0x100,
             special_exit: CACHE + 0x180,

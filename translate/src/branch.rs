@@ -1,7 +1,7 @@
 //! Emission of control flow: exits that can be linked, indirect branches through the tables, system calls.
 //!
 //! The guest's stack always holds the guest's own return addresses. A return or an indirect branch saves r11,
-//! jumps through a table indexed by the target's low 16 bits, and the fragment's prefix checks that it was meant
+//! jumps through a table ([`Tables`]) indexed by some of the target's bits, and the fragment's prefix checks that it was meant
 //! (`[rsp-8]` still holds the return address; `TARGET` the indirect target). Prefixes of fragments that share a
 //! table slot form a chain, so a collision costs one more compare and never a trip to the dispatcher.
 
@@ -11,23 +11,13 @@ use crate::emit::{Emitter, fits_i32, reg};
 use crate::fragment::{Config, Prefix};
 use crate::layout::{self, Fix};
 use crate::operand::{self, Tools};
-
-/// `movzx r11d, r11w; jmp [table + r11*8]`
-fn jump_through(e: &mut Emitter<'_>, table: u32) {
-    e.bytes(&[0x42, 0xff, 0x24, 0xdd]);
-    e.u32(table);
-}
-
-fn hash_r11(e: &mut Emitter<'_>) {
-    e.bytes(&[0x45, 0x0f, 0xb7, 0xdb]);
-}
+use crate::tables::Tables;
 
 /// Pops the return address and jumps through the table; r11 has been saved.
-pub(crate) fn return_through(e: &mut Emitter<'_>, return_table: u32) {
+pub(crate) fn return_through(e: &mut Emitter<'_>, tables: Tables) {
     // pop r11
     e.bytes(&[0x41, 0x5b]);
-    hash_r11(e);
-    jump_through(e, return_table);
+    tables.jump(e, tables.returns);
 }
 
 /// `count` is counted here, where r11 is free.
@@ -40,7 +30,7 @@ pub(crate) fn ret(e: &mut Emitter<'_>, config: &Config, pc: u64, extra: u16, cou
     if extra == 0 {
         // The state changes behind the pop.
         let start = e.offset();
-        return_through(e, config.return_table);
+        return_through(e, config.tables);
         e.mark_at(start + 2, pc, Fix::R11_TO_STACK);
     } else {
         // mov r11, [rsp]; lea rsp, [rsp + 8 + extra]
@@ -49,8 +39,7 @@ pub(crate) fn ret(e: &mut Emitter<'_>, config: &Config, pc: u64, extra: u16, cou
         e.bytes(&[0x48, 0x8d, 0xa4, 0x24]);
         e.u32(8 + u32::from(extra));
         e.mark(pc, Fix::R11_TO_TARGET);
-        hash_r11(e);
-        jump_through(e, config.indirect_table);
+        config.tables.jump(e, config.tables.indirect);
     }
 }
 
@@ -89,8 +78,7 @@ pub(crate) fn indirect(
         }
     }
     e.mark(pc, Fix::R11_TO_TARGET);
-    hash_r11(e);
-    jump_through(e, config.indirect_table);
+    config.tables.jump(e, config.tables.indirect);
     true
 }
 

@@ -7,6 +7,7 @@ use crate::emit::{Emitter, reg};
 use crate::flags;
 use crate::layout::{self, Fix, MapEntry};
 use crate::operand::{self, Tools};
+use crate::tables::Tables;
 use alloc::vec::Vec;
 
 /// Cache addresses of the shared stubs that fragments jump to; all within 2 GiB of every fragment.
@@ -29,10 +30,8 @@ pub struct StubAddresses {
 /// What translation needs to know about its surroundings.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Config {
-    /// Address (below 2 GiB) of the 65,536 entries for indirect jumps and calls.
-    pub indirect_table: u32,
-    /// Address (below 2 GiB) of the 65,536 entries for returns.
-    pub return_table: u32,
+    /// The branch tables.
+    pub tables: Tables,
     /// The shared stubs.
     pub stubs: StubAddresses,
     /// The stub of exit n ends n * [`layout::EXIT_STUB_BYTES`] below this cache address. They lie apart from the

@@ -22,9 +22,11 @@ mod operand;
 mod request;
 mod segment;
 mod stubs;
+mod tables;
 
 pub use decode::{Block, Limits, Scratch, Special};
 pub use fragment::{
     Config, Entry, Exit, Fragment, Prefix, Refusal, StubAddresses, Translator, emit_prefix, emit_replaced,
 };
 pub use stubs::{StubTable, emit_stubs};
+pub use tables::Tables;

@@ -7,6 +7,7 @@
 use crate::emit::{Emitter, reg};
 use crate::fragment::StubAddresses;
 use crate::layout;
+use crate::tables::Tables;
 
 /// The stubs and the labels that the signal handler must know.
 #[derive(Debug, Clone, Default)]
@@ -96,7 +97,7 @@ fn leave(e: &mut Emitter<'_>, reason: u32, common: u64) {
 /// Calls the engine in place of a guest function (`EXIT` = its number), then returns to the guest's caller. By the
 /// ABI only the arguments and the callee-saved registers matter here; the engine's compiled code keeps the latter.
 /// Fills in the labels behind its start.
-fn heap_call(e: &mut Emitter<'_>, table: &mut StubTable, return_table: u32) {
+fn heap_call(e: &mut Emitter<'_>, table: &mut StubTable, tables: Tables) {
     // Arguments, the stack pointer, and what an unwinder may need.
     for register in [7, 6, 2, 1, 8, 3, 4, 5, 12, 13, 14, 15] {
         e.store_ctx(layout::REGS + 8 * u32::from(register), register);
@@ -129,7 +130,7 @@ fn heap_call(e: &mut Emitter<'_>, table: &mut StubTable, return_table: u32) {
     e.store_ctx(layout::R11, reg::R11);
     // return_through begins with the two bytes of `pop r11`.
     table.heap_popped = e.here() + 2;
-    crate::branch::return_through(e, return_table);
+    crate::branch::return_through(e, tables);
 }
 
 /// rt_tgsigqueueinfo to itself while everything is blocked, then rt_sigprocmask: the kernel builds the frame with
@@ -161,7 +162,7 @@ fn raise(e: &mut Emitter<'_>, enter: u64) {
 /// for each system-call number: 0 = passed to the kernel, else handled by the engine.
 ///
 /// Returns `None` when `buffer` is too small (4 KiB suffice).
-pub fn emit_stubs(at: u64, buffer: &mut [u8], syscall_class: u32, return_table: u32) -> Option<StubTable> {
+pub fn emit_stubs(at: u64, buffer: &mut [u8], syscall_class: u32, tables: Tables) -> Option<StubTable> {
     let mut table = StubTable::default();
     let mut e = Emitter::new(buffer, at);
     let e = &mut e;
@@ -254,7 +255,7 @@ pub fn emit_stubs(at: u64, buffer: &mut [u8], syscall_class: u32, return_table: 
     table.syscall_end = e.here();
 
     table.addresses.heap_call = e.here();
-    heap_call(e, &mut table, return_table);
+    heap_call(e, &mut table, tables);
     table.heap_call_end = e.here();
 
     table.raise = e.here();

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 use translate::layout::{self, Fix};
-use translate::{Block, Config, Limits, Prefix, StubAddresses, Translator};
+use translate::{Block, Config, Limits, Prefix, StubAddresses, Tables, Translator};
 
 const CACHE: u64 = 0x6000_1000;
 const EXIT_STUBS_END: u64 = 0x6100_0000;
@@ -141,8 +141,7 @@ fn symbolic(text: &str) -> String {
 fn render(case: &Case) -> String {
     let block = Block::decode(&case.bytes, case.pc, case.limits);
     let config = Config {
-        indirect_table: INDIRECT_TABLE,
-        return_table: RETURN_TABLE,
+        tables: Tables { indirect: INDIRECT_TABLE, returns: RETURN_TABLE, bmi2: true },
         stubs: STUBS,
         exit_stubs_end: EXIT_STUBS_END,
         count: case.count,

@@ -8,21 +8,12 @@
 #![allow(unsafe_code, reason = "access to the code cache's mapping")]
 
 use super::PrefixAt;
-use core::sync::atomic::{AtomicU64, Ordering};
-use translate::Prefix;
+use core::sync::atomic::{AtomicU32, Ordering};
+use translate::{Prefix, StubAddresses, Tables};
 
-/// Both tables.
+/// The tables.
 pub(super) struct Chains {
-    tables: [u64; 2],
-    misses: [u64; 2],
-}
-
-/// Index by prefix kind: the discriminants of `Prefix`.
-fn index(kind: Prefix) -> usize {
-    match kind {
-        Prefix::Indirect => 0,
-        Prefix::Return => 1,
-    }
+    tables: Tables,
 }
 
 /// Points a branch displacement at `target`.
@@ -43,30 +34,38 @@ fn target(field: u64) -> u64 {
 }
 
 impl Chains {
-    pub(super) fn new(indirect: u64, returns: u64) -> Chains {
-        Chains { tables: [indirect, returns], misses: [0; 2] }
+    pub(super) fn new(tables: Tables) -> Chains {
+        Chains { tables }
     }
 
-    fn entry(&self, table: usize, pc: u64) -> &AtomicU64 {
-        let address = self.tables[table] + 8 * (pc & 0xffff);
+    fn entry(&self, kind: Prefix, index: u64) -> &AtomicU32 {
+        let table = match kind {
+            Prefix::Indirect => self.tables.indirect,
+            Prefix::Return => self.tables.returns,
+        };
+        let address = u64::from(table) + Tables::ENTRY_BYTES * index;
         // SAFETY: an aligned entry of the table, which lives as long as the cache.
-        unsafe { AtomicU64::from_ptr(address as *mut u64) }
+        unsafe { AtomicU32::from_ptr(address as *mut u32) }
+    }
+
+    /// The entry that leads to the prefix for `pc`.
+    fn entry_of(&self, kind: Prefix, pc: u64) -> &AtomicU32 {
+        self.entry(kind, self.tables.index(pc))
     }
 
     /// Points every entry at its miss stub.
-    pub(super) fn clear(&mut self, misses: [u64; 2]) {
-        self.misses = misses;
-        for (table, miss) in misses.into_iter().enumerate() {
-            for slot in 0..=0xffff {
-                self.entry(table, slot).store(miss, Ordering::Relaxed);
+    pub(super) fn clear(&mut self, misses: &StubAddresses) {
+        for (kind, miss) in [(Prefix::Indirect, misses.indirect_miss), (Prefix::Return, misses.return_miss)] {
+            for index in 0..Tables::ENTRIES {
+                self.entry(kind, index).store(miss as u32, Ordering::Relaxed);
             }
         }
     }
 
     pub(super) fn add(&mut self, kind: Prefix, pc: u64, at: PrefixAt) {
-        let entry = self.entry(index(kind), pc);
-        patch(u64::from(at.chain), entry.load(Ordering::Relaxed));
-        entry.store(u64::from(at.entry), Ordering::Release);
+        let entry = self.entry_of(kind, pc);
+        patch(u64::from(at.chain), u64::from(entry.load(Ordering::Relaxed)));
+        entry.store(at.entry, Ordering::Release);
     }
 
     /// `chain_of` tells where the displacement is in the prefix of the same kind that begins at an address.
@@ -77,16 +76,16 @@ impl Chains {
         gone: PrefixAt,
         chain_of: impl Fn(u32) -> Option<u32>,
     ) {
-        let entry = self.entry(index(kind), pc);
+        let entry = self.entry_of(kind, pc);
         let next = target(u64::from(gone.chain));
         let mut at = entry.load(Ordering::Relaxed);
-        if at == u64::from(gone.entry) {
-            entry.store(next, Ordering::Release);
+        if at == gone.entry {
+            entry.store(next as u32, Ordering::Release);
             return;
         }
-        while let Some(chain) = chain_of(at as u32) {
-            at = target(u64::from(chain));
-            if at == u64::from(gone.entry) {
+        while let Some(chain) = chain_of(at) {
+            at = target(u64::from(chain)) as u32;
+            if at == gone.entry {
                 patch(u64::from(chain), next);
                 return;
             }

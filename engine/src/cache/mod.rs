@@ -1,7 +1,7 @@
 //! The code cache: its memory, the guest-pc table, links between fragments, and the branch tables.
 //!
 //! Invariants: a fragment is reachable only when it is complete. Code that was emitted is changed only by aligned
-//! 4-byte stores to branch displacements that lie within one cache line, and by 8-byte stores to branch-table
+//! 4-byte stores to branch displacements that lie within one cache line, and by 4-byte stores to branch-table
 //! entries, so other threads may execute it meanwhile. Code memory is used again only after [`Cache::clear`],
 //! whose caller has stopped the world.
 //!
@@ -24,10 +24,10 @@ use chain::Chains;
 use lookup::PcTable;
 use pages::Pages;
 use translate::layout::{EXIT_STUB_BYTES, Fix, MapEntry};
-use translate::{Block, Config, Prefix, Scratch, StubTable, Translator};
+use translate::{Block, Config, Prefix, Scratch, StubTable, Tables, Translator};
 
-/// Bytes of one branch table: 65,536 entries of 8 bytes.
-const TABLE_BYTES: u64 = 65_536 * 8;
+/// Bytes of one branch table.
+const TABLE_BYTES: u64 = Tables::ENTRIES * Tables::ENTRY_BYTES;
 /// Bytes of the table of system-call classes.
 const CLASS_BYTES: u64 = 65_536;
 /// Room for the stubs.
@@ -162,7 +162,7 @@ impl Cache {
         // SAFETY: the zone of the code cache is ours alone.
         unsafe { sys::mmap(base, bytes, protection, flags, -1, 0)? };
         sys::prefer_huge_pages(base, bytes);
-        let (indirect, returns) = (base, base + TABLE_BYTES);
+        let tables = Tables { indirect: base as u32, returns: (base + TABLE_BYTES) as u32, bmi2: has_bmi2() };
         let classes = base + 2 * TABLE_BYTES;
         for number in 0..CLASS_BYTES as usize {
             let class = class(number);
@@ -174,17 +174,11 @@ impl Cache {
         let stub_base = classes + CLASS_BYTES;
         // SAFETY: inside the mapping made above; nobody executes it yet.
         let room = unsafe { core::slice::from_raw_parts_mut(stub_base as *mut u8, STUB_BYTES as usize) };
-        let Some(stubs) = translate::emit_stubs(stub_base, room, classes as u32, returns as u32) else {
+        let Some(stubs) = translate::emit_stubs(stub_base, room, classes as u32, tables) else {
             crate::fatal::fail("the stubs do not fit")
         };
         let first = stub_base + STUB_BYTES;
-        let config = Config {
-            indirect_table: indirect as u32,
-            return_table: returns as u32,
-            stubs: stubs.addresses,
-            exit_stubs_end: base + bytes,
-            count,
-        };
+        let config = Config { tables, stubs: stubs.addresses, exit_stubs_end: base + bytes, count };
         let mut cache = Cache {
             config,
             stubs,
@@ -196,7 +190,7 @@ impl Cache {
             exits: Vec::new(),
             maps: Vec::new(),
             table: PcTable::new(),
-            chains: Chains::new(indirect, returns),
+            chains: Chains::new(tables),
             pages: Pages::default(),
             detached: BTreeMap::new(),
             own: BTreeMap::new(),
@@ -208,8 +202,7 @@ impl Cache {
     }
 
     fn reset_tables(&mut self) {
-        let misses = [self.config.stubs.indirect_miss, self.config.stubs.return_miss];
-        self.chains.clear(misses);
+        self.chains.clear(&self.config.stubs);
     }
 
     /// From now on the engine handles the system calls that write to descriptors.
@@ -357,7 +350,7 @@ impl Cache {
             map: (first_entry, code.map.len() as u32),
             next_in_page: [NONE; 2],
         });
-        self.at = (at + u64::from(code.size)).next_multiple_of(16);
+        self.at = at + u64::from(code.size);
         self.counters[0] += 1;
         self.counters[1] += u64::from(code.instructions);
         self.counters[2] += code.end - pc;
@@ -434,7 +427,7 @@ impl Cache {
         let Ok((size, entry, map)) = translate::emit_prefix(&self.config, kind, pc, body, at, room) else {
             return Err(Full);
         };
-        self.at = (at + u64::from(size)).next_multiple_of(16);
+        self.at = at + u64::from(size);
         let chain = at as u32 + entry.chain;
         self.detached.insert(at, Detached { size, pc, chain, map });
         self.publish(id, kind, PrefixAt { entry: at as u32, chain });
@@ -528,6 +521,12 @@ impl Cache {
         self.at = self.first;
         self.reset_tables();
     }
+}
+
+fn has_bmi2() -> bool {
+    use core::arch::x86_64::__cpuid_count;
+    const BMI2: u32 = 1 << 8;
+    __cpuid_count(0, 0).eax >= 7 && __cpuid_count(7, 0).ebx & BMI2 != 0
 }
 
 /// Address of the chain's displacement in the prefix that is entered at `entry`.

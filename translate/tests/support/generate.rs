@@ -1,7 +1,7 @@
 //! Random guest programs that end, touch only their own space, and do the same in every execution.
 //!
 //! A program is a few sections: the main one and functions, some of them twice at addresses with equal low 16 bits
-//! (so that they share entries of the branch tables). Some general registers are reserved: pointers into the data
+//! (so that they share entries of the branch tables; with BMI2, what lies within 16 bytes does). Some general registers are reserved: pointers into the data
 //! area and loop counters; everything else holds anything at any time.
 
 mod forms;

@@ -6,10 +6,13 @@ use super::puppet::{Puppet, Region, Regs, Stop, get_gprs, set_gprs};
 use super::space::Space;
 use std::collections::HashMap;
 use translate::layout::{self, Fix, MapEntry};
-use translate::{Block, Config, Limits, Prefix, Special, StubTable, Translator, emit_prefix, emit_stubs};
+use translate::{
+    Block, Config, Limits, Prefix, Special, StubTable, Tables, Translator, emit_prefix, emit_stubs,
+};
 
 const FRAGMENTS: u64 = 0x2000;
 const TABLES: u64 = 0x60_0000;
+const TABLE_BYTES: u64 = Tables::ENTRIES * Tables::ENTRY_BYTES;
 const CLASS: u64 = 0x72_0000;
 const CONTEXT: u64 = 0x74_0000;
 const ENGINE_STACK: u64 = 0x75_0000;
@@ -65,14 +68,15 @@ struct PlacedExit {
 pub struct Runtime {
     pub region: Region,
     pub stubs: StubTable,
+    tables: Tables,
     translator: Translator,
     options: Options,
     at: u64,
     fragments: Vec<Placed>,
     by_pc: HashMap<u64, usize>,
     exits: Vec<PlacedExit>,
-    /// By table and entry: where the last prefix of the chain has its displacement.
-    chains: HashMap<(usize, u16), u64>,
+    /// By table and index: where the last prefix of the chain has its displacement.
+    chains: HashMap<(usize, u64), u64>,
     /// Maps: (start, end, map).
     maps: Vec<(u64, u64, Vec<MapEntry>)>,
 }
@@ -89,19 +93,26 @@ impl Runtime {
     pub fn new(number: u64) -> Runtime {
         let base = 0x6000_0000 + number * 0x0100_0000;
         let mut region = Region::map(base, SIZE);
-        let table = |n: u64| (base + TABLES + n * 0x8_0000) as u32;
-        let stubs =
-            emit_stubs(base, region.bytes_mut(base, 0x1000), (base + CLASS) as u32, table(1)).unwrap();
+        let tables = Tables {
+            indirect: (base + TABLES) as u32,
+            returns: (base + TABLES + TABLE_BYTES) as u32,
+            bmi2: number.is_multiple_of(2) && is_x86_feature_detected!("bmi2"),
+        };
+        let stubs = emit_stubs(base, region.bytes_mut(base, 0x1000), (base + CLASS) as u32, tables).unwrap();
         region.write(base + DISPATCHER, &[0xcc]);
-        for slot in 0..0x1_0000u64 {
-            region.set_u64(base + TABLES + slot * 8, stubs.addresses.indirect_miss);
-            region.set_u64(base + TABLES + 0x8_0000 + slot * 8, stubs.addresses.return_miss);
+        let misses = [stubs.addresses.indirect_miss, stubs.addresses.return_miss];
+        for (table, miss) in (0..).zip(misses) {
+            for entry in 0..Tables::ENTRIES {
+                let address = base + TABLES + table * TABLE_BYTES + entry * Tables::ENTRY_BYTES;
+                region.write(address, &(miss as u32).to_le_bytes());
+            }
         }
         // getuid goes through the dispatcher, every other call directly.
         region.write(base + CLASS + libc::SYS_getuid as u64, &[1]);
         Runtime {
             region,
             stubs,
+            tables,
             translator: Translator::new(),
             options: Options { count: false, limits: Limits::default(), link: true },
             at: base + FRAGMENTS,
@@ -119,8 +130,7 @@ impl Runtime {
 
     fn config(&self) -> Config {
         Config {
-            indirect_table: (self.base() + TABLES) as u32,
-            return_table: (self.base() + TABLES + 0x8_0000) as u32,
+            tables: self.tables,
             stubs: self.stubs.addresses,
             exit_stubs_end: self.base() + TABLES,
             count: self.options.count,
@@ -146,8 +156,7 @@ impl Runtime {
         let misses = [self.stubs.addresses.indirect_miss, self.stubs.addresses.return_miss];
         let used: Vec<_> = self.chains.drain().map(|(key, _)| key).collect();
         for (table, slot) in used {
-            let address = self.table_entry(table, slot);
-            self.region.set_u64(address, misses[table]);
+            self.set_entry(table, slot, misses[table]);
         }
         self.options = options;
         self.at = self.base() + FRAGMENTS;
@@ -157,8 +166,10 @@ impl Runtime {
         self.maps.clear();
     }
 
-    fn table_entry(&self, table: usize, slot: u16) -> u64 {
-        self.base() + TABLES + table as u64 * 0x8_0000 + u64::from(slot) * 8
+    /// Points entry `index` of a table at `target`.
+    fn set_entry(&mut self, table: usize, index: u64, target: u64) {
+        let address = self.base() + TABLES + table as u64 * TABLE_BYTES + index * Tables::ENTRY_BYTES;
+        self.region.write(address, &(target as u32).to_le_bytes());
     }
 
     fn patch(&mut self, field: u64, target: u64) {
@@ -222,12 +233,10 @@ impl Runtime {
 
     fn add_entry(&mut self, id: usize, kind: Prefix, pc: u64, entry: u64, chain: u64) {
         self.fragments[id].prefixes[index(kind)] = true;
-        match self.chains.insert((index(kind), pc as u16), chain) {
+        let slot = self.tables.index(pc);
+        match self.chains.insert((index(kind), slot), chain) {
             Some(last) => self.patch(last, entry),
-            None => {
-                let address = self.table_entry(index(kind), pc as u16);
-                self.region.set_u64(address, entry);
-            }
+            None => self.set_entry(index(kind), slot, entry),
         }
     }
 
