@@ -53,6 +53,13 @@ struct Slot {
     corrupt: bool,
 }
 
+impl Slot {
+    /// Whether its writer may write more.
+    fn is_open(&self) -> bool {
+        self.consumer.ring().state.load(Ordering::Acquire) != shared::SLOT_TAKEN
+    }
+}
+
 impl Drain {
     /// A reader of `shared`, whose file is `fd`.
     pub(crate) fn new(shared: Shared, fd: RawFd, recording: Recording) -> Drain {
@@ -101,7 +108,9 @@ impl Drain {
             }
             std::thread::sleep(PAUSES.0);
         }
-        let mut running: Vec<u32> = self.active.values().map(|slot| slot.stream.process).collect();
+        let writes = |slot: &&Slot| slot.is_open();
+        let mut running: Vec<u32> =
+            self.active.values().filter(writes).map(|slot| slot.stream.process).collect();
         running.sort_unstable();
         running.dedup();
         // From here on the engines drop their events; nobody waits for us again.
@@ -138,29 +147,25 @@ impl Drain {
             }
         }
         let waits = |slot: &Slot| !slot.stream.is_settled();
-        if finished.iter().any(|index| self.active.get(index).is_some_and(waits)) {
-            bytes += self.look_everywhere();
-        }
+        let any_waits = finished.iter().any(|index| self.active.get(index).is_some_and(waits));
+        let late = if any_waits { self.look_everywhere() } else { 0 };
         for index in finished {
             let Some(slot) = self.active.get(&index) else { continue };
             // The thread that describes what this ring waits for may have been kept from it for long.
-            let hopeless = || slot.last_sign.elapsed() >= PATIENCE || !self.may_be_described(slot);
-            if !waits(slot) || (bytes == 0 && hopeless()) {
+            let may_come = || late != 0 || self.may_be_described(slot);
+            if !waits(slot) || !may_come() || slot.last_sign.elapsed() >= PATIENCE {
                 self.release(index);
             }
         }
-        bytes
+        bytes + late
     }
 
     /// Whether another thread could still describe the stacks of this ring.
     fn may_be_described(&self, waiting: &Slot) -> bool {
         let Some(image) = waiting.stream.image() else { return false };
         let describes = |other: ImageId| self.recording.images.descends(image, other);
-        let writes = |slot: &Slot| {
-            let state = slot.consumer.ring().state.load(Ordering::Acquire);
-            !slot.corrupt && state != shared::SLOT_TAKEN
-        };
-        self.active.values().any(|slot| writes(slot) && slot.stream.image().is_none_or(describes))
+        let writes = |slot: &&Slot| slot.is_open() && !slot.corrupt;
+        self.active.values().filter(writes).any(|slot| slot.stream.image().is_none_or(describes))
     }
 
     /// Rings that threads have claimed since the last look.
