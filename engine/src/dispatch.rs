@@ -351,6 +351,11 @@ fn special(engine: &'static Engine, thread: &mut Thread, special: Option<Special
             let page = (pc | (crate::space::PAGE - 1)) + 1;
             unmapped(engine, thread, if engine.space.lock().find(pc).is_some() { page } else { pc });
         }
+        Some(Special::Unresolved) => {
+            engine.cache.lock().resolve_later(thread.context.exit);
+            // This time, wherever the pointer leads.
+            thread.signals.step = true;
+        }
         Some(what @ (Special::ClientRequest | Special::ReplacedAddress | Special::CallOriginal)) => {
             requests::handle(engine, thread, what);
         }

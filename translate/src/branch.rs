@@ -6,9 +6,9 @@
 //! table slot form a chain, so a collision costs one more compare and never a trip to the dispatcher.
 
 use crate::count::Count;
-use crate::decode::Insn;
+use crate::decode::{Flow, Insn};
 use crate::emit::{Emitter, fits_i32, reg};
-use crate::fragment::{Config, Prefix};
+use crate::fragment::{Config, Exit, Prefix, leave};
 use crate::layout::{self, Fix};
 use crate::operand::{self, Tools};
 use crate::tables::Tables;
@@ -49,23 +49,80 @@ pub(crate) fn indirect(
     tools: &mut Tools,
     config: &Config,
     insn: &Insn,
-    call: bool,
     count: Option<Count>,
 ) -> bool {
+    let loaded = load_target(e, tools, insn, count);
+    if loaded {
+        go_to_r11(e, config, insn);
+    }
+    loaded
+}
+
+/// As [`indirect`], for a branch that most likely leads to `likely`: compares, and leaves by a direct exit. `None` when
+/// the operand cannot be rewritten, or the pc is out of reach of a comparison.
+pub(crate) fn likely(
+    e: &mut Emitter<'_>,
+    tools: &mut Tools,
+    config: &Config,
+    insn: &Insn,
+    likely: u64,
+    count: Option<Count>,
+) -> Option<Exit> {
     let pc = insn.pc();
-    e.store_ctx(layout::R11, reg::R11);
+    let distance = u32::try_from(likely).ok().filter(|likely| *likely <= i32::MAX as u32)?;
+    if !load_target(e, tools, insn, count) {
+        return None;
+    }
+    let add = |e: &mut Emitter<'_>, value: u32| {
+        // lea r11, [r11 + value]
+        e.bytes(&[0x4d, 0x8d, 0x9b]);
+        e.u32(value);
+    };
+    // xchg r11, rcx
+    const EXCHANGE: [u8; 3] = [0x4c, 0x87, 0xd9];
+    add(e, distance.wrapping_neg());
+    e.bytes(&EXCHANGE);
+    e.mark(pc, Fix::RCX_IN_R11);
+    // jrcxz over the rare case
+    e.bytes(&[0xe3, 0]);
+    let jrcxz = e.offset();
+    e.bytes(&EXCHANGE);
     e.mark(pc, Fix::R11);
+    add(e, distance);
+    go_to_r11(e, config, insn);
+    e.patch_u8(jrcxz - 1, (e.offset() - jrcxz) as u8);
+    e.mark(pc, Fix::RCX_IN_R11);
+    // mov rcx, r11
+    e.bytes(&[0x4c, 0x89, 0xd9]);
+    e.mark(pc, Fix::R11);
+    e.load_ctx(reg::R11, layout::R11);
+    e.mark(pc, Fix::NONE);
+    if insn.flow == Flow::IndirectCall {
+        e.push_imm(insn.next_pc(), pc);
+    }
+    e.mark(likely, Fix::NONE);
+    Some(leave(e, likely, None))
+}
+
+/// Puts r11 aside and loads it with the target.
+fn load_target(e: &mut Emitter<'_>, tools: &mut Tools, insn: &Insn, count: Option<Count>) -> bool {
+    e.store_ctx(layout::R11, reg::R11);
+    e.mark(insn.pc(), Fix::R11);
     if let Some(count) = count {
         count.through(e, reg::R11);
         // The operand may need the guest's.
         e.load_ctx(reg::R11, layout::R11);
     }
-    if !operand::load_target(e, tools, insn) {
-        return false;
-    }
-    e.mark(pc, Fix::R11);
+    let loaded = operand::load_target(e, tools, insn);
+    e.mark(insn.pc(), Fix::R11);
+    loaded
+}
+
+/// Jumps or calls to the target in r11.
+fn go_to_r11(e: &mut Emitter<'_>, config: &Config, insn: &Insn) {
+    let pc = insn.pc();
     e.store_ctx(layout::TARGET, reg::R11);
-    if call {
+    if insn.flow == Flow::IndirectCall {
         let return_address = insn.next_pc();
         e.bytes(&[0x68]);
         e.u32(return_address as u32);
@@ -79,7 +136,6 @@ pub(crate) fn indirect(
     }
     e.mark(pc, Fix::R11_TO_TARGET);
     config.tables.jump(e, config.tables.indirect);
-    true
 }
 
 /// The entry that is reached through a table. Returns the offset of the rel32 field that leads to the next prefix of

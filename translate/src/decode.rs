@@ -74,6 +74,8 @@ pub enum Special {
     ReplacedAddress,
     /// Valgrind's call of a replaced function's original at rax; it returns to where the others go on.
     CallOriginal,
+    /// A jump through a pointer that is [`Pointer::Unresolved`].
+    Unresolved,
 }
 
 impl Special {
@@ -81,11 +83,24 @@ impl Special {
     pub const BYTES: u64 = request::BYTES as u64;
 }
 
+/// What is known, when a branch through a pointer at a fixed address is translated, of where it will lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pointer {
+    /// Nothing.
+    Unknown,
+    /// Most likely to this guest pc: a direct exit leads there, after a check.
+    LeadsTo(u64),
+    /// To a dynamic linker that is going to change it: the jump is to be translated again then.
+    Unresolved,
+}
+
 pub(crate) struct Insn {
     pub(crate) iced: Instruction,
     /// Where the displacement of a RIP-relative operand is; empty for others.
     pub(crate) offsets: ConstantOffsets,
     pub(crate) flow: Flow,
+    /// Where an indirect branch most likely leads.
+    pub(crate) likely: Option<u64>,
     /// Offset of its bytes in the block's bytes.
     pub(crate) at: usize,
 }
@@ -114,11 +129,18 @@ pub struct Block<'a> {
 impl<'a> Block<'a> {
     /// Decodes from `pc`; `bytes` are the executable bytes there, as many as are known to be readable.
     pub fn decode(bytes: &'a [u8], pc: u64, limits: Limits) -> Block<'a> {
-        Block::decode_in(Scratch::default(), bytes, pc, limits)
+        Block::decode_in(Scratch::default(), bytes, pc, limits, |_, _| Pointer::Unknown)
     }
 
-    /// As [`Block::decode`], in the memory of an earlier block.
-    pub fn decode_in(scratch: Scratch, bytes: &'a [u8], pc: u64, limits: Limits) -> Block<'a> {
+    /// As [`Block::decode`], in the memory of an earlier block. `pointer` is asked about branches through a pointer at a
+    /// fixed address: by the branch's pc and the pointer's address.
+    pub fn decode_in(
+        scratch: Scratch,
+        bytes: &'a [u8],
+        pc: u64,
+        limits: Limits,
+        pointer: impl Fn(u64, u64) -> Pointer,
+    ) -> Block<'a> {
         let mut decoder = Decoder::with_ip(64, bytes, pc, DecoderOptions::NONE);
         let mut insns = scratch.0;
         insns.clear();
@@ -132,6 +154,7 @@ impl<'a> Block<'a> {
                         iced,
                         offsets: ConstantOffsets::default(),
                         flow: Flow::Special(Special::Truncated),
+                        likely: None,
                         at,
                     });
                 }
@@ -143,7 +166,7 @@ impl<'a> Block<'a> {
                 break;
             }
             decoder.decode_out(&mut iced);
-            let flow = if let Found::Whole(special) = found {
+            let mut flow = if let Found::Whole(special) = found {
                 // As one instruction, with the operands of its last one, which touch nothing.
                 for _ in 1..request::INSTRUCTIONS {
                     decoder.decode_out(&mut iced);
@@ -173,7 +196,20 @@ impl<'a> Block<'a> {
             } else {
                 ConstantOffsets::default()
             };
-            insns.push(Insn { iced, offsets, flow, at });
+            let mut likely = None;
+            if matches!(flow, Flow::IndirectJump | Flow::IndirectCall)
+                && iced.is_ip_rel_memory_operand()
+                && iced.segment_prefix() == Register::None
+            {
+                match pointer(iced.ip(), iced.ip_rel_memory_address()) {
+                    Pointer::LeadsTo(target) => likely = Some(target),
+                    Pointer::Unresolved if flow == Flow::IndirectJump => {
+                        flow = Flow::Special(Special::Unresolved);
+                    }
+                    Pointer::Unresolved | Pointer::Unknown => (),
+                }
+            }
+            insns.push(Insn { iced, offsets, flow, likely, at });
             if flow.ends() {
                 break;
             }

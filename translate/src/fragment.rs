@@ -217,11 +217,18 @@ impl Translator {
                     exits.push(leave(&mut e, target, None));
                 }
                 Flow::IndirectJump | Flow::IndirectCall => {
-                    let call = insn.flow == Flow::IndirectCall;
                     let start = e.position();
-                    if !branch::indirect(&mut e, &mut self.tools, config, insn, call, count) {
+                    let likely = insn
+                        .likely
+                        .and_then(|pc| branch::likely(&mut e, &mut self.tools, config, insn, pc, count));
+                    if let Some(exit) = likely {
+                        exits.push(exit);
+                    } else {
                         e.rewind(start);
-                        exits.push(leave(&mut e, pc, Some(Special::Unsupported)));
+                        if !branch::indirect(&mut e, &mut self.tools, config, insn, count) {
+                            e.rewind(start);
+                            exits.push(leave(&mut e, pc, Some(Special::Unsupported)));
+                        }
                     }
                 }
                 Flow::Return(extra) => branch::ret(&mut e, config, pc, extra, count),
@@ -363,7 +370,7 @@ pub fn emit_replaced(pc: u64, number: u32, heap_call: u64, at: u64, buffer: &mut
 }
 
 /// `jmp rel32` that will lead to the exit's stub.
-fn leave(e: &mut Emitter<'_>, target: u64, special: Option<Special>) -> Exit {
+pub(crate) fn leave(e: &mut Emitter<'_>, target: u64, special: Option<Special>) -> Exit {
     e.align_for_patch(1);
     e.bytes(&[0xe9]);
     field(e, target, special)

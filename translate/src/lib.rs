@@ -24,7 +24,7 @@ mod segment;
 mod stubs;
 mod tables;
 
-pub use decode::{Block, Limits, Scratch, Special};
+pub use decode::{Block, Limits, Pointer, Scratch, Special};
 pub use fragment::{
     Config, Entry, Exit, Fragment, Prefix, Refusal, StubAddresses, Translator, emit_prefix, emit_replaced,
 };

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 use translate::layout::{self, Fix};
-use translate::{Block, Config, Limits, Prefix, StubAddresses, Tables, Translator};
+use translate::{Block, Config, Limits, Pointer, Prefix, Scratch, StubAddresses, Tables, Translator};
 
 const CACHE: u64 = 0x6000_1000;
 const EXIT_STUBS_END: u64 = 0x6100_0000;
@@ -30,6 +30,7 @@ struct Case {
     limits: Limits,
     prefix: Option<Prefix>,
     count: bool,
+    pointer: Pointer,
 }
 
 fn number(text: &str) -> u64 {
@@ -42,8 +43,14 @@ fn number(text: &str) -> u64 {
 
 /// Parses the lines `key: value` in front of `---`; lines that begin with `#` say what is shown.
 fn parse(text: &str) -> Case {
-    let mut case =
-        Case { pc: 0x1000_0000, bytes: vec![], limits: Limits::default(), prefix: None, count: false };
+    let mut case = Case {
+        pc: 0x1000_0000,
+        bytes: vec![],
+        limits: Limits::default(),
+        prefix: None,
+        count: false,
+        pointer: Pointer::Unknown,
+    };
     for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
         let (key, value) = line.split_once(": ").unwrap_or_else(|| panic!("no `key: value`: {line}"));
         match key {
@@ -55,6 +62,8 @@ fn parse(text: &str) -> Case {
             "prefix" if value == "return" => case.prefix = Some(Prefix::Return),
             "prefix" if value == "indirect" => case.prefix = Some(Prefix::Indirect),
             "count" => case.count = value == "yes",
+            "pointer" if value == "unresolved" => case.pointer = Pointer::Unresolved,
+            "pointer" => case.pointer = Pointer::LeadsTo(number(value)),
             "instructions" => case.limits.instructions = number(value) as usize,
             "segments" => case.limits.segments = number(value) as usize,
             _ => panic!("unknown line: {line}"),
@@ -139,7 +148,7 @@ fn symbolic(text: &str) -> String {
 }
 
 fn render(case: &Case) -> String {
-    let block = Block::decode(&case.bytes, case.pc, case.limits);
+    let block = Block::decode_in(Scratch::default(), &case.bytes, case.pc, case.limits, |_, _| case.pointer);
     let config = Config {
         tables: Tables { indirect: INDIRECT_TABLE, returns: RETURN_TABLE, bmi2: true },
         stubs: STUBS,

@@ -15,6 +15,7 @@ mod chain;
 mod link;
 mod lookup;
 mod pages;
+mod pointers;
 
 use crate::space::{self, PAGE};
 use crate::sys;
@@ -23,8 +24,9 @@ use alloc::vec::Vec;
 use chain::Chains;
 use lookup::PcTable;
 use pages::Pages;
+use pointers::Pointers;
 use translate::layout::{EXIT_STUB_BYTES, Fix, MapEntry};
-use translate::{Block, Config, Prefix, Scratch, StubTable, Tables, Translator};
+use translate::{Block, Config, Pointer, Prefix, Scratch, StubTable, Tables, Translator};
 
 /// Bytes of one branch table.
 const TABLE_BYTES: u64 = Tables::ENTRIES * Tables::ENTRY_BYTES;
@@ -143,6 +145,7 @@ pub struct Cache {
     table: PcTable,
     chains: Chains,
     pages: Pages,
+    pointers: Pointers,
     detached: BTreeMap<u64, Detached>,
     /// Fragments of replaced functions' own code, which no table leads to.
     own: BTreeMap<u64, FragmentId>,
@@ -192,6 +195,7 @@ impl Cache {
             table: PcTable::new(),
             chains: Chains::new(tables),
             pages: Pages::default(),
+            pointers: Pointers::default(),
             detached: BTreeMap::new(),
             own: BTreeMap::new(),
             code_changes: 0,
@@ -262,7 +266,7 @@ impl Cache {
 
     /// Translates the block at `pc` from `bytes`.
     pub fn translate(&mut self, pc: u64, bytes: &[u8], prefix: Option<Prefix>) -> Result<FragmentId, Full> {
-        let (id, entry) = self.emit(pc, bytes, translate::Limits::default(), prefix)?;
+        let (id, entry) = self.emit(pc, bytes, false, prefix)?;
         self.depends_on_source(id);
         self.table.insert(pc, id);
         if let (Some(kind), Some(at)) = (prefix, entry) {
@@ -283,24 +287,27 @@ impl Cache {
 
     /// Translates the own code of the replaced function at `pc`: only [`Cache::find_own`] leads to it.
     pub fn translate_own(&mut self, pc: u64, bytes: &[u8]) -> Result<FragmentId, Full> {
-        let (id, _) = self.emit(pc, bytes, translate::Limits::default(), None)?;
+        let (id, _) = self.emit(pc, bytes, false, None)?;
         self.depends_on_source(id);
         self.own.insert(pc, id);
         Ok(id)
     }
 
-    /// Emits a fragment that nothing leads to yet.
+    /// Emits a fragment that nothing leads to yet; of one instruction for a single use, if `once`.
     fn emit(
         &mut self,
         pc: u64,
         bytes: &[u8],
-        limits: translate::Limits,
+        once: bool,
         prefix: Option<Prefix>,
     ) -> Result<(FragmentId, Option<PrefixAt>), Full> {
+        const ONE: translate::Limits = translate::Limits { instructions: 1, segments: 1 };
+        let limits = if once { ONE } else { translate::Limits::default() };
         if self.room() < 2 * FRAGMENT_ROOM {
             return Err(Full);
         }
-        let block = Block::decode_in(core::mem::take(&mut self.scratch), bytes, pc, limits);
+        let pointer = |pc, address| if once { Pointer::Unknown } else { self.pointers.look(pc, address) };
+        let block = Block::decode_in(core::mem::take(&mut self.scratch), bytes, pc, limits, pointer);
         let (at, first_exit) = (self.at, self.exits.len() as u32);
         // SAFETY: the range lies between the fragments and the exits' stubs, in our mapping; nothing there is reachable yet.
         let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, FRAGMENT_ROOM as usize) };
@@ -363,8 +370,7 @@ impl Cache {
     /// Translates the one instruction at `pc` for a single use: no table leads to the code, and nothing removes it
     /// when the bytes change. Returns the address to enter.
     pub fn translate_once(&mut self, pc: u64, bytes: &[u8]) -> Result<u64, Full> {
-        let limits = translate::Limits { instructions: 1, segments: 1 };
-        let (id, _) = self.emit(pc, bytes, limits, None)?;
+        let (id, _) = self.emit(pc, bytes, true, None)?;
         let fragment = &mut self.fragments[id as usize];
         fragment.alive = false;
         let (first, count) = fragment.exits;
@@ -478,9 +484,19 @@ impl Cache {
         (space::CACHE_BASE..self.config.exit_stubs_end).contains(&address)
     }
 
+    /// A jump through an unresolved pointer is about to be executed, at exit `number`: it is to be translated again.
+    pub fn resolve_later(&mut self, number: u32) {
+        let ExitInfo { fragment, target, .. } = self.exits[number as usize];
+        self.pointers.note(target);
+        if self.fragments[fragment as usize].alive {
+            self.remove(fragment);
+        }
+    }
+
     /// Removes every fragment that depends on bytes of the range. Returns how many.
     pub fn invalidate(&mut self, start: u64, end: u64) -> usize {
         self.code_changes += 1;
+        self.pointers.forget(start, end);
         let victims = self.pages.take(&mut self.fragments, start, end);
         for &id in &victims {
             self.remove(id);

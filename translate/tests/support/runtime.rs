@@ -7,7 +7,8 @@ use super::space::Space;
 use std::collections::HashMap;
 use translate::layout::{self, Fix, MapEntry};
 use translate::{
-    Block, Config, Limits, Prefix, Special, StubTable, Tables, Translator, emit_prefix, emit_stubs,
+    Block, Config, Limits, Pointer, Prefix, Scratch, Special, StubTable, Tables, Translator, emit_prefix,
+    emit_stubs,
 };
 
 const FRAGMENTS: u64 = 0x2000;
@@ -79,6 +80,19 @@ pub struct Runtime {
     chains: HashMap<(usize, u64), u64>,
     /// Maps: (start, end, map).
     maps: Vec<(u64, u64, Vec<MapEntry>)>,
+}
+
+/// Where the branch at `pc` through the pointer at `address` leads: nothing, a lie, or the truth.
+fn guess(space: &Space, pc: u64, address: u64) -> Pointer {
+    if !space.is_data(address) {
+        return Pointer::Unknown;
+    }
+    let truth = space.region.u64(address);
+    match pc % 4 {
+        0 => Pointer::Unknown,
+        1 => Pointer::LeadsTo(truth ^ 0x40),
+        _ => Pointer::LeadsTo(truth),
+    }
 }
 
 fn index(kind: Prefix) -> usize {
@@ -193,7 +207,9 @@ impl Runtime {
             return id;
         }
         let room = (space.exit() - pc).min(4096) as usize;
-        let block = Block::decode(space.region.bytes(pc, room), pc, self.options.limits);
+        let bytes = space.region.bytes(pc, room);
+        let pointer = |pc, address| guess(space, pc, address);
+        let block = Block::decode_in(Scratch::default(), bytes, pc, self.options.limits, pointer);
         let at = self.at.next_multiple_of(16);
         let config = self.config();
         let first = self.exits.len() as u32;

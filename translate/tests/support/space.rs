@@ -47,6 +47,12 @@ impl Space {
         (self.region.base..self.region.base + CODE_BYTES).contains(&pc)
     }
 
+    /// Whether the eight bytes at `address` are data of the program's.
+    pub fn is_data(&self, address: u64) -> bool {
+        let start = self.region.base + DATA;
+        (start..start + 0x3000 - 7).contains(&address)
+    }
+
     /// Where a program ends: natively a breakpoint.
     pub fn exit(&self) -> u64 {
         self.region.base + EXIT
