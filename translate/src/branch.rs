@@ -1,9 +1,9 @@
 //! Emission of control flow: exits that can be linked, indirect branches through the tables, system calls.
 //!
 //! The guest's stack always holds the guest's own return addresses. A return or an indirect branch saves r11,
-//! jumps through a table ([`Tables`]) indexed by some of the target's bits, and the fragment's prefix checks that it was meant
-//! (`[rsp-8]` still holds the return address; `TARGET` the indirect target). Prefixes of fragments that share a
-//! table slot form a chain, so a collision costs one more compare and never a trip to the dispatcher.
+//! jumps through a table ([`Tables`]) indexed by some of the target's bits, and the fragment's prefix checks that it
+//! was meant (`[rsp-8]` still holds the return address; `TARGET` the indirect target). Prefixes of fragments that share
+//! a table slot form a chain, so a collision costs one more compare and never a trip to the dispatcher.
 
 use crate::count::Count;
 use crate::decode::{Flow, Insn};
