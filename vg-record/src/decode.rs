@@ -481,13 +481,12 @@ impl Recording {
         stream.process = number;
         let parent_image =
             self.processes.get(&parent).and_then(|process| self.images.at(&process.images, tsc));
+        let first = First { node, module };
         let image = match (how, parent_image) {
             // Shares its parent's memory, tables included.
             (Start::Vfork, Some(image)) => image,
-            (_, parent) => {
-                let parent = parent.filter(|_| matches!(how, Start::Fork | Start::Vfork));
-                self.images.begin(tsc, parent, First { node, module }, &mut self.trace.stacks)
-            }
+            (Start::Fork, parent) => self.images.begin(tsc, parent, first, &mut self.trace.stacks),
+            _ => self.images.begin(tsc, None, first, &mut self.trace.stacks),
         };
         stream.image = Some(image);
         let mut texts = strings(record, 6);
