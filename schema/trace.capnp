@@ -46,6 +46,7 @@ struct Message {
     remark @20 :Remark;
     notFollowed @21 :NotFollowed;
     trailer @22 :Trailer;           # The last message of a trace that ended in order.
+    errors @23 :List(Error);
   }
 }
 
@@ -59,6 +60,11 @@ struct Header {
   clock @6 :Clock;
   options @7 :List(Text);           # Options of the recording that are not the default: "--children=no".
   machine @8 :Machine;
+  checks @9 :UInt32;                # What the recording looks for and tells as errors; 0: nothing, so that a trace
+                                    # without errors says nothing about the program. Bits: 1 addresses (invalid
+                                    # reads, writes, jumps), 2 undefined values, 4 calls of allocators (frees,
+                                    # mismatches, sizes), 8 parameters of system calls, 16 overlapping copies,
+                                    # 32 file descriptors.
 }
 
 struct Clock {
@@ -253,6 +259,94 @@ struct SnapshotEnd {
   roots @3 :UInt64;
   edges @4 :UInt64;
   scanned @5 :UInt64;               # Bytes of memory scanned.
+}
+
+# A distinct error of a process: one entry for each kind, place and whole stack. A later entry of the same process and
+# number replaces `count` and is ignored but for that: the other fields may be empty there. About 300 bytes.
+struct Error {
+  number @0 :UInt32;                # In its process, from 1; goes on over exec.
+  process @1 :UInt32;
+  thread @2 :UInt32;                # That met it first.
+  kind @3 :UInt16;                  # See `errorKind` below.
+  count @4 :UInt64;                 # How often so far; at least 1.
+  time @5 :UInt64;                  # Of the first time.
+  instructions @6 :UInt64;
+  flags @7 :UInt32;                 # 1: bytes were unaddressable (otherwise undefined); kinds 11 and 17.
+  size @8 :UInt64;                  # See errorKind.
+  stack @9 :UInt32;
+  address @10 :UInt64;              # That was accessed, jumped to, freed or named; 0 when the kind has none.
+  about @11 :AddressInfo;           # What lies at `address`. Absent: not described.
+  origin @12 :Origin;               # Of the undefined bits. Absent: the error is not about them.
+  text @13 :Text;                   # See errorKind.
+  otherAddress @14 :UInt64;
+  value @15 :Int64;
+  wanted @16 :UInt64;
+  given @17 :UInt64;
+  descriptor @18 :Descriptor;       # Kinds 20 to 22.
+}
+# errorKind, with Valgrind's names:
+#    1 InvalidRead      size bytes at address
+#    2 InvalidWrite     the same
+#    3 InvalidJump      to address
+#    4 InvalidFree      of address: free, delete, delete[] or realloc
+#    5 MismatchedFree   of address by another family (wanted: family of the block, given: of the free)
+#    6 MismatchedAllocateDeallocateSize       wanted: size of the block, given: size that was passed
+#    7 MismatchedAllocateDeallocateAlignment  wanted: alignment of the block, given: of the free; 0: the default
+#    8 UninitCondition  a branch depends on undefined bits
+#    9 UninitValue      size bytes of undefined value used as an address
+#   10 Overlap          text: function ("memcpy"); address: destination, otherAddress: source, size: bytes (0: a
+#                       function without a length, as strcpy)
+#   11 SyscallParam     text: "write(buf)". address: the bytes it points to; 0: the parameter itself
+#   12 FishyValue       text: function; value: the argument, which is negative if signed
+#   13 ReallocSizeZero  address: the block
+#   14 InvalidAlignment text: function; given: the alignment
+#   15 InvalidSize      text: function; given: the size
+#   16 InvalidSizeAndAlignment  text: function; size, given: the alignment
+#   17 ClientCheck      address: the first bad byte of a range that the program asked to check
+#   18 InvalidMemPool   address: of the pool
+#   19 FatalSignal      value: number of the signal; given: si_code; address: si_addr where it has one
+#   20 FdNotClosed      open at the end of the process
+#   21 FdBadClose       closed when it was not open
+#   22 FdBadUse         used when it was not open; text: system call
+
+# What an address is.
+struct AddressInfo {
+  kind @0 :UInt16;                  # See below.
+  start @1 :UInt64;                 # First byte of the block, symbol or mapping.
+  size @2 :UInt64;                  # Its bytes.
+  offset @3 :Int64;                 # The address - start: negative before the block, at least `size` behind it. Kind
+                                    # 6: bytes below the stack pointer.
+  family @4 :UInt8;                 # Of a block, as in heap events.
+  allocated @5 :UInt32;             # Stack of the block's allocation.
+  freed @6 :UInt32;                 # Stack of its free.
+  allocatedBy @7 :UInt32;           # Thread.
+  freedBy @8 :UInt32;               # Thread.
+  thread @9 :UInt32;                # Owner of the stack or thread-local storage.
+  frame @10 :UInt32;                # 1 + index of the frame of Error.stack whose variables hold the address.
+  text @11 :Text;                   # Variable, data symbol, section, file of a mapping, the program's name of a block.
+  module @12 :UInt32;
+  protection @13 :UInt8;            # Of a mapping: 1 read, 2 write, 4 execute.
+  line @14 :UInt32;                 # Declaration of the variable.
+  file @15 :UInt32;                 # String.
+}
+# kind: 0 not known, 1 live block of the heap, 2 freed block, 3 block that a client request announced (malloc-like or
+# of a pool), 4 block that the program described (VALGRIND_CREATE_BLOCK; text), 5 stack, 6 just below the stack pointer,
+# 7 data of a module (text: symbol or section), 8 a mapping (text: its file), 9 not mapped, 10 code of a module,
+# 11 thread-local storage, 12 a live block that was freed and used again.
+
+# Where undefined bits were made.
+struct Origin {
+  kind @0 :UInt16;                  # 0 not known, 1 heap allocation, 2 stack allocation, 3 client request.
+  stack @1 :UInt32;
+}
+
+struct Descriptor {
+  number @0 :Int32;
+  kind @1 :UInt16;                  # 0 not known, 1 file, 2 socket, 3 pipe, 4 of another kind.
+  name @2 :Data;                    # Path, or "127.0.0.1:80 <-> 127.0.0.1:4000".
+  opened @3 :UInt32;                # Stack; 0: not known, or inherited.
+  closed @4 :UInt32;                # Stack of the close before; 0: never open.
+  inherited @5 :Bool;
 }
 
 # Counters of the engine or the recorder; a later message of the same process replaces values by name.

@@ -13,6 +13,8 @@ use crate::{
     rows::{HEAP_EVENTS, Row},
 };
 
+mod errors;
+
 /// What is wrong, in words.
 type Decoded<T> = Result<T, String>;
 
@@ -51,6 +53,7 @@ pub(crate) fn message(
         Which::Remark(m) => remark(&field("remark", m)?)?,
         Which::NotFollowed(m) => not_followed(&field("notFollowed", m)?)?,
         Which::Trailer(m) => trailer(&field("trailer", m)?)?,
+        Which::Errors(m) => errors::errors(field("errors", m)?)?,
     };
     Ok((sequence, message))
 }
@@ -127,6 +130,7 @@ fn header(m: &raw::header::Reader<'_>) -> Decoded<Message> {
             page_size: machine.get_page_size(),
             memory: machine.get_memory(),
         },
+        checks: m.get_checks(),
     }))
 }
 

@@ -2,11 +2,14 @@
 //!
 //! Units and ids are those of `trace.capnp`: times in nanoseconds since the start of the recording, sizes in bytes,
 //! ids from 1 with 0 for "none". A code number that this build does not know is kept in the `Other` variant of its
-//! type. Heap events and snapshots are in [`heap`]. Not here: encoding, and what readers make of the values.
+//! type. Heap events and snapshots are in [`heap`], errors in
+//! [`errors`]. Not here: encoding, and what readers make of the values.
 
 use std::{ffi::OsStr, fmt, os::unix::ffi::OsStrExt, path::Path};
 
+pub mod errors;
 pub mod heap;
+pub use errors::*;
 pub use heap::*;
 
 /// Version of the format that this crate writes and reads.
@@ -134,6 +137,7 @@ pub enum Message {
     Remark(Remark),
     NotFollowed(NotFollowed),
     Trailer(Trailer),
+    Errors(Vec<Error>),
     /// Something this build does not know or was told not to decode.
     Skipped(Skipped),
 }
@@ -180,6 +184,8 @@ pub struct Header {
     pub options: Vec<String>,
     /// The machine that recorded.
     pub machine: Machine,
+    /// What the recording looks for and tells as errors: bits of [`check`]; 0 for nothing.
+    pub checks: u32,
 }
 
 /// The clock of a recording.

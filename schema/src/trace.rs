@@ -94,6 +94,8 @@ pub struct Trace {
     pub remarks: Vec<Remark>,
     /// Children that ran natively.
     pub not_followed: Vec<NotFollowed>,
+    /// Errors in the order in which the trace tells them, with their last counts.
+    pub errors: Vec<Error>,
     /// The trailer; `None` in an incomplete trace.
     pub trailer: Option<Trailer>,
     /// How the trace ended.
@@ -110,6 +112,7 @@ pub struct Trace {
     thread_index: HashMap<u32, usize>,
     module_index: HashMap<u32, usize>,
     snapshot_index: HashMap<(u32, u32), usize>,
+    error_index: HashMap<(u32, u32), usize>,
 }
 
 impl Trace {
@@ -155,6 +158,7 @@ impl Trace {
             counters: Vec::new(),
             remarks: Vec::new(),
             not_followed: Vec::new(),
+            errors: Vec::new(),
             trailer: None,
             ending: Ending::Truncated { bytes: 0, messages: 1 },
             events: 0,
@@ -167,6 +171,7 @@ impl Trace {
             thread_index: HashMap::new(),
             module_index: HashMap::new(),
             snapshot_index: HashMap::new(),
+            error_index: HashMap::new(),
         }
     }
 
@@ -227,6 +232,7 @@ impl Trace {
             Message::Remark(remark) => self.remarks.push(remark),
             Message::NotFollowed(child) => self.not_followed.push(child),
             Message::Trailer(trailer) => self.trailer = Some(trailer),
+            Message::Errors(errors) => self.take_errors(errors),
             Message::Skipped(Skipped::Events { rows, .. }) => self.events += u64::from(rows),
             Message::Skipped(skipped) => self.skipped.push(skipped),
         }
@@ -268,6 +274,19 @@ impl Trace {
                 None => {
                     places.insert(name.clone(), known.values.len());
                     known.values.push((name, value));
+                }
+            }
+        }
+    }
+
+    fn take_errors(&mut self, errors: Vec<Error>) {
+        for error in errors {
+            let known = self.error_index.get(&(error.process, error.number));
+            match known.and_then(|&i| self.errors.get_mut(i)) {
+                Some(known) => known.count = error.count,
+                None => {
+                    self.error_index.insert((error.process, error.number), self.errors.len());
+                    self.errors.push(error);
                 }
             }
         }

@@ -292,6 +292,15 @@ impl<W: Write> TraceWriter<W> {
         self.put(Arm::NotFollowed, child.reason.len(), &|m| fill::not_followed(m.init_not_followed(), child))
     }
 
+    /// Writes errors, or later counts of those that were written. Their stacks must have been written before.
+    pub fn errors(&mut self, errors: &[Error]) -> Result<(), WriteError> {
+        for part in cut(errors, fill::error_bytes) {
+            let bytes = part.iter().map(fill::error_bytes).sum();
+            self.put(Arm::Errors, bytes, &|m| fill::errors(m.init_errors(part.len() as u32), part))?;
+        }
+        Ok(())
+    }
+
     /// Writes the trailer, with this writer's own totals in place of `messages` and `events`, and flushes.
     pub fn trailer(&mut self, trailer: &Trailer) -> Result<(), WriteError> {
         let trailer = Trailer { messages: self.messages, events: self.events, ..trailer.clone() };
@@ -327,6 +336,7 @@ impl<W: Write> TraceWriter<W> {
             Message::Remark(remark) => self.remark(remark),
             Message::NotFollowed(child) => self.not_followed(child),
             Message::Trailer(trailer) => self.trailer(trailer),
+            Message::Errors(errors) => self.errors(errors),
             Message::Skipped(_) => Ok(()),
         }
     }

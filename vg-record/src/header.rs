@@ -36,6 +36,8 @@ pub(crate) fn header(cli: &Cli, program: &Program, clock: &Clock) -> Header {
         },
         options: cli.changed(),
         machine: machine(),
+        // Errors are not looked for yet.
+        checks: 0,
     }
 }
 

@@ -45,6 +45,7 @@ arms! {
     Remark "remark",
     NotFollowed "notFollowed",
     Trailer "trailer",
+    Errors "errors",
 }
 
 /// Number of kinds.

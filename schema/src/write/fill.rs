@@ -7,6 +7,10 @@ use capnp::{data_list, text_list};
 
 use crate::{codec::Stored, events::EventChunk, model::*, raw::trace_capnp as raw};
 
+mod errors;
+
+pub(super) use errors::{error_bytes, errors};
+
 /// A byte string or text: pointer, contents, padding.
 fn blob(length: usize) -> usize {
     16 + length
@@ -53,6 +57,7 @@ pub(super) fn header(mut m: raw::header::Builder<'_>, header: &Header) {
         m.reborrow().init_options(header.options.len() as u32),
         header.options.iter().map(String::as_str),
     );
+    m.set_checks(header.checks);
     let mut machine = m.init_machine();
     machine.set_host(&header.machine.host[..]);
     machine.set_kernel(&header.machine.kernel[..]);

@@ -65,7 +65,9 @@ fn new_fields_are_ignored() {
 
 #[test]
 fn unknown_code_numbers_are_kept() {
-    use schema::{End, Family, Reason, RootKind, Severity, Start};
+    use schema::{
+        AddressKind, DescriptorKind, End, ErrorKind, Family, OriginKind, Reason, RootKind, Severity, Start,
+    };
     assert_eq!(End::from_number(999), End::Other(999));
     assert_eq!(End::Other(999).number(), 999);
     assert_eq!(Start::from_number(4).number(), 4);
@@ -73,4 +75,8 @@ fn unknown_code_numbers_are_kept() {
     assert_eq!(Family::from_number(9).number(), 9);
     assert_eq!(RootKind::from_number(6).number(), 6);
     assert_eq!(Severity::from_number(3).number(), 3);
+    assert_eq!(ErrorKind::from_number(23), ErrorKind::Other(23));
+    assert_eq!(AddressKind::from_number(13).number(), 13);
+    assert_eq!(OriginKind::from_number(4).number(), 4);
+    assert_eq!(DescriptorKind::from_number(5).number(), 5);
 }

@@ -241,6 +241,57 @@ fn false_lengths_take_no_memory() {
     assert!(back.len() == 1 && matches!(ending, Ending::Corrupt { .. }), "{ending}");
 }
 
+/// Errors that are no errors: lists of entries without a size, pointers to what is no struct or text.
+#[test]
+fn hostile_errors_are_refused() {
+    let header = write(&messages()[..1], Codec::None);
+    let one = second(|m| m.init_errors(1).get(0).set_number(7));
+    let (back, _) = read(&one);
+    assert!(
+        matches!(&back[1], Message::Errors(errors) if errors[0].number == 7 && errors[0].about.is_none())
+    );
+    // Words of the message: framing, root, seq, arm, list pointer, tag, the fields. The tag holds count and size.
+    let tag = header.len() + 8 * 5;
+    for (count, refusal) in
+        [(1u64 << 15, None), ((1 << 15) + 1, Some("more than 32768")), ((1 << 29) - 1, None)]
+    {
+        let mut bytes = one.clone();
+        bytes[tag..tag + 8].copy_from_slice(&(count << 2).to_le_bytes());
+        bytes[tag - 8..tag].copy_from_slice(&(1u64 | 7 << 32).to_le_bytes());
+        match refusal {
+            Some(why) => refused(&bytes, why),
+            None if count == 1 << 15 => {
+                let (back, _) = read(&bytes);
+                assert!(matches!(&back[1], Message::Errors(errors) if errors.len() == 1 << 15));
+            }
+            None => assert!(matches!(read(&bytes).1, Ending::Corrupt { .. })),
+        }
+    }
+    // Each pointer of an entry in turn becomes one that leaves the message, one of the wrong kind, a far one.
+    let full = second(|m| {
+        let mut m = m.init_errors(1).get(0);
+        m.set_text("x");
+        m.reborrow().init_about().set_text("y");
+        m.reborrow().init_origin().set_stack(1);
+        m.init_descriptor().set_name(b"z");
+    });
+    let tag_word = u64::from_le_bytes(full[tag..tag + 8].try_into().expect("eight bytes"));
+    let (data, pointers) = ((tag_word >> 32 & 0xffff) as usize, (tag_word >> 48) as usize);
+    assert_eq!(pointers, 4);
+    for pointer in 0..pointers {
+        let at = tag + 8 + 8 * (data + pointer);
+        for word in [0x7fff_fffcu64 | 1 << 32, 0x7fff_fffd | 2 << 32, 2 | 99 << 32, 3, u64::MAX] {
+            let mut bytes = full.clone();
+            bytes[at..at + 8].copy_from_slice(&word.to_le_bytes());
+            let (back, ending) = read(&bytes);
+            assert!(
+                back.len() == 1 && matches!(ending, Ending::Corrupt { .. }),
+                "{pointer} {word:x}: {ending}"
+            );
+        }
+    }
+}
+
 #[test]
 fn several_segments_are_read() {
     let mut builder = Builder::new(HeapAllocator::new().first_segment_words(8));

@@ -56,6 +56,57 @@ fn snapshot() -> Vec<Message> {
     ]
 }
 
+/// One error with everything that an error can have, and one with nothing.
+fn errors() -> Vec<Error> {
+    let about = AddressInfo {
+        kind: AddressKind::Freed,
+        start: 0x1000_0040,
+        size: 16,
+        offset: -4,
+        family: Family::NewArray,
+        allocated: 1,
+        freed: 2,
+        allocated_by: 1,
+        freed_by: 2,
+        thread: 1,
+        frame: 2,
+        text: "größe".to_owned(),
+        module: 1,
+        protection: 5,
+        line: 46,
+        file: 3,
+    };
+    let full = Error {
+        number: 1,
+        process: 1,
+        thread: 2,
+        kind: ErrorKind::InvalidRead,
+        count: 3,
+        time: 610,
+        instructions: 77,
+        flags: flag::UNADDRESSABLE,
+        size: 4,
+        stack: 2,
+        address: 0x1000_003c,
+        about: Some(about),
+        origin: Some(Origin { kind: OriginKind::Heap, stack: 1 }),
+        text: "write(buf)".to_owned(),
+        other_address: u64::MAX,
+        value: i64::MIN,
+        wanted: 16,
+        given: 24,
+        descriptor: Some(Descriptor {
+            number: -1,
+            kind: DescriptorKind::File,
+            name: Bytes(vec![b'/', 0xff]),
+            opened: 1,
+            closed: 2,
+            inherited: true,
+        }),
+    };
+    vec![full, Error { number: 2, process: 1, kind: ErrorKind::Other(900), count: 1, ..Error::default() }]
+}
+
 /// Every kind of message, as a reader gives it back.
 pub(crate) fn messages() -> Vec<Message> {
     let header = Header {
@@ -74,6 +125,7 @@ pub(crate) fn messages() -> Vec<Message> {
             page_size: 4096,
             memory: 8 << 30,
         },
+        checks: check::ADDRESSES | check::VALUES,
     };
     let process = Process {
         number: 1,
@@ -145,6 +197,8 @@ pub(crate) fn messages() -> Vec<Message> {
             process: 1,
             values: vec![("translations".to_owned(), 12), ("links".to_owned(), u64::MAX)],
         }),
+        Message::Errors(errors()),
+        Message::Errors(vec![Error { number: 1, process: 1, count: 9, ..Error::default() }]),
         Message::Remark(Remark {
             severity: Severity::Warning,
             code: 3,

@@ -56,6 +56,9 @@ fn tables_are_resolved() {
     assert_eq!((snapshot.blocks.len(), snapshot.roots.len(), snapshot.edges.len()), (3, 2, 2));
     assert_eq!(snapshot.roots[0].kind(), RootKind::Register);
     assert_eq!((trace.remarks.len(), trace.not_followed.len()), (1, 1));
+    // The last count is kept, with all that the first entry said.
+    let errors: Vec<_> = trace.errors.iter().map(|e| (e.number, e.kind, e.count, e.stack)).collect();
+    assert_eq!(errors, [(1, ErrorKind::InvalidRead, 9, 2), (2, ErrorKind::Other(900), 1, 0)]);
     assert_eq!(trace.trailer.map(|trailer| trailer.lost.len()), Some(1));
 }
 
