@@ -304,7 +304,7 @@ struct Error {
 #   16 InvalidSizeAndAlignment  text: function; size, given: the alignment
 #   17 ClientCheck      address: the first bad byte of a range that the program asked to check
 #   18 InvalidMemPool   address: of the pool
-#   19 FatalSignal      value: number of the signal; given: si_code; address: si_addr where it has one
+#   19 FatalSignal      value: number of the signal; given: its si_code (32 bits); address: si_addr
 #   20 FdNotClosed      open at the end of the process
 #   21 FdBadClose       closed when it was not open
 #   22 FdBadUse         used when it was not open; text: system call

@@ -83,6 +83,11 @@ impl Symbols {
         frames
     }
 
+    /// Path of the module with this id; empty when there is none.
+    pub fn module_path(&self, id: u32) -> &str {
+        self.modules.get(&id).map_or("", |module| module.path.as_str())
+    }
+
     fn resolve<'t>(&'t self, id: u32, into: &mut Vec<Frame<'t>>) {
         let Some(code) = entry(&self.frames, id) else { return };
         let module = self.modules.get(&code.module);
@@ -101,7 +106,8 @@ impl Symbols {
         into.push(named(last, false));
     }
 
-    fn string(&self, id: u32) -> &str {
+    /// The string with this id; empty when there is none.
+    pub fn string(&self, id: u32) -> &str {
         entry(&self.strings, id).map_or("", String::as_str)
     }
 }
@@ -179,6 +185,8 @@ mod tests {
         ];
         assert_eq!(all, expected);
         assert_eq!((frames[0].module, frames[3].module), ("/t/a", ""));
+        assert_eq!((symbols.module_path(7), symbols.module_path(8)), ("/t/a", ""));
+        assert_eq!((symbols.string(2), symbols.string(9), symbols.string(0)), ("a.c", "", ""));
         assert_eq!(symbols.frames(3, 1).len(), 2, "a limit counts code addresses");
     }
 
