@@ -262,7 +262,8 @@ struct SnapshotEnd {
 }
 
 # A distinct error of a process: one entry for each kind, place and whole stack. A later entry of the same process and
-# number replaces `count` and is ignored but for that: the other fields may be empty there. About 300 bytes.
+# number replaces `count` and is ignored but for that: the other fields may be empty there. 230 bytes with an address and an
+# origin.
 struct Error {
   number @0 :UInt32;                # In its process, from 1; goes on over exec.
   process @1 :UInt32;

@@ -14,7 +14,7 @@ use tests::suite::{Problem, Suite, Verdict};
 use tests::tools::{self, workspace};
 
 /// Tools that have a manual page.
-const TOOLS: [&str; 2] = ["vg-record", "vg-leaks"];
+const TOOLS: [&str; 3] = ["vg-record", "vg-leaks", "vg-errors"];
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
@@ -287,23 +287,32 @@ fn readme_examples() -> Verdict {
         return Err(Problem::wrong(record.summary()));
     }
     let mut problems = Vec::new();
-    let mut ran = 0;
+    let (mut ran, mut errors) = (0, 0);
     for (number, line) in read("README.md")?.lines().enumerate() {
-        let mut words = match commands(line).as_slice() {
-            [words] if words.first().is_some_and(|word| word == "vg-leaks") => words.clone(),
+        let (tool, mut words) = match commands(line).as_slice() {
+            [words] if words.first().is_some_and(|word| word == "vg-leaks") => ("vg-leaks", words.clone()),
+            [words] if words.first().is_some_and(|word| word == "vg-errors") => ("vg-errors", words.clone()),
             _ => continue,
         };
-        words[0] = tools::tool("vg-leaks")?.display().to_string();
+        words[0] = tools::tool(tool)?.display().to_string();
         let outcome = Run::new(words, scratch.path()).run()?;
-        ran += 1;
-        // The address of the example belongs to another program.
-        let elsewhere = outcome.code() == Some(2) && outcome.err().contains("no block on the heap contains");
+        match tool {
+            "vg-leaks" => ran += 1,
+            _ => errors += 1,
+        }
+        // The address of the example belongs to another program; and a recording that did not look for errors is told.
+        let expected = ["no block on the heap contains", "the recording did not look for errors"];
+        let told = expected.iter().any(|words| outcome.err().contains(words));
+        let elsewhere = outcome.code() == Some(2) && told;
         if !elsewhere && !matches!(outcome.code(), Some(0 | 1)) {
             problems.push(format!("README.md:{}: {line}\n{}", number + 1, outcome.summary()));
         }
     }
     if ran < 5 {
         problems.push(format!("README.md: only {ran} examples with vg-leaks were found"));
+    }
+    if errors == 0 {
+        problems.push("README.md: no example with vg-errors was found".to_owned());
     }
     verdict(problems)
 }
@@ -339,7 +348,7 @@ fn contributing() -> Verdict {
     let manifest = read("tests/Cargo.toml")?;
     let mut sources = String::new();
     for folder in
-        ["tests/src", "tests/tests", "translate/tests", "translate/tests/support", "vg-leaks/tests/it", ".ci"]
+        ["tests/src", "tests/tests", "translate/tests", "translate/tests/support", "vg-leaks/tests/it", "vg-errors/tests/it", ".ci"]
     {
         for entry in fs::read_dir(workspace().join(folder))? {
             let path = entry?.path();

@@ -108,14 +108,16 @@ pub fn analyse<'t>(recordings: &'t [Recording], options: &Options) -> Findings<'
             continue;
         }
         if let Some(pattern) = suppressed(&group, options) {
-            excluded[pattern] += group.count;
-            all.summary.suppressed += group.count;
+            let suppressed = &mut all.summary.suppressed;
+            *suppressed = suppressed.saturating_add(group.count);
+            let of_pattern: &mut u64 = &mut excluded[pattern];
+            *of_pattern = of_pattern.saturating_add(group.count);
             all.summary.suppressed_contexts += 1;
             continue;
         }
         let finding = resolve(&group, all.listed.len() + 1, options);
         if finding.kind == kinds::FATAL_SIGNAL {
-            all.summary.fatal_signals += finding.count;
+            all.summary.fatal_signals = all.summary.fatal_signals.saturating_add(finding.count);
         } else {
             all.summary.errors = all.summary.errors.saturating_add(finding.count);
             all.summary.contexts += 1;

@@ -93,3 +93,21 @@ fn a_million_events_take_at_most_eight_bytes_each() {
     assert!(plain <= 8.0, "{plain:.2}");
     assert!(lz4 <= plain && zstd <= lz4, "{plain:.2} {lz4:.2} {zstd:.2}");
 }
+
+#[test]
+fn errors_are_small() {
+    let about = AddressInfo { kind: AddressKind::Freed, ..AddressInfo::default() };
+    let error = Error {
+        kind: ErrorKind::SyscallParam,
+        about: Some(about),
+        origin: Some(Origin { kind: OriginKind::Heap, stack: 1 }),
+        text: "write(buf)".to_owned(),
+        ..Error::default()
+    };
+    let mut writer = TraceWriter::new(Vec::new(), Codec::Lz4);
+    writer.header(&Header::default()).expect("writing into memory works");
+    let before = writer.statistics().iter().map(|kind| kind.bytes).sum::<u64>();
+    writer.errors(&vec![error; 1000]).expect("writing into memory works");
+    let bytes = writer.statistics().iter().map(|kind| kind.bytes).sum::<u64>() - before;
+    assert!((200_000..=240_000).contains(&bytes), "{bytes} bytes for 1000 errors");
+}

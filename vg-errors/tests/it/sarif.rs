@@ -23,8 +23,18 @@ fn validator() -> jsonschema::Validator {
 #[test]
 fn every_report_is_valid() {
     let validator = validator();
-    let names =
-        ["accesses", "values", "calls", "descriptors", "groups", "processes", "signals", "partly", "cut"];
+    let names = [
+        "accesses",
+        "values",
+        "calls",
+        "descriptors",
+        "groups",
+        "processes",
+        "signals",
+        "extreme",
+        "partly",
+        "cut",
+    ];
     for name in names {
         let document = document(name, &[]);
         let problems: Vec<String> = validator
