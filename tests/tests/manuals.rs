@@ -347,9 +347,15 @@ fn contributing() -> Verdict {
     let text = read("CONTRIBUTING.md")?;
     let manifest = read("tests/Cargo.toml")?;
     let mut sources = String::new();
-    for folder in
-        ["tests/src", "tests/tests", "translate/tests", "translate/tests/support", "vg-leaks/tests/it", "vg-errors/tests/it", ".ci"]
-    {
+    for folder in [
+        "tests/src",
+        "tests/tests",
+        "translate/tests",
+        "translate/tests/support",
+        "vg-leaks/tests/it",
+        "vg-errors/tests/it",
+        ".ci",
+    ] {
         for entry in fs::read_dir(workspace().join(folder))? {
             let path = entry?.path();
             // This file names no variable, so that it does not find its own words.

@@ -4,7 +4,6 @@
 //! and ten warnings of a step, so that the order of `--sort` says which. A finding without a source file has a command
 //! without a place. Not here: which path a file has in the repository (`Root`, which SARIF uses too).
 
-use crate::findings::Finding;
 use crate::kinds::KINDS;
 use crate::options::Options;
 use crate::run::Report;
@@ -17,9 +16,11 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Root(PathBuf);
 
 impl Root {
-    /// What the user named, or the working directory of the recording.
-    pub(crate) fn of(finding: &Finding<'_>, options: &Options) -> Root {
-        Root(options.source_root.clone().unwrap_or_else(|| PathBuf::from(&finding.recording.directory)))
+    /// What the user named, or the working directory of the first recording: one for the whole report, since a report
+    /// names its base once. Files of other recordings that lie elsewhere keep their whole paths.
+    pub(crate) fn of(report: &Report<'_>, options: &Options) -> Root {
+        let recorded = || report.recordings.first().map_or("", |recording| &recording.directory);
+        Root(options.source_root.clone().unwrap_or_else(|| PathBuf::from(recorded())))
     }
 
     /// The path below it; `Err` with the whole path for files elsewhere.
@@ -44,12 +45,13 @@ impl Root {
 
 /// Writes the report.
 pub(crate) fn write(out: &mut dyn Write, report: &Report<'_>, options: &Options) -> io::Result<()> {
+    let root = Root::of(report, options);
     for finding in &report.findings.listed {
         let kind = &KINDS[finding.kind];
         let command = if kind.is_error { "error" } else { "warning" };
         let mut properties = Vec::new();
         if let Some(user) = finding.stack.user.filter(|user| !user.file.is_empty()) {
-            let file = match Root::of(finding, options).relative(user.file) {
+            let file = match root.relative(user.file) {
                 Ok(path) | Err(path) => path,
             };
             properties.push(format!("file={}", property(&file)));

@@ -12,51 +12,81 @@ use crate::run::Report;
 use crate::sentence;
 use crate::words::{self, Part};
 use report::stack::Frame;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 /// Name of the base of relative paths.
 const ROOT: &str = "SRCROOT";
 
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(rename = "$schema")]
+    schema: &'static str,
+    version: &'static str,
+    runs: [Run<'a>; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Run<'a> {
+    tool: Value,
+    automation_details: Value,
+    column_kind: &'static str,
+    invocations: [Value; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    original_uri_base_ids: Option<Value>,
+    results: Results<'a>,
+}
+
+/// The findings; each is turned into JSON when it is written, since all of them together take gigabytes.
+struct Results<'a> {
+    findings: &'a [Finding<'a>],
+    rule_of: &'a BTreeMap<usize, usize>,
+    root: &'a Root,
+}
+
+impl Serialize for Results<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(
+            self.findings.iter().map(|finding| result(finding, self.rule_of[&finding.kind], self.root)),
+        )
+    }
+}
+
 /// Writes the report.
 pub(crate) fn write(out: &mut dyn Write, report: &Report<'_>, options: &Options) -> io::Result<()> {
     let listed = &report.findings.listed;
-    let mut kinds: Vec<usize> = listed.iter().map(|finding| finding.kind).collect();
-    kinds.sort_unstable();
-    kinds.dedup();
+    let kinds: BTreeSet<usize> = listed.iter().map(|finding| finding.kind).collect();
     let rule_of: BTreeMap<usize, usize> = kinds.iter().enumerate().map(|(i, kind)| (*kind, i)).collect();
-    let mut run = json!({
-        "tool": { "driver": {
-            "name": "vg-errors",
-            "version": env!("CARGO_PKG_VERSION"),
-            "semanticVersion": env!("CARGO_PKG_VERSION"),
-            "informationUri": env!("CARGO_PKG_REPOSITORY"),
-            "rules": kinds.iter().map(|kind| rule(&KINDS[*kind])).collect::<Vec<_>>(),
-        }},
-        "automationDetails": { "id": "vg-errors/" },
-        "columnKind": "utf16CodeUnits",
-        "invocations": [invocation(report)],
-        "results": listed
-            .iter()
-            .map(|finding| result(finding, rule_of[&finding.kind], options))
-            .collect::<Vec<_>>(),
+    let root = Root::of(report, options);
+    let driver = json!({
+        "name": "vg-errors",
+        "version": env!("CARGO_PKG_VERSION"),
+        "semanticVersion": env!("CARGO_PKG_VERSION"),
+        "informationUri": env!("CARGO_PKG_REPOSITORY"),
+        "rules": kinds.iter().map(|kind| rule(&KINDS[*kind])).collect::<Vec<_>>(),
     });
-    // One base for all traces: that of the first, where files of the others that lie elsewhere keep their whole paths.
-    if let Some(finding) = listed.first() {
-        let directory = Root::of(finding, options).directory();
-        if directory.starts_with('/') {
-            let uri = format!("{}/", file_uri(directory.trim_end_matches('/')));
-            run["originalUriBaseIds"] = json!({ ROOT: { "uri": uri } });
-        }
-    }
-    let document = json!({
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [run],
-    });
+    let run = Run {
+        tool: json!({ "driver": driver }),
+        automation_details: json!({ "id": "vg-errors/" }),
+        column_kind: "utf16CodeUnits",
+        invocations: [invocation(report)],
+        original_uri_base_ids: bases(&root),
+        results: Results { findings: listed, rule_of: &rule_of, root: &root },
+    };
+    let document =
+        Document { schema: "https://json.schemastore.org/sarif-2.1.0.json", version: "2.1.0", runs: [run] };
     serde_json::to_writer_pretty(&mut *out, &document)?;
     writeln!(out)
+}
+
+/// The base of relative paths; none when it is no absolute path.
+fn bases(root: &Root) -> Option<Value> {
+    let directory = root.directory();
+    let uri = format!("{}/", file_uri(directory.trim_end_matches('/')));
+    directory.starts_with('/').then(|| json!({ ROOT: { "uri": uri } }))
 }
 
 fn level(kind: &Kind) -> &'static str {
@@ -89,18 +119,17 @@ fn invocation(report: &Report<'_>) -> Value {
     invocation
 }
 
-fn result(finding: &Finding<'_>, rule: usize, options: &Options) -> Value {
+fn result(finding: &Finding<'_>, rule: usize, root: &Root) -> Value {
     let kind = &KINDS[finding.kind];
-    let root = Root::of(finding, options);
     let what = words::what(finding);
-    let mut stacks = vec![stack(&what, &finding.stack, &root)];
+    let mut stacks = vec![stack(&what, &finding.stack, root)];
     let mut related = Vec::new();
     let mut message = vec![sentence::plain(finding), what];
     for part in words::parts(finding) {
         match part {
             Part::Aux(text, Some(of)) => {
-                stacks.push(stack(&text, of, &root));
-                if let Some(place) = of.user.as_ref().and_then(|user| physical(user, &root)) {
+                stacks.push(stack(&text, of, root));
+                if let Some(place) = of.user.as_ref().and_then(|user| physical(user, root)) {
                     related.push(json!({
                         "id": related.len() + 1,
                         "message": { "text": text },
@@ -118,7 +147,7 @@ fn result(finding: &Finding<'_>, rule: usize, options: &Options) -> Value {
         "level": level(kind),
         "message": { "text": message.join("\n") },
         "occurrenceCount": finding.count,
-        "locations": finding.stack.user.iter().map(|user| location(user, &root)).collect::<Vec<_>>(),
+        "locations": finding.stack.user.iter().map(|user| location(user, root)).collect::<Vec<_>>(),
         "stacks": stacks,
         "partialFingerprints": { "vgStack/v1": fingerprint(finding) },
     });

@@ -6,6 +6,7 @@
 use crate::excerpt::Sources;
 use crate::findings::{Finding, Findings, Stack};
 use crate::kinds::KINDS;
+use crate::load::Process;
 use crate::options::Options;
 use crate::run::Report;
 use crate::sentence;
@@ -27,10 +28,10 @@ pub(crate) fn write(
     let several = several_processes(findings);
     let mut sources = Sources::default();
     let mut folded = false;
-    let mut last = None;
+    let mut last: Option<&Process> = None;
     for finding in &findings.listed {
-        let process = (&raw const *finding.process) as usize;
-        if several && last != Some(process) {
+        let process = finding.process;
+        if several && last.is_none_or(|last| !std::ptr::eq(last, process)) {
             writeln!(out, "{}", style.strong(heading(finding, report.recordings.len() > 1)))?;
         }
         last = Some(process);
