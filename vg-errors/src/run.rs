@@ -5,7 +5,7 @@
 //! does not pass. Not here: formats, grouping.
 
 use crate::findings::{self, Findings};
-use crate::kinds::{CHECKS, KINDS, NAMES};
+use crate::kinds::{self, CHECKS, KINDS, NAMES};
 use crate::load::{self, Recording};
 use crate::options::{Format, Options};
 use crate::{csv, github, json, sarif, text, xml};
@@ -96,7 +96,8 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<u8
 
 /// Why a recording cannot say anything about the selected kinds.
 fn blind(recording: &Recording, options: &Options) -> Option<String> {
-    if !recording.errors.is_empty() {
+    let selected = options.selected();
+    if recording.errors.iter().any(|error| selected.has(kinds::index(error.kind))) {
         return None;
     }
     let name = &recording.name;
@@ -106,7 +107,6 @@ fn blind(recording: &Recording, options: &Options) -> Option<String> {
              of vg-record does not look for them yet"
         ));
     }
-    let selected = options.selected();
     let looked = |index: &usize| KINDS[*index].checks == 0 || KINDS[*index].checks & recording.checks != 0;
     let chosen: Vec<usize> = (0..KINDS.len()).filter(|index| selected.has(*index)).collect();
     if chosen.is_empty() || chosen.iter().any(looked) {
