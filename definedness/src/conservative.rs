@@ -48,7 +48,8 @@ fn register_undefined(s: &mut Step<'_>, register: Register) -> bool {
         s.taint(v, s.registers.origin.x87[number]);
         v
     } else {
-        false
+        // No V bits are kept of tiles and bounds: whatever they hold may be undefined.
+        register.is_tmm() || register.is_bnd()
     }
 }
 

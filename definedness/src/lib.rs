@@ -44,8 +44,10 @@ impl Rules {
     /// Allocates; [`Rules::step`] does not.
     pub fn new() -> Rules {
         let mut info = InstructionInfoFactory::new();
-        // The longest list of registers there is, so that the tables never grow again.
-        let _ = info.info(&Instruction::with(iced_x86::Code::VEX_Vzeroall));
+        // The longest lists of registers and of memory that there are, so that the tables never grow again.
+        for code in [iced_x86::Code::Skinit, iced_x86::Code::Xcryptcbc_64] {
+            let _ = info.info(&Instruction::with(code));
+        }
         Rules { info }
     }
 

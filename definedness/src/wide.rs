@@ -246,6 +246,30 @@ impl Step<'_> {
         self.write_wide(op, &result, size);
     }
 
+    /// Writes `count` elements of a result that is narrower than its source: a register is cleared above them,
+    /// whatever the write mask is.
+    pub(crate) fn write_narrow(&mut self, op: u32, w: &Wide, count: usize, width: u32) {
+        let size = count * width as usize / 8;
+        if self.is_memory(op) || size >= 16 {
+            self.write_lanes(op, w, size, width);
+            return;
+        }
+        let mut r = *w;
+        if self.insn.has_op_mask() {
+            let old = self.wide(op, size);
+            let mask = self.write_mask();
+            for lane in 0..count {
+                let k = mask.at(lane);
+                if k.v != 0 {
+                    r.set(lane, width, u64::MAX);
+                } else if k.a == 0 {
+                    r.set(lane, width, if mask.zeroing { 0 } else { old.lane(lane, width).v });
+                }
+            }
+        }
+        self.write_wide(op, &r, 16);
+    }
+
     /// Writes V bits of a mask register for `count` elements; those above are cleared. A write mask clears the
     /// bits that it excludes.
     pub(crate) fn write_mask_register(&mut self, op: u32, v: u64, count: usize) {

@@ -35,13 +35,15 @@ fn branches(s: &mut Step<'_>, m: Mnemonic) -> bool {
             let narrow = matches!(code, Code::Loop_rel8_64_ECX | Code::Loope_rel8_64_ECX)
                 || code == Code::Loopne_rel8_64_ECX;
             let width = if narrow { 32 } else { 64 };
-            let count = bits::sub(s.gpr(1, width), Bits::defined(1), width);
+            let count = s.gpr(1, width);
             let z = if m == Loop { Bits::default() } else { s.flag(Flags::Z) };
-            // A count that is surely zero ends it whatever Z is; a Z that surely ends it makes the count idle.
-            let ends = |z: Bits| z.v == 0 && (z.a == 0) == (m == Loope);
-            let settled = count.max() == 0 || (m != Loop && ends(z));
-            s.report_condition(!settled && (count.zero_undefined() || z.v != 0));
-            s.set_gpr(1, 0, width, count.v);
+            // It ends if the count is one; a count or a flag that surely ends it makes the other idle.
+            let one = Bits::defined(1);
+            let last = bits::equal_undefined(count, one);
+            let ends = m != Loop && z.v == 0 && (z.a == 0) == (m == Loope);
+            let settled = ends || count == one;
+            s.report_condition(!settled && (last || z.v != 0));
+            s.set_gpr(1, 0, width, bits::sub(count, one, width).v);
         }
         Jmp if !far => {
             if s.insn.op_kind(0) == OpKind::Register || s.is_memory(0) {

@@ -178,25 +178,20 @@ fn widen(s: &mut Step<'_>, from: u32, to: u32) {
     s.write_lanes(0, &r, size, to);
 }
 
-/// Halves the lanes; what a register has above them is cleared. With a write mask and a short result, or with a
-/// broadcast source, it has no rule here.
+/// Halves the lanes; what a register has above them is cleared. A broadcast source, whose length the decoder does
+/// not tell, has no rule here.
 fn narrow(s: &mut Step<'_>, from: u32, to: u32) -> bool {
-    let size = if s.is_memory(1) { s.insn.memory_size().size() } else { s.register(1).size() };
-    let short = size * to as usize / (from as usize) < 16;
-    if s.insn.is_broadcast() || (short && s.insn.has_op_mask()) {
+    if s.insn.is_broadcast() {
         return false;
     }
-    let w = s.wide(1, size);
+    let size = if s.is_memory(1) { s.insn.memory_size().size() } else { s.register(1).size() };
+    let w = s.wide_lanes(1, size, from);
     let mut r = ZERO;
-    for lane in 0..size * 8 / from as usize {
+    let count = size * 8 / from as usize;
+    for lane in 0..count {
         r.set(lane, to, spread(w.lane(lane, from).v, ones(to)));
     }
-    let bytes = size * to as usize / from as usize;
-    if s.is_memory(0) {
-        s.write_lanes(0, &r, bytes, to);
-    } else {
-        s.write_lanes(0, &r, bytes.max(16), to);
-    }
+    s.write_narrow(0, &r, count, to);
     true
 }
 

@@ -3,7 +3,7 @@
 use crate::bits::{self, Bits, Shift, equal_undefined, greater_undefined, ones, shift, spread};
 use crate::operand::Step;
 use crate::wide::{Wide, ZERO};
-use iced_x86::{Mnemonic, OpKind, Register};
+use iced_x86::{Mnemonic, OpKind};
 
 pub(super) fn step(s: &mut Step<'_>, m: Mnemonic) -> bool {
     logic(s, m) || arithmetic(s, m) || shifts(s, m) || widths(s, m)
@@ -426,21 +426,5 @@ fn narrow(s: &mut Step<'_>, from: u32, to: u32, saturates: bool) {
         let v = x.lane(lane, from).v;
         r.set(lane, to, if saturates { spread(v, ones(to)) } else { v });
     }
-    let bytes = count * to as usize / 8;
-    if s.register(0) == Register::None || bytes >= 16 {
-        s.write_lanes(0, &r, bytes, to);
-    } else {
-        // What lies above is cleared whatever the mask is.
-        let old = s.wide(0, bytes);
-        let mask = s.write_mask();
-        for lane in 0..count {
-            let k = mask.at(lane);
-            if k.v != 0 {
-                r.set(lane, to, u64::MAX);
-            } else if k.a == 0 {
-                r.set(lane, to, if mask.zeroing { 0 } else { old.lane(lane, to).v });
-            }
-        }
-        s.write_wide(0, &r, 16);
-    }
+    s.write_narrow(0, &r, count, to);
 }

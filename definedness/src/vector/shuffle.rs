@@ -49,7 +49,7 @@ fn unpack(s: &mut Step<'_>, width: u32, high: bool) {
     arrange(s, width, width, |lane| {
         let i = lane % part;
         let from = lane - i + i / 2 + if high { part / 2 } else { 0 };
-        Some(if i % 2 == 0 { from } else { count + from })
+        Some(if i & 1 == 0 { from } else { count + from })
     });
 }
 

@@ -314,7 +314,7 @@ fn values(form: &Form, insn: &Instruction, rng: &mut Rng, processor: &Processor)
     m.fx[0] = 0x37f | 0x0f << 32;
     for st in 0..8 {
         m.fx[4 + 2 * st] = rng.next() | 1 << 63;
-        m.fx[5 + 2 * st] = 0x3ff0 + rng.below(32) | rng.below(2) << 15;
+        m.fx[5 + 2 * st] = (0x3ff0 + rng.below(32)) | (rng.below(2) << 15);
     }
     m.flags = rng.next() & 0x8d5;
     if let Some(index) = form.index {
