@@ -104,6 +104,36 @@ pub(crate) const fn between(min: u64, max: u64) -> u64 {
     }
 }
 
+/// V bits of a function that never falls when an operand rises, from the results for the least and the greatest
+/// operands: all results lie between those.
+pub(crate) fn rising(a: Bits, b: Bits, f: impl Fn(u64, u64) -> u64) -> u64 {
+    between(f(a.min(), b.min()), f(a.max(), b.max()))
+}
+
+/// V bits of the smaller (or greater) of two values. A bit that is defined and alike in both is that of the result.
+pub(crate) fn extreme(a: Bits, b: Bits, width: u32, signed: bool, greater: bool) -> u64 {
+    let flip = if signed { 1 << (width - 1) } else { 0 };
+    let order = |x: Bits| Bits::new(x.a ^ flip, x.v);
+    let (x, y) = (order(a), order(b));
+    let v = if greater { rising(x, y, u64::max) } else { rising(x, y, u64::min) };
+    if !greater_undefined(x, y, width, false) {
+        return if (x.a > y.a) == greater { x.v } else { y.v };
+    }
+    v & (a.v | b.v | (a.a ^ b.a))
+}
+
+/// V bits of a signed value brought into a range: cut off if it surely lies within.
+pub(crate) fn saturate(x: Bits, width: u32, lowest: i64, highest: i64, to: u32) -> u64 {
+    let (min, max) = (x.signed_min(width), x.signed_max(width));
+    if min >= lowest as i128 && max <= highest as i128 {
+        return x.v & ones(to);
+    }
+    let clamp = |x: i128| x.clamp(lowest as i128, highest as i128) as u64;
+    // In an order without signs, so that what lies between has the common bits.
+    let flip = if lowest < 0 { 1 << (to - 1) } else { 0 };
+    between((clamp(min) ^ flip) & ones(to), (clamp(max) ^ flip) & ones(to))
+}
+
 /// V bits of `a + b + carry`, where `carry` is 0 or 1 or undefined; exact for independent operands.
 ///
 /// Both the least and the greatest sum are possible, and a carry can only become 1 when an input does: where the
@@ -218,6 +248,15 @@ mod tests {
                 differs(|x, y| sign_extend(x, 4) > sign_extend(y, 4))
             );
             for signed in [false, true] {
+                let flip = if signed { 8 } else { 0 };
+                for greater in [false, true] {
+                    let pick = |x: u64, y: u64| if ((x ^ flip) > (y ^ flip)) == greater { x } else { y };
+                    let truth = differing(pairs().map(|(x, y)| pick(x, y)));
+                    assert_eq!(truth & !extreme(a, b, 4, signed, greater), 0, "{a:?} {b:?}");
+                }
+                let (lowest, highest) = if signed { (-2, 1) } else { (0, 3) };
+                let truth = differing(values(a).map(|x| sign_extend(x, 4).clamp(lowest, highest) as u64 & 3));
+                assert_eq!(truth & !saturate(a, 4, lowest, highest, 2), 0, "{a:?}");
                 let extend = |x| if signed { sign_extend(x, 4) as u64 } else { x };
                 let truth = differing(pairs().map(|(x, y)| extend(x).wrapping_mul(extend(y)) & 255));
                 let (low, high) = multiply(a, b, 4, signed);

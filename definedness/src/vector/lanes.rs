@@ -171,17 +171,34 @@ fn arithmetic(s: &mut Step<'_>, m: Mnemonic) -> bool {
         Pcmpgtw | Vpcmpgtw => lazy_values(s, 16, &greater(16)),
         Pcmpgtd | Vpcmpgtd => lazy_values(s, 32, &greater(32)),
         Pcmpgtq | Vpcmpgtq => lazy_values(s, 64, &greater(64)),
-        Paddsb | Vpaddsb | Paddusb | Vpaddusb | Psubsb | Vpsubsb | Psubusb | Vpsubusb | Pminub | Vpminub
-        | Pmaxub | Vpmaxub | Pminsb | Vpminsb | Pmaxsb | Vpmaxsb | Pavgb | Vpavgb | Psignb | Vpsignb
-        | Gf2p8mulb | Vgf2p8mulb | Pavgusb => binary(s, 8, lazy(8)),
-        Paddsw | Vpaddsw | Paddusw | Vpaddusw | Psubsw | Vpsubsw | Psubusw | Vpsubusw | Pminuw | Vpminuw
-        | Pmaxuw | Vpmaxuw | Pminsw | Vpminsw | Pmaxsw | Vpmaxsw | Pavgw | Vpavgw | Psignw | Vpsignw
-        | Pmulhw | Vpmulhw | Pmulhuw | Vpmulhuw | Pmulhrsw | Vpmulhrsw | Pmaddubsw | Vpmaddubsw | Pmulhrw => {
-            binary(s, 16, lazy(16))
+        Pminub | Vpminub => extreme(s, 8, false, false),
+        Pminuw | Vpminuw => extreme(s, 16, false, false),
+        Pminud | Vpminud => extreme(s, 32, false, false),
+        Vpminuq => extreme(s, 64, false, false),
+        Pminsb | Vpminsb => extreme(s, 8, true, false),
+        Pminsw | Vpminsw => extreme(s, 16, true, false),
+        Pminsd | Vpminsd => extreme(s, 32, true, false),
+        Vpminsq => extreme(s, 64, true, false),
+        Pmaxub | Vpmaxub => extreme(s, 8, false, true),
+        Pmaxuw | Vpmaxuw => extreme(s, 16, false, true),
+        Pmaxud | Vpmaxud => extreme(s, 32, false, true),
+        Vpmaxuq => extreme(s, 64, false, true),
+        Pmaxsb | Vpmaxsb => extreme(s, 8, true, true),
+        Pmaxsw | Vpmaxsw => extreme(s, 16, true, true),
+        Pmaxsd | Vpmaxsd => extreme(s, 32, true, true),
+        Vpmaxsq => extreme(s, 64, true, true),
+        Paddusb | Vpaddusb => unsigned_sum(s, 8, false),
+        Paddusw | Vpaddusw => unsigned_sum(s, 16, false),
+        Psubusb | Vpsubusb => unsigned_sum(s, 8, true),
+        Psubusw | Vpsubusw => unsigned_sum(s, 16, true),
+        Pavgb | Vpavgb | Pavgusb => average(s, 8),
+        Pavgw | Vpavgw => average(s, 16),
+        Paddsb | Vpaddsb | Psubsb | Vpsubsb | Psignb | Vpsignb | Gf2p8mulb | Vgf2p8mulb => {
+            binary(s, 8, lazy(8))
         }
-        Pminud | Vpminud | Pmaxud | Vpmaxud | Pminsd | Vpminsd | Pmaxsd | Vpmaxsd | Psignd | Vpsignd
-        | Pmaddwd | Vpmaddwd => binary(s, 32, lazy(32)),
-        Vpminuq | Vpmaxuq | Vpminsq | Vpmaxsq => binary(s, 64, lazy(64)),
+        Paddsw | Vpaddsw | Psubsw | Vpsubsw | Psignw | Vpsignw | Pmulhw | Vpmulhw | Pmulhuw | Vpmulhuw
+        | Pmulhrsw | Vpmulhrsw | Pmaddubsw | Vpmaddubsw | Pmulhrw => binary(s, 16, lazy(16)),
+        Psignd | Vpsignd | Pmaddwd | Vpmaddwd => binary(s, 32, lazy(32)),
         Pmullw | Vpmullw => binary(s, 16, product(16, mm)),
         Pmulld | Vpmulld => binary(s, 32, product(32, mm)),
         Vpmullq => binary(s, 64, product(64, mm)),
@@ -215,6 +232,42 @@ fn arithmetic(s: &mut Step<'_>, m: Mnemonic) -> bool {
         _ => return false,
     }
     true
+}
+
+fn extreme(s: &mut Step<'_>, width: u32, signed: bool, greater: bool) {
+    if s.register(0).is_mm() {
+        binary(s, width, lazy(width));
+    } else {
+        binary(s, width, |a, b| bits::extreme(a, b, width, signed, greater));
+    }
+}
+
+/// A sum or difference that stops at the ends.
+fn unsigned_sum(s: &mut Step<'_>, width: u32, subtract: bool) {
+    if s.register(0).is_mm() {
+        binary(s, width, lazy(width));
+    } else if subtract {
+        // Against the complement, a difference rises with both.
+        let f = |a: u64, b: u64| a.saturating_sub(!b & ones(width));
+        binary(s, width, |a, b| {
+            let exact = a.min() >= b.max();
+            if exact { bits::sub(a, b, width).v } else { bits::rising(a, b.not(width), f) }
+        });
+    } else {
+        let f = |a: u64, b: u64| (a + b).min(ones(width));
+        binary(s, width, |a, b| {
+            let exact = a.max() + b.max() <= ones(width);
+            if exact { bits::add(a, b, Bits::default(), width).v } else { bits::rising(a, b, f) }
+        });
+    }
+}
+
+fn average(s: &mut Step<'_>, width: u32) {
+    if s.register(0).is_mm() {
+        binary(s, width, lazy(width));
+    } else {
+        binary(s, width, |a, b| bits::add(a, b, Bits::defined(1), width + 1).v >> 1);
+    }
 }
 
 fn product(width: u32, mm: bool) -> impl Fn(Bits, Bits) -> u64 {
@@ -358,8 +411,10 @@ fn funnel(s: &mut Step<'_>, width: u32, left: bool) {
 fn widths(s: &mut Step<'_>, m: Mnemonic) -> bool {
     use Mnemonic::*;
     match m {
-        Packsswb | Vpacksswb | Packuswb | Vpackuswb => pack(s, 16),
-        Packssdw | Vpackssdw | Packusdw | Vpackusdw => pack(s, 32),
+        Packsswb | Vpacksswb => pack(s, 16, true),
+        Packuswb | Vpackuswb => pack(s, 16, false),
+        Packssdw | Vpackssdw => pack(s, 32, true),
+        Packusdw | Vpackusdw => pack(s, 32, false),
         Pmovzxbw | Vpmovzxbw => widen(s, 8, 16, false),
         Pmovzxbd | Vpmovzxbd => widen(s, 8, 32, false),
         Pmovzxbq | Vpmovzxbq => widen(s, 8, 64, false),
@@ -390,17 +445,21 @@ fn widths(s: &mut Step<'_>, m: Mnemonic) -> bool {
 }
 
 /// Saturating packs of two sources, within each 128 bits. `width` is that of the source lanes.
-fn pack(s: &mut Step<'_>, width: u32) {
+fn pack(s: &mut Step<'_>, width: u32, signed: bool) {
     let size = s.length();
     let (one, other) = s.sources();
     let (a, b) = (s.wide(one, size), s.wide(other, size));
     let half = size.min(16) * 8 / width as usize;
     let to = width / 2;
+    let mm = s.register(0).is_mm();
+    let (lowest, highest) = if signed { (-(1 << (to - 1)), (1 << (to - 1)) - 1) } else { (0, (1 << to) - 1) };
     let mut r = ZERO;
     for lane in 0..size * 8 / to as usize {
         let (part, i) = (lane / (2 * half), lane % (2 * half));
         let (source, i): (&Wide, usize) = if i < half { (&a, i) } else { (&b, i - half) };
-        r.set(lane, to, spread(source.lane(part * half + i, width).v, ones(to)));
+        let x = source.lane(part * half + i, width);
+        let v = if mm { spread(x.v, ones(to)) } else { bits::saturate(x, width, lowest, highest, to) };
+        r.set(lane, to, v);
     }
     s.write_lanes(0, &r, size, to);
 }

@@ -68,6 +68,23 @@ fn compares(s: &mut Step<'_>, m: Mnemonic) -> bool {
         Vcmppd => lanes(s, 64, (1, 2), any),
         Vfpclassps if s.register(1).is_vector_register() => lanes(s, 32, (1, 1), any),
         Vfpclasspd if s.register(1).is_vector_register() => lanes(s, 64, (1, 1), any),
+        Vfpclassss | Vfpclasssd => {
+            let width = if m == Vfpclassss { 32 } else { 64 };
+            let size = width as usize / 8;
+            let v = s.wide_lanes(1, size, width).any(size);
+            s.write_mask_register(0, v as u64, 1);
+        }
+        Vpshufbitqmb => {
+            let size = s.length();
+            let (a, b) = (s.wide(1, size), s.wide(2, size));
+            let undefined = |&i: &usize| {
+                let control = b.lane(i, 8);
+                let bit = a.lane(i / 8, 64).v >> (control.a & 63) & 1 != 0;
+                if control.v & 63 != 0 { true } else { bit }
+            };
+            let v = (0..size).filter(undefined).map(|i| 1u64 << i).sum();
+            s.write_mask_register(0, v, size);
+        }
         Vcmpss | Vcmpsd => {
             let width = if m == Vcmpss { 32 } else { 64 };
             let size = width as usize / 8;
@@ -201,6 +218,8 @@ fn broadcast_mask(s: &mut Step<'_>, from: u32, width: u32) {
 fn rearrange(s: &mut Step<'_>, m: Mnemonic) -> bool {
     use Mnemonic::*;
     match m {
+        Vpconflictd => conflict(s, 32),
+        Vpconflictq => conflict(s, 64),
         Vpcompressb => compress(s, 8),
         Vpcompressw => compress(s, 16),
         Vpcompressd | Vcompressps => compress(s, 32),
@@ -212,6 +231,19 @@ fn rearrange(s: &mut Step<'_>, m: Mnemonic) -> bool {
         _ => return false,
     }
     true
+}
+
+/// Each element is compared with those before it.
+fn conflict(s: &mut Step<'_>, width: u32) {
+    let size = s.length();
+    let w = s.wide(1, size);
+    let mut r = ZERO;
+    for lane in 1..size * 8 / width as usize {
+        let new = w.lane(lane, width);
+        let undefined = |&before: &usize| equal_undefined(new, w.lane(before, width));
+        r.set(lane, width, (0..lane).filter(undefined).map(|before| 1u64 << before).sum());
+    }
+    s.write_lanes(0, &r, size, width);
 }
 
 /// The chosen elements, one after the other.

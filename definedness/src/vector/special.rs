@@ -26,6 +26,13 @@ pub(super) fn step(s: &mut Step<'_>, m: Mnemonic) -> bool {
             let r = if v { Wide { v: [0xff; 64], ..ZERO } } else { ZERO };
             s.write_wide(0, &r, 16);
         }
+        // The field's place comes from an immediate or from the source; what is above 64 bits is left undefined by the
+        // manuals.
+        Extrq | Insertq => {
+            let v = s.wide(0, 8).any(8) | (s.register(1).is_xmm() && s.wide(1, 16).any(16));
+            let r = if v { Wide { v: [0xff; 64], ..ZERO } } else { ZERO };
+            s.write_wide(0, &r, 16);
+        }
         Pclmulqdq | Vpclmulqdq => multiply_without_carry(s),
         Gf2p8affineqb | Vgf2p8affineqb | Gf2p8affineinvqb | Vgf2p8affineinvqb | Vpmultishiftqb => affine(s),
         Phminposuw | Vphminposuw => {

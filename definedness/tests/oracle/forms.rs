@@ -54,6 +54,8 @@ fn available(feature: CpuidFeature) -> Option<bool> {
         AVX512_VNNI => has!("avx512vnni"),
         AVX512_BITALG => has!("avx512bitalg"),
         AVX512_VPOPCNTDQ => has!("avx512vpopcntdq"),
+        AVX_VNNI => has!("avxvnni"),
+        SSE4A => has!("sse4a"),
         AVX512_BF16 => has!("avx512bf16"),
         AVX512_VP2INTERSECT => has!("avx512vp2intersect"),
         _ => return Option::None,
