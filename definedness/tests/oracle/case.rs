@@ -37,7 +37,7 @@ pub(crate) fn flag_word(flags: Flags) -> u64 {
 }
 
 /// Flag bits and conditions that the manuals leave undefined.
-fn unspecified(insn: &Instruction) -> u64 {
+pub(crate) fn unspecified(insn: &Instruction) -> u64 {
     let undefined = insn.rflags_undefined();
     let has = |flag: u32| undefined & flag != 0;
     let mut word: u64 = STATUS.iter().map(|(_, flag, bit)| if has(*flag) { *bit } else { 0 }).sum();
@@ -244,11 +244,11 @@ impl Case {
     }
 }
 
-fn normal_flags(machine: &mut Machine) {
+pub(crate) fn normal_flags(machine: &mut Machine) {
     machine.flags = (machine.flags & 0xcd5) | 0x202;
 }
 
-fn one_bit(mask: u64, rng: &mut Rng) -> u64 {
+pub(crate) fn one_bit(mask: u64, rng: &mut Rng) -> u64 {
     // Ends are where arithmetic changes its mind.
     match rng.below(6) {
         0 => mask & mask.wrapping_neg(),
@@ -276,7 +276,7 @@ fn lane_value(rng: &mut Rng) -> u64 {
     }
 }
 
-fn values(form: &Form, insn: &Instruction, rng: &mut Rng, processor: &Processor) -> Box<Machine> {
+pub(crate) fn values(form: &Form, insn: &Instruction, rng: &mut Rng, processor: &Processor) -> Box<Machine> {
     let mut m = Machine::blank();
     let memory = processor.memory();
     for n in 0..16 {
@@ -385,7 +385,12 @@ fn is_narrow_index(insn: &Instruction) -> bool {
 }
 
 /// Inputs, and old contents of outputs, except where addresses come from.
-fn places(insn: &Instruction, m: &Machine, memory: u64, info: &mut InstructionInfoFactory) -> Places {
+pub(crate) fn places(
+    insn: &Instruction,
+    m: &Machine,
+    memory: u64,
+    info: &mut InstructionInfoFactory,
+) -> Places {
     let mut places: Places = vec![];
     let info = info.info(insn);
     let mut fixed = vec![Register::RBX, Register::RSP];
@@ -529,7 +534,7 @@ pub(crate) fn check(case: &Case, processor: &Processor, rules: &mut Rules) -> Ve
     Verdict::Fine { named, true_: truly, rule: outcome.rule }
 }
 
-fn describe(case: &Case, word: usize, rule: u64, truth: u64) -> String {
+pub(crate) fn describe(case: &Case, word: usize, rule: u64, truth: u64) -> String {
     let mut text = format!("{} [{:02x?}]\n  {}: ", case.insn, case.bytes, name(word));
     text += &format!("differs in {truth:#x}, called undefined {rule:#x}\n  undefined before:");
     for (word, mask) in &case.undefined {
@@ -538,7 +543,7 @@ fn describe(case: &Case, word: usize, rule: u64, truth: u64) -> String {
     text + &format!("\n  gpr {:x?}\n  flags {:#x}", case.before.gpr, case.before.flags)
 }
 
-fn name(word: usize) -> String {
+pub(crate) fn name(word: usize) -> String {
     match word {
         _ if word >= DATA => format!("memory+{}", (word - DATA) * 8),
         _ if word >= FLAGS => "flags".into(),

@@ -331,7 +331,7 @@ fn unspecified(producer: Producer, extra: u64, condition: &str) -> bool {
 fn conditions() {
     let processor = Processor::new();
     let mut rules = Rules::new();
-    let cases = if crate::long() { 20_000 } else { 250 };
+    let cases = if crate::long() { 20_000 } else { 150 };
     let mut table: BTreeMap<(Producer, &str), [u64; 3]> = BTreeMap::new();
     for producer in ALL {
         for size in 0..4 {

@@ -148,6 +148,11 @@ const GENERAL: [u32; 14] = [0, 1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
 impl Form {
     pub(crate) fn new(code: Code, rng: &mut Rng) -> Option<Form> {
+        Form::among(32, code, rng)
+    }
+
+    /// With the first `span` registers of each kind only, so that instructions use each other's results.
+    pub(crate) fn among(span: u32, code: Code, rng: &mut Rng) -> Option<Form> {
         use OpCodeOperandKind::*;
         let op = code.op_code();
         let mut insn = Instruction::default();
@@ -163,6 +168,7 @@ impl Form {
                 next += 1;
                 return next % limit;
             }
+            let limit = limit.min(span);
             if alike { common % limit } else { rng.below(u64::from(limit)) as u32 }
         };
         let mut index = Option::None;

@@ -7,6 +7,7 @@
 //! `VG_LONG=1` runs many more cases; `VG_SEED=NUMBER` repeats the one case that a failure names.
 
 mod case;
+mod chains;
 mod conditions;
 mod forms;
 mod machine;
@@ -109,7 +110,7 @@ fn seed(code: Code, number: u64) -> u64 {
 
 #[test]
 fn integer() {
-    run(Kind::Integer, 60);
+    run(Kind::Integer, 40);
 }
 
 #[test]
