@@ -38,6 +38,8 @@ pub trait Guest {
     /// All 64 bytes of a vector register, zero where the processor has fewer.
     fn vector(&self, number: usize) -> [u64; 8];
     fn mask(&self, number: usize) -> u64;
+    /// An MMX register: the low 64 bits of the physical x87 register.
+    fn mmx(&self, number: usize) -> u64;
     /// Top of the x87 stack, 0 to 7.
     fn x87_top(&self) -> usize;
     fn fs_base(&self) -> u64;

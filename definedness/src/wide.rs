@@ -107,7 +107,7 @@ impl Step<'_> {
         let mut w = ZERO;
         let number = register.number();
         if register.is_mm() {
-            // Values of x87 registers are not asked for; only V bits are, and the low half is MMX's.
+            put(&mut w.a, 0, 64, self.guest.mmx(number));
             put(&mut w.v, 0, 64, self.registers.x87[number][0]);
             self.taint(w.any(8), self.registers.origin.x87[number]);
             return w;

@@ -48,6 +48,9 @@ impl Guest for Anything<'_> {
     fn mask(&self, number: usize) -> u64 {
         self.0[20 + number]
     }
+    fn mmx(&self, number: usize) -> u64 {
+        self.0[32 + number]
+    }
     fn x87_top(&self) -> usize {
         self.0[18] as usize % 8
     }

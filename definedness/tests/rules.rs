@@ -28,6 +28,9 @@ impl Guest for State {
     fn mask(&self, number: usize) -> u64 {
         self.mask[number]
     }
+    fn mmx(&self, _: usize) -> u64 {
+        0
+    }
     fn x87_top(&self) -> usize {
         0
     }
@@ -475,6 +478,54 @@ fn masked_stores_leave_the_rest() {
     let v: Vec<bool> = b.shadow.v[0x100..0x120].chunks(4).map(|c| c == [0; 4]).collect();
     assert_eq!(v, [false, true, false, false, false, false, true, false]);
     assert_eq!(b.taken(), []);
+}
+
+/// The last 4 bytes of memory: what the mask excludes lies outside, where the test's shadow panics.
+#[test]
+fn excluded_elements_may_point_nowhere() {
+    let mut b = Bench::new();
+    b.guest.gpr[3] = BASE + SIZE as u64 - 4;
+    b.guest.mask[1] = 1;
+    b.undefine_memory(SIZE - 4, &[0, 0, 0, 0xff], 7);
+    let load = |code| Instruction::with2(code, ZMM0, at(RBX));
+    // vmovdqu32 zmm0{k1}{z}, [rbx]
+    let mut insn = load(Code::EVEX_Vmovdqu32_zmm_k1z_zmmm512).unwrap();
+    insn.set_op_mask(K1);
+    insn.set_zeroing_masking(true);
+    b.registers.vector[0] = [u64::MAX; 8];
+    b.run(Ok(insn));
+    assert_eq!(b.registers.vector[0], [0xff00_0000, 0, 0, 0, 0, 0, 0, 0]);
+    // And back, merged over memory.
+    let mut insn = Instruction::with2(Code::EVEX_Vmovdqu32_zmmm512_k1z_zmm, at(RBX), ZMM1).unwrap();
+    insn.set_op_mask(K1);
+    b.run(Ok(insn));
+    assert_eq!(b.shadow.v[SIZE - 4..], [0; 4]);
+    let mut insn = Instruction::with2(Code::EVEX_Vpcompressd_zmmm512_k1z_zmm, at(RBX), ZMM0).unwrap();
+    insn.set_op_mask(K1);
+    b.run(Ok(insn));
+    assert_eq!(b.shadow.v[SIZE - 4..], [0, 0, 0, 0xff]);
+    assert_eq!(b.taken(), []);
+    // A bit of the mask that is undefined decides what is touched.
+    b.registers.mask[1] = 2;
+    b.registers.origin.mask[1] = 5;
+    let mut insn = Instruction::with2(Code::EVEX_Vmovdqu32_zmmm512_k1z_zmm, at(RBX), ZMM1).unwrap();
+    insn.set_op_mask(K1);
+    b.run(Ok(insn));
+    assert_eq!(b.taken(), [Report::Mask { origin: 5 }]);
+}
+
+#[test]
+fn vex_forms_clear_what_is_above() {
+    let mut b = Bench::new();
+    b.registers.vector[0] = [u64::MAX; 8];
+    b.run(Instruction::with2(Code::Movaps_xmm_xmmm128, XMM0, XMM1));
+    assert_eq!(b.registers.vector[0][..3], [0, 0, u64::MAX]);
+    b.run(Instruction::with2(Code::VEX_Vmovaps_xmm_xmmm128, XMM0, XMM1));
+    assert_eq!(b.registers.vector[0], [0; 8]);
+    b.registers.vector = [[u64::MAX; 8]; 32];
+    b.run(Ok(Instruction::with(Code::VEX_Vzeroupper)));
+    assert_eq!(b.registers.vector[15], [u64::MAX, u64::MAX, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(b.registers.vector[16], [u64::MAX; 8]);
 }
 
 #[test]

@@ -51,14 +51,14 @@ fn logic(s: &mut Step<'_>, m: Mnemonic) -> bool {
     };
     match m {
         Pand | Vpand | Vpandd | Vpandq | Andps | Vandps | Andpd | Vandpd => {
-            binary_values(s, width, |a, b| a.and(b).v)
+            binary(s, width, |a, b| a.and(b).v)
         }
-        Por | Vpor | Vpord | Vporq | Orps | Vorps | Orpd | Vorpd => binary_values(s, width, |a, b| a.or(b).v),
+        Por | Vpor | Vpord | Vporq | Orps | Vorps | Orpd | Vorpd => binary(s, width, |a, b| a.or(b).v),
         Pandn | Vpandn | Vpandnd | Vpandnq | Andnps | Vandnps | Andnpd | Vandnpd => {
             if s.same_sources() {
                 constant(s, width);
             } else {
-                binary_values(s, width, |a, b| a.not(64).and(b).v);
+                binary(s, width, |a, b| a.not(64).and(b).v);
             }
         }
         Pxor | Vpxor | Vpxord | Vpxorq | Xorps | Vxorps | Xorpd | Vxorpd => {
@@ -73,15 +73,6 @@ fn logic(s: &mut Step<'_>, m: Mnemonic) -> bool {
         _ => return false,
     }
     true
-}
-
-/// A rule that looks at values, which are not known of MMX registers: there, what is defined counts as either.
-fn binary_values(s: &mut Step<'_>, width: u32, f: impl Fn(Bits, Bits) -> u64) {
-    if s.register(0).is_mm() {
-        binary(s, width, |a, b| a.v | b.v);
-    } else {
-        binary(s, width, f);
-    }
 }
 
 /// Any function of three bits; undefined where two fillings of the undefined ones differ.
@@ -113,43 +104,12 @@ fn ternary(s: &mut Step<'_>, width: u32) {
 fn arithmetic(s: &mut Step<'_>, m: Mnemonic) -> bool {
     use Mnemonic::*;
     let zero = |s: &mut Step<'_>, width: u32, f: &dyn Fn(Bits, Bits) -> u64| {
-        if s.same_sources() { constant(s, width) } else { binary_values(s, width, f) }
+        if s.same_sources() { constant(s, width) } else { binary(s, width, f) }
     };
     let add = |width| move |a, b| bits::add(a, b, Bits::default(), width).v;
     let sub = |width| move |a, b| bits::sub(a, b, width).v;
     let equal = |width| move |a, b| if equal_undefined(a, b) { ones(width) } else { 0 };
     let greater = |width| move |a, b| if greater_undefined(a, b, width, true) { ones(width) } else { 0 };
-    let mm = s.register(0).is_mm();
-    // Without values a sum can carry wherever something below is undefined.
-    if mm
-        && let Some((width, same)) = match m {
-            Paddb => Some((8, false)),
-            Paddw => Some((16, false)),
-            Paddd => Some((32, false)),
-            Paddq => Some((64, false)),
-            Psubb => Some((8, true)),
-            Psubw => Some((16, true)),
-            Psubd => Some((32, true)),
-            Psubq => Some((64, true)),
-            _ => None,
-        }
-    {
-        if same && s.same_sources() {
-            constant(s, width);
-        } else {
-            binary(s, width, |a, b| bits::left(a.v | b.v));
-        }
-        return true;
-    }
-    let lazy_values = |s: &mut Step<'_>, width: u32, f: &dyn Fn(Bits, Bits) -> u64| {
-        if s.same_sources() {
-            constant(s, width);
-        } else if mm {
-            binary(s, width, lazy(width));
-        } else {
-            binary(s, width, f);
-        }
-    };
     // A compare into a mask register has another shape.
     if s.register(0).is_k() {
         return false;
@@ -163,14 +123,14 @@ fn arithmetic(s: &mut Step<'_>, m: Mnemonic) -> bool {
         Psubw | Vpsubw => zero(s, 16, &sub(16)),
         Psubd | Vpsubd => zero(s, 32, &sub(32)),
         Psubq | Vpsubq => zero(s, 64, &sub(64)),
-        Pcmpeqb | Vpcmpeqb => lazy_values(s, 8, &equal(8)),
-        Pcmpeqw | Vpcmpeqw => lazy_values(s, 16, &equal(16)),
-        Pcmpeqd | Vpcmpeqd => lazy_values(s, 32, &equal(32)),
-        Pcmpeqq | Vpcmpeqq => lazy_values(s, 64, &equal(64)),
-        Pcmpgtb | Vpcmpgtb => lazy_values(s, 8, &greater(8)),
-        Pcmpgtw | Vpcmpgtw => lazy_values(s, 16, &greater(16)),
-        Pcmpgtd | Vpcmpgtd => lazy_values(s, 32, &greater(32)),
-        Pcmpgtq | Vpcmpgtq => lazy_values(s, 64, &greater(64)),
+        Pcmpeqb | Vpcmpeqb => zero(s, 8, &equal(8)),
+        Pcmpeqw | Vpcmpeqw => zero(s, 16, &equal(16)),
+        Pcmpeqd | Vpcmpeqd => zero(s, 32, &equal(32)),
+        Pcmpeqq | Vpcmpeqq => zero(s, 64, &equal(64)),
+        Pcmpgtb | Vpcmpgtb => zero(s, 8, &greater(8)),
+        Pcmpgtw | Vpcmpgtw => zero(s, 16, &greater(16)),
+        Pcmpgtd | Vpcmpgtd => zero(s, 32, &greater(32)),
+        Pcmpgtq | Vpcmpgtq => zero(s, 64, &greater(64)),
         Pminub | Vpminub => extreme(s, 8, false, false),
         Pminuw | Vpminuw => extreme(s, 16, false, false),
         Pminud | Vpminud => extreme(s, 32, false, false),
@@ -199,14 +159,11 @@ fn arithmetic(s: &mut Step<'_>, m: Mnemonic) -> bool {
         Paddsw | Vpaddsw | Psubsw | Vpsubsw | Psignw | Vpsignw | Pmulhw | Vpmulhw | Pmulhuw | Vpmulhuw
         | Pmulhrsw | Vpmulhrsw | Pmaddubsw | Vpmaddubsw | Pmulhrw => binary(s, 16, lazy(16)),
         Psignd | Vpsignd | Pmaddwd | Vpmaddwd => binary(s, 32, lazy(32)),
-        Pmullw | Vpmullw => binary(s, 16, product(16, mm)),
-        Pmulld | Vpmulld => binary(s, 32, product(32, mm)),
-        Vpmullq => binary(s, 64, product(64, mm)),
+        Pmullw | Vpmullw => binary(s, 16, product(16)),
+        Pmulld | Vpmulld => binary(s, 32, product(32)),
+        Vpmullq => binary(s, 64, product(64)),
         Pmuludq | Vpmuludq => binary(s, 64, move |a, b| {
             let (a, b) = (a.cut(32), b.cut(32));
-            if mm {
-                return bits::left(a.v | b.v);
-            }
             let (low, high) = bits::multiply(a, b, 32, false);
             low | high << 32
         }),
@@ -235,18 +192,12 @@ fn arithmetic(s: &mut Step<'_>, m: Mnemonic) -> bool {
 }
 
 fn extreme(s: &mut Step<'_>, width: u32, signed: bool, greater: bool) {
-    if s.register(0).is_mm() {
-        binary(s, width, lazy(width));
-    } else {
-        binary(s, width, |a, b| bits::extreme(a, b, width, signed, greater));
-    }
+    binary(s, width, |a, b| bits::extreme(a, b, width, signed, greater));
 }
 
 /// A sum or difference that stops at the ends.
 fn unsigned_sum(s: &mut Step<'_>, width: u32, subtract: bool) {
-    if s.register(0).is_mm() {
-        binary(s, width, lazy(width));
-    } else if subtract {
+    if subtract {
         // Against the complement, a difference rises with both.
         let f = |a: u64, b: u64| a.saturating_sub(!b & ones(width));
         binary(s, width, |a, b| {
@@ -263,17 +214,11 @@ fn unsigned_sum(s: &mut Step<'_>, width: u32, subtract: bool) {
 }
 
 fn average(s: &mut Step<'_>, width: u32) {
-    if s.register(0).is_mm() {
-        binary(s, width, lazy(width));
-    } else {
-        binary(s, width, |a, b| bits::add(a, b, Bits::defined(1), width + 1).v >> 1);
-    }
+    binary(s, width, |a, b| bits::add(a, b, Bits::defined(1), width + 1).v >> 1);
 }
 
-fn product(width: u32, mm: bool) -> impl Fn(Bits, Bits) -> u64 {
-    move |a, b| {
-        if mm { bits::left(a.v | b.v) } else { bits::multiply(a, b, width, false).0 }
-    }
+fn product(width: u32) -> impl Fn(Bits, Bits) -> u64 {
+    move |a, b| bits::multiply(a, b, width, false).0
 }
 
 /// Lanes of three sources, the destination among them.
@@ -360,18 +305,10 @@ fn by_one(s: &mut Step<'_>, width: u32, kind: Shift) {
         let size = if s.register(0).is_mm() { 8 } else { 16 };
         s.wide(count, size).lane(0, 64)
     };
-    let unknown = s.register(count).is_mm() && amount.v == 0;
     let mut r = ZERO;
     for lane in 0..size * 8 / width as usize {
         let v = x.lane(lane, width).v;
-        let v = if amount.v != 0 {
-            ones(width)
-        } else if unknown {
-            // An MMX register's value is not known.
-            spread(v, ones(width))
-        } else {
-            shift(v, amount.a, width, kind)
-        };
+        let v = if amount.v != 0 { ones(width) } else { shift(v, amount.a, width, kind) };
         r.set(lane, width, v);
     }
     s.write_lanes(0, &r, size, width);
@@ -451,14 +388,13 @@ fn pack(s: &mut Step<'_>, width: u32, signed: bool) {
     let (a, b) = (s.wide(one, size), s.wide(other, size));
     let half = size.min(16) * 8 / width as usize;
     let to = width / 2;
-    let mm = s.register(0).is_mm();
     let (lowest, highest) = if signed { (-(1 << (to - 1)), (1 << (to - 1)) - 1) } else { (0, (1 << to) - 1) };
     let mut r = ZERO;
     for lane in 0..size * 8 / to as usize {
         let (part, i) = (lane / (2 * half), lane % (2 * half));
         let (source, i): (&Wide, usize) = if i < half { (&a, i) } else { (&b, i - half) };
         let x = source.lane(part * half + i, width);
-        let v = if mm { spread(x.v, ones(to)) } else { bits::saturate(x, width, lowest, highest, to) };
+        let v = bits::saturate(x, width, lowest, highest, to);
         r.set(lane, to, v);
     }
     s.write_lanes(0, &r, size, to);

@@ -12,8 +12,7 @@ pub(super) fn step(s: &mut Step<'_>, m: Mnemonic) -> bool {
     match m {
         Vmaskmovps | Vpmaskmovd => masked(s, 32),
         Vmaskmovpd | Vpmaskmovq => masked(s, 64),
-        Maskmovdqu | Vmaskmovdqu => masked_bytes(s),
-        Maskmovq => masked_mmx(s),
+        Maskmovdqu | Vmaskmovdqu | Maskmovq => masked_bytes(s),
         Vgatherdps | Vpgatherdd => gather(s, 32, 32),
         Vgatherqps | Vpgatherqd => gather(s, 32, 64),
         Vgatherdpd | Vpgatherdq => gather(s, 64, 32),
@@ -66,30 +65,17 @@ fn masked(s: &mut Step<'_>, width: u32) {
 
 /// Bytes of operand 1 to where rdi points, by the mask in operand 2.
 fn masked_bytes(s: &mut Step<'_>) {
-    let mask = s.wide(2, 16);
-    let lanes = chosen(s, &mask, 8, 16);
+    let size = s.length();
+    let mask = s.wide(2, size);
+    let lanes = chosen(s, &mask, 8, size);
     if lanes == 0 {
         return;
     }
-    let address = s.address(0, 16, Access::Store);
-    let data = s.wide(1, 16);
-    for lane in (0..16).filter(|lane| lanes >> lane & 1 != 0) {
+    let address = s.address(0, size, Access::Store);
+    let data = s.wide(1, size);
+    for lane in (0..size).filter(|lane| lanes >> lane & 1 != 0) {
         s.store(address.wrapping_add(lane as u64), &data.v[lane..=lane]);
     }
-}
-
-/// The same with MMX registers, whose values are not known: each byte is the old one or the new one.
-fn masked_mmx(s: &mut Step<'_>) {
-    let mask = s.wide(2, 8);
-    s.report_mask(mask.v[..8].iter().any(|v| v & 0x80 != 0));
-    let data = s.wide(1, 8);
-    let address = s.address(0, 8, Access::Store);
-    let mut v = [0; 8];
-    s.load_v(address, &mut v);
-    for (v, data) in v.iter_mut().zip(data.v) {
-        *v |= data;
-    }
-    s.store(address, &v);
 }
 
 /// The address of an element, reported if base or index are undefined.

@@ -2,7 +2,7 @@
 //!
 //! Where the positions come from a register, an element whose control is undefined is undefined in full.
 
-use crate::bits::{Bits, ones, spread};
+use crate::bits::{Bits, ones};
 use crate::operand::Step;
 use crate::wide::{Wide, ZERO};
 use iced_x86::{Mnemonic, OpKind};
@@ -219,14 +219,6 @@ fn controlled(s: &mut Step<'_>, m: Mnemonic) -> bool {
     let whole = |width: usize| (size * 8 / width) as u64 - 1;
     match m {
         Pshufb | Vpshufb => {
-            if s.register(0).is_mm() {
-                // The control's value is not known.
-                let (a, b) = (s.wide(0, 8), s.wide(1, 8));
-                let mut r = ZERO;
-                r.set(0, 64, spread(a.lane(0, 64).v | b.lane(0, 64).v, u64::MAX));
-                s.write_wide(0, &r, 8);
-                return true;
-            }
             let part = size.min(16);
             let sources = s.sources();
             choose(s, 8, sources, 0x80 | (part as u64 - 1), |lane, c| {

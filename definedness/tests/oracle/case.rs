@@ -72,6 +72,11 @@ impl Guest for State<'_> {
     fn mask(&self, number: usize) -> u64 {
         self.machine.mask[number]
     }
+    fn mmx(&self, number: usize) -> u64 {
+        // The image has registers by their place on the stack.
+        let top = self.x87_top();
+        self.machine.fx[4 + 2 * ((number + 8 - top) % 8)]
+    }
     fn x87_top(&self) -> usize {
         (self.machine.fx[0] >> 27 & 7) as usize
     }
