@@ -103,7 +103,8 @@ fn ternary(s: &mut Step<'_>, width: u32) {
 
 fn arithmetic(s: &mut Step<'_>, m: Mnemonic) -> bool {
     use Mnemonic::*;
-    let zero = |s: &mut Step<'_>, width: u32, f: &dyn Fn(Bits, Bits) -> u64| {
+    // A register against itself has one result whatever it holds.
+    let unless_same = |s: &mut Step<'_>, width: u32, f: &dyn Fn(Bits, Bits) -> u64| {
         if s.same_sources() { constant(s, width) } else { binary(s, width, f) }
     };
     let add = |width| move |a, b| bits::add(a, b, Bits::default(), width).v;
@@ -119,18 +120,18 @@ fn arithmetic(s: &mut Step<'_>, m: Mnemonic) -> bool {
         Paddw | Vpaddw => binary(s, 16, add(16)),
         Paddd | Vpaddd => binary(s, 32, add(32)),
         Paddq | Vpaddq => binary(s, 64, add(64)),
-        Psubb | Vpsubb => zero(s, 8, &sub(8)),
-        Psubw | Vpsubw => zero(s, 16, &sub(16)),
-        Psubd | Vpsubd => zero(s, 32, &sub(32)),
-        Psubq | Vpsubq => zero(s, 64, &sub(64)),
-        Pcmpeqb | Vpcmpeqb => zero(s, 8, &equal(8)),
-        Pcmpeqw | Vpcmpeqw => zero(s, 16, &equal(16)),
-        Pcmpeqd | Vpcmpeqd => zero(s, 32, &equal(32)),
-        Pcmpeqq | Vpcmpeqq => zero(s, 64, &equal(64)),
-        Pcmpgtb | Vpcmpgtb => zero(s, 8, &greater(8)),
-        Pcmpgtw | Vpcmpgtw => zero(s, 16, &greater(16)),
-        Pcmpgtd | Vpcmpgtd => zero(s, 32, &greater(32)),
-        Pcmpgtq | Vpcmpgtq => zero(s, 64, &greater(64)),
+        Psubb | Vpsubb => unless_same(s, 8, &sub(8)),
+        Psubw | Vpsubw => unless_same(s, 16, &sub(16)),
+        Psubd | Vpsubd => unless_same(s, 32, &sub(32)),
+        Psubq | Vpsubq => unless_same(s, 64, &sub(64)),
+        Pcmpeqb | Vpcmpeqb => unless_same(s, 8, &equal(8)),
+        Pcmpeqw | Vpcmpeqw => unless_same(s, 16, &equal(16)),
+        Pcmpeqd | Vpcmpeqd => unless_same(s, 32, &equal(32)),
+        Pcmpeqq | Vpcmpeqq => unless_same(s, 64, &equal(64)),
+        Pcmpgtb | Vpcmpgtb => unless_same(s, 8, &greater(8)),
+        Pcmpgtw | Vpcmpgtw => unless_same(s, 16, &greater(16)),
+        Pcmpgtd | Vpcmpgtd => unless_same(s, 32, &greater(32)),
+        Pcmpgtq | Vpcmpgtq => unless_same(s, 64, &greater(64)),
         Pminub | Vpminub => extreme(s, 8, false, false),
         Pminuw | Vpminuw => extreme(s, 16, false, false),
         Pminud | Vpminud => extreme(s, 32, false, false),
