@@ -322,6 +322,20 @@ impl Form {
             insn.set_op_kind(i, OpKind::Register);
             insn.set_op_register(i, register);
         }
+        if insn.mnemonic() == Mnemonic::Lea {
+            // Nothing is accessed, so its address can be made of anything.
+            let first = if rng.one_in(3) { Register::EAX } else { Register::RAX };
+            let mut register = |rng: &mut Rng| first + GENERAL[number(rng, 14) as usize % 14];
+            insn.set_memory_base(register(rng));
+            if rng.one_in(2) {
+                insn.set_memory_index(register(rng));
+                insn.set_memory_index_scale(1 << rng.below(4));
+            }
+            if rng.one_in(2) {
+                insn.set_memory_displ_size(4);
+                insn.set_memory_displacement64(rng.next() as i32 as u64);
+            }
+        }
         if op.can_use_op_mask_register() && (op.require_op_mask_register() || rng.one_in(2)) {
             insn.set_op_mask(Register::K1 + rng.below(7) as u32);
             if op.can_use_zeroing_masking() && insn.op0_kind() == OpKind::Register && rng.one_in(2) {
