@@ -1,8 +1,9 @@
-//! ioctl: known requests by a table, nested ones by hand, all others by the direction and size in the number.
+//! ioctl: known requests by a table, nested ones in `ioctl_nested`, all others by the direction and size in the number.
 //!
 //! What always holds: a request without direction that is not known checks nothing. The number encodes, from
 //! bit 30, whether the kernel reads (1) or writes (2), from bit 16 a size of 14 bits, from bit 8 the driver.
 
+use super::ioctl_nested;
 use super::ioctl_table::{ENTRIES, Way};
 use crate::parameter::Parameter;
 use crate::visit::Visit;
@@ -11,7 +12,10 @@ use crate::visit::Visit;
 const INTERFACE: u64 = 40;
 const NAME: u64 = 16;
 
+const SG_IO: u32 = 0x2285;
 const SIOCGIFCONF: u32 = 0x8912;
+const SIOCETHTOOL: u32 = 0x8946;
+const FS_IOC_FIEMAP: u32 = 0xc020_660b;
 const TUNSETIFF: u32 = 0x4004_54ca;
 const PROCMAP_QUERY: u32 = 0xc068_6611;
 const PERF_EVENT_IOC_SET_FILTER: u32 = 0x4008_2406;
@@ -39,7 +43,10 @@ pub(crate) fn ioctl(visit: &mut Visit<'_>) {
         }
     } else if !interface(visit, request, address) {
         match request {
-            SIOCGIFCONF => configuration(visit, address),
+            SIOCGIFCONF => ioctl_nested::configuration(visit, address),
+            SIOCETHTOOL => ioctl_nested::network_card(visit, address),
+            SG_IO => ioctl_nested::scsi(visit, address),
+            FS_IOC_FIEMAP => ioctl_nested::extents(visit, address),
             TUNSETIFF => {
                 visit.string_within("ioctl(TUNSETIFF)", address, NAME);
                 visit.read("ioctl(TUNSETIFF)", address.wrapping_add(NAME), 2);
@@ -48,7 +55,7 @@ pub(crate) fn ioctl(visit: &mut Visit<'_>) {
             PERF_EVENT_IOC_SET_FILTER => {
                 visit.string("ioctl(VKI_PERF_EVENT_IOC_SET_FILTER).filter", address);
             }
-            PROCMAP_QUERY => mappings(visit, address),
+            PROCMAP_QUERY => ioctl_nested::mappings(visit, address),
             _ => encoded(visit, request, address),
         }
     }
@@ -89,6 +96,7 @@ fn interface(visit: &mut Visit<'_>, request: u32, address: u64) -> bool {
         0x8917 => ("ioctl(SIOCGIFDSTADDR)", 0),
         0x8919 => ("ioctl(SIOCGIFBRDADDR)", 0),
         0x8947 => ("ioctl(SIOCGIFMIIPHY)", 0),
+        0x8948 => ("ioctl(SIOCGIFMIIREG)", 0),
         0x8910 => {
             visit.read("ioctl(SIOCGIFNAME)", address.wrapping_add(NAME), 4);
             visit.write("ioctl(SIOCGIFNAME)", address, INTERFACE);
@@ -110,46 +118,4 @@ fn interface(visit: &mut Visit<'_>, request: u32, address: u64) -> bool {
         visit.read(text, address.wrapping_add(NAME), field);
     }
     true
-}
-
-/// `struct ifconf`: a length and a pointer to as many bytes; without the pointer the length is asked for.
-fn configuration(visit: &mut Visit<'_>, address: u64) {
-    let buffer_at = address.wrapping_add(8);
-    visit.read("ioctl(SIOCGIFCONF)", address, 4);
-    visit.read("ioctl(SIOCGIFCONF)", buffer_at, 8);
-    if let (Some(length), Some(buffer)) = (visit.u32(address), visit.u64(buffer_at)) {
-        let now = if length > i32::MAX as u32 { 0 } else { u64::from(length) };
-        let before = visit.keep(0, now);
-        if buffer != 0 {
-            visit.write_part("ioctl(SIOCGIFCONF).ifc_buf", buffer, before, now.min(before));
-        }
-        if visit.result().is_some() {
-            visit.mark(address, 4);
-        }
-    }
-}
-
-/// `struct procmap_query`: 104 bytes with two buffers.
-fn mappings(visit: &mut Visit<'_>, address: u64) {
-    let at = |offset| address.wrapping_add(offset);
-    visit.read("ioctl(PROCMAP_QUERY).size", address, 8);
-    visit.read("ioctl(PROCMAP_QUERY).query_flags", at(8), 8);
-    visit.read("ioctl(PROCMAP_QUERY).query_addr", at(16), 8);
-    visit.read("ioctl(PROCMAP_QUERY).vma_name_size", at(80), 4);
-    visit.read("ioctl(PROCMAP_QUERY).vma_name_addr", at(88), 8);
-    visit.read("ioctl(PROCMAP_QUERY).build_id_size", at(84), 4);
-    visit.read("ioctl(PROCMAP_QUERY).build_id_addr", at(96), 8);
-    for (place, size_at, buffer_at) in [(0, at(80), at(88)), (1, at(84), at(96))] {
-        if let (Some(size), Some(buffer)) = (visit.u32(size_at), visit.u64(buffer_at))
-            && buffer != 0
-        {
-            let now = u64::from(size);
-            let before = visit.keep(place, now);
-            visit.write_part("ioctl(PROCMAP_QUERY)", buffer, before, now.min(before));
-        }
-    }
-    if visit.result().is_some() {
-        // Everything behind the question: the answer, and the sizes.
-        visit.mark(at(24), 64);
-    }
 }

@@ -1,8 +1,8 @@
 //! Requests of ioctl whose number does not say what they do, or whose text is not `ioctl(generic)`.
 //!
 //! What always holds: in the order of numbers (a test). Numbers and sizes are those of `linux/*.h` on x86-64,
-//! texts are Valgrind's where it knows the request. Not here: requests with memory behind memory; those are in
-//! `ioctl`.
+//! texts are Valgrind's where it knows the request, and the general one where it goes by the number. Not here:
+//! requests with memory behind memory; those are in `ioctl_nested`.
 
 /// One request.
 pub(crate) struct Entry {
@@ -201,7 +201,7 @@ pub(crate) static ENTRIES: &[Entry] = &[
     entry(0x40042409, "ioctl(PERF_EVENT_IOC_PAUSE_OUTPUT)", Value, 0),
     entry(0x40044590, "ioctl(EVIOCGRAB)", Value, 0),
     entry(0x40044591, "ioctl(EVIOCREVOKE)", Value, 0),
-    entry(0x40045201, "ioctl(RNDADDTOENTCNT)", Read, 4),
+    entry(0x40045201, "ioctl(generic)", Read, 4), // RNDADDTOENTCNT
     entry(0x40045431, "ioctl(TIOCSPTLCK)", Read, 4),
     entry(0x40045436, "ioctl(TIOCSIG)", Value, 0),
     entry(0x400454c8, "ioctl(TUNSETNOCSUM)", Value, 0),
@@ -228,19 +228,19 @@ pub(crate) static ENTRIES: &[Entry] = &[
     entry(0x40049409, "ioctl(FICLONE)", Value, 0),
     entry(0x40081271, "ioctl(BLKBSZSET)", Read, 4),
     entry(0x40082404, "ioctl(VKI_PERF_EVENT_IOC_PERIOD)", Read, 8), // PERF_EVENT_IOC_PERIOD
-    entry(0x40086602, "ioctl(FS_IOC_SETFLAGS)", Read, 4),
+    entry(0x40086602, "ioctl(generic)", Read, 4), // FS_IOC_SETFLAGS
     entry(0x4008700c, "ioctl(RTC_IRQP_SET)", Value, 0),
-    entry(0x40087602, "ioctl(FS_IOC_SETVERSION)", Read, 4),
-    entry(0x40187542, "ioctl(UDMABUF_CREATE)", Read, 24),
-    entry(0x4020940d, "ioctl(FICLONERANGE)", Read, 32),
+    entry(0x40087602, "ioctl(generic)", Read, 4), // FS_IOC_SETVERSION
+    entry(0x40187542, "ioctl(generic)", Read, 24), // UDMABUF_CREATE
+    entry(0x4020940d, "ioctl(generic)", Read, 32), // FICLONERANGE
     entry(0x40247007, "ioctl(RTC_ALM_SET)", Read, 36),
     entry(0x80017081, "ioctl(PPRSTATUS)", Write, 1),
     entry(0x80017085, "ioctl(PPRDATA)", Write, 1),
-    entry(0x80045200, "ioctl(RNDGETENTCNT)", Write, 4),
+    entry(0x80045200, "ioctl(generic)", Write, 4), // RNDGETENTCNT
     entry(0x80045430, "ioctl(TIOCGPTN)", Write, 4),
-    entry(0x80045438, "ioctl(TIOCGPKT)", Write, 4),
-    entry(0x80045439, "ioctl(TIOCGPTLCK)", Write, 4),
-    entry(0x80045440, "ioctl(TIOCGEXCL)", Write, 4),
+    entry(0x80045438, "ioctl(generic)", Write, 4), // TIOCGPKT
+    entry(0x80045439, "ioctl(generic)", Write, 4), // TIOCGPTLCK
+    entry(0x80045440, "ioctl(generic)", Write, 4), // TIOCGEXCL
     entry(0x800454cf, "ioctl(TUNGETFEATURES)", Write, 4),
     entry(0x800454d2, "ioctl(TUNGETIFF)", Write, 40),
     entry(0x800454d3, "ioctl(TUNGETSNDBUF)", Write, 4),
@@ -249,12 +249,12 @@ pub(crate) static ENTRIES: &[Entry] = &[
     entry(0x80081270, "ioctl(BLKBSZGET)", Write, 4),
     entry(0x80081272, "ioctl(BLKGETSIZE64)", Write, 8),
     entry(0x80082407, "ioctl(VKI_PERF_EVENT_IOC_ID)", Write, 8), // PERF_EVENT_IOC_ID
-    entry(0x80086601, "ioctl(FS_IOC_GETFLAGS)", Write, 4),
+    entry(0x80086601, "ioctl(generic)", Write, 4), // FS_IOC_GETFLAGS
     entry(0x8008700b, "ioctl(RTC_IRQP_READ)", Write, 8),
-    entry(0x80087601, "ioctl(FS_IOC_GETVERSION)", Write, 4),
+    entry(0x80087601, "ioctl(generic)", Write, 4), // FS_IOC_GETVERSION
     entry(0x80247008, "ioctl(RTC_RD_TIME/ALM_READ)", Write, 36), // RTC_ALM_READ
     entry(0x80247009, "ioctl(RTC_RD_TIME/ALM_READ)", Write, 36), // RTC_RD_TIME
     entry(0xc0045877, "ioctl(FIFREEZE)", Value, 0),
     entry(0xc0045878, "ioctl(FITHAW)", Value, 0),
-    entry(0xc0185879, "ioctl(FITRIM)", Both, 24),
+    entry(0xc0185879, "ioctl(generic)", Both, 24), // FITRIM
 ];

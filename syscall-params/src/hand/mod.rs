@@ -11,6 +11,7 @@ pub(crate) mod fcntl;
 pub(crate) mod files;
 pub(crate) mod futex;
 pub(crate) mod ioctl;
+mod ioctl_nested;
 mod ioctl_table;
 pub(crate) mod ipc;
 pub(crate) mod keyctl;

@@ -224,6 +224,39 @@ fn requests_of_ioctl() {
 }
 
 #[test]
+fn nested_requests_of_ioctl() {
+    // ethtool: what a command reads or writes is behind the interface's request.
+    let card = |command: u64| {
+        Fake::default().put(0x1000, b"lo\0").words(0x1010, &[0x2000]).words(0x2000, &[command, 3])
+    };
+    let name =
+        ["read ioctl(siocethtool,ir->ifr_data) 2000+4", "string ioctl(siocethtool,ir->ifr_name) 1000+10"];
+    let driver = card(3).memory(16, &[0, 0x8946, 0x1000]);
+    assert_eq!(driver[..2], name);
+    assert_eq!(driver[2..], ["write ioctl(siocethtool,gdrvinfo) 2000+c4"]);
+    assert_eq!(card(3).after(16, &[0, 0x8946, 0x1000], 0, &Kept::default()), ["2000+c4"]);
+    let strings = card(0x1b).memory(16, &[0, 0x8946, 0x1000]);
+    assert_eq!(
+        strings[2..],
+        ["read ioctl(siocethtool,gstrings) 2000+c", "write ioctl(siocethtool,gstrings) 200c+60"]
+    );
+    // SCSI: a command of six bytes, eight bytes from the device.
+    let scsi = Fake::default().words(
+        0x1000,
+        &[0xffff_fffd_0000_0053, 0x0000_0008_0000_2006, 0x3000, 0x4000, 0x5000, 0, 0, 0, 0x0400_0000, 0, 0],
+    );
+    assert_eq!(
+        scsi.memory(16, &[0, 0x2285, 0x1000]),
+        ["read ioctl(sg_io) 1000+58", "read ioctl(sg_io) 4000+6", "write ioctl(sg_io) 3000+8"]
+    );
+    assert_eq!(scsi.after(16, &[0, 0x2285, 0x1000], 0, &Kept::default()), ["3000+8", "1040+18", "5000+4"]);
+    // Extents: room for three, two found.
+    let extents = Fake::default().words(0x1000, &[0, 0, 2 << 32, 3]);
+    assert_eq!(extents.memory(16, &[0, 0xc020_660b, 0x1000])[2], "write ioctl(fs_ioc_fiemap) 1020+a8");
+    assert_eq!(extents.after(16, &[0, 0xc020_660b, 0x1000], 0, &Kept::default()), ["1000+20", "1020+70"]);
+}
+
+#[test]
 fn ioctl_requests_ascend() {
     let entries = super::ioctl_table::ENTRIES;
     assert!(entries.is_sorted_by(|left, right| left.request < right.request));

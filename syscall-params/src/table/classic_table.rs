@@ -58,7 +58,7 @@ pub(crate) static CALLS: &[Call] = calls! {
         write0 ovalue + 16 [16] as "setitimer(&ovalue->it_value)"
     }
     39 getpid() {}
-    40 sendfile(out_fd:4, in_fd:4, offset, count) { write0 offset[8] }
+    40 sendfile(out_fd:4, in_fd:4, offset, count) { read0 offset[8]; write0 offset[8] }
     41 socket(domain:4, kind "type":4, protocol:4) {}
     42 connect(sockfd:4, serv_addr, addrlen:4) { by socket::connect }
     43 accept(s:4, addr, addrlen) { by socket::accept }

@@ -112,7 +112,134 @@ pub(crate) fn all() -> Vec<Trial> {
     trials.extend(processes());
     trials.extend(times());
     trials.extend(requests());
+    trials.extend(interrupted());
+    trials.extend(others());
     trials
+}
+
+/// Lets a signal interrupt this thread's next call, after 20 ms.
+fn interrupt() -> Option<()> {
+    extern "C" fn nothing(_: i32) {}
+    let mut event = [0_u32; 16];
+    // SAFETY: structures that live through the calls; the handler does nothing.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = nothing as extern "C" fn(i32) as usize;
+        libc::sigaction(libc::SIGUSR2, &action, std::ptr::null_mut());
+        (event[2], event[3]) = (libc::SIGUSR2 as u32, libc::SIGEV_THREAD_ID as u32);
+        event[4] = libc::gettid() as u32;
+        let mut timer = 0_i32;
+        let made = libc::syscall(libc::SYS_timer_create, 1, event.as_ptr(), &raw mut timer);
+        let value = [0_u64, 0, 0, 20_000_000];
+        let set = libc::syscall(libc::SYS_timer_settime, timer, 0, value.as_ptr(), 0);
+        (made == 0 && set == 0).then_some(())
+    }
+}
+
+/// Calls that a signal interrupts: what is written all the same.
+fn interrupted() -> Vec<Trial> {
+    vec![
+        failing(
+            trial("nanosleep, interrupted", libc::SYS_nanosleep, |arena| {
+                interrupt()?;
+                Some(vec![arena.words(&[5, 0]), arena.room(16)])
+            }),
+            libc::EINTR,
+        ),
+        failing(
+            trial("clock_nanosleep, interrupted", libc::SYS_clock_nanosleep, |arena| {
+                interrupt()?;
+                Some(vec![1, 0, arena.words(&[5, 0]), arena.room(16)])
+            }),
+            libc::EINTR,
+        ),
+        failing(
+            trial("poll, interrupted", libc::SYS_poll, |arena| {
+                interrupt()?;
+                let entry = arena.room(8);
+                arena.write(entry, &[0xff, 0xff, 0xff, 0xff, 1, 0]);
+                Some(vec![entry, 1, 5000])
+            }),
+            libc::EINTR,
+        ),
+        failing(
+            trial("ppoll, interrupted", libc::SYS_ppoll, |arena| {
+                interrupt()?;
+                Some(vec![0, 0, arena.words(&[5, 0]), 0, 8])
+            }),
+            libc::EINTR,
+        ),
+        failing(
+            trial("select, interrupted", libc::SYS_select, |arena| {
+                interrupt()?;
+                Some(vec![64, arena.words(&[0]), 0, 0, arena.words(&[5, 0])])
+            }),
+            libc::EINTR,
+        ),
+    ]
+}
+
+/// A child that has stopped for its tracer, this thread.
+fn traced() -> Option<u64> {
+    // SAFETY: the child makes only system calls; the parent waits for it to stop.
+    unsafe {
+        let child = libc::fork();
+        if child == 0 {
+            libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0);
+            libc::raise(libc::SIGSTOP);
+            libc::_exit(0);
+        }
+        let mut status = 0;
+        let waited = libc::waitpid(child, &raw mut status, 0);
+        // It ends with its tracer at the latest.
+        libc::ptrace(libc::PTRACE_SETOPTIONS, child, 0, libc::PTRACE_O_EXITKILL);
+        (child > 0 && waited == child).then_some(child as u64)
+    }
+}
+
+/// Tracing, keys, and asynchronous reading.
+fn others() -> Vec<Trial> {
+    let ptrace = |title, request: u64, size: usize| {
+        trial(title, libc::SYS_ptrace, move |arena: &mut Arena| {
+            Some(vec![request, traced()?, 0, arena.room(size)])
+        })
+    };
+    vec![
+        ptrace("ptrace PTRACE_GETREGS", 12, 216),
+        ptrace("ptrace PTRACE_GETFPREGS", 14, 512),
+        ptrace("ptrace PTRACE_GETEVENTMSG", 0x4201, 8),
+        ptrace("ptrace PTRACE_GETSIGINFO", 0x4202, 128),
+        trial("ptrace PTRACE_GETREGSET", libc::SYS_ptrace, |arena| {
+            let room = arena.room(304);
+            Some(vec![0x4204, traced()?, 1, arena.words(&[room, 304])])
+        }),
+        trial("ptrace PTRACE_GETSIGMASK", libc::SYS_ptrace, |arena| {
+            Some(vec![0x420a, traced()?, 8, arena.room(8)])
+        }),
+        trial("ptrace PTRACE_GET_SYSCALL_INFO", libc::SYS_ptrace, |arena| {
+            Some(vec![0x420e, traced()?, 88, arena.room(88)])
+        }),
+        trial("keyctl KEYCTL_DESCRIBE", libc::SYS_keyctl, |arena| {
+            Some(vec![6, -4_i64 as u64 & 0xffff_ffff, arena.room(256), 256])
+        }),
+        trial("io_getevents", libc::SYS_io_getevents, |arena| {
+            let mut context = 0_u64;
+            let buffer = arena.room(40);
+            // struct iocb: PREAD of 40 bytes, of which the file has 26.
+            let file = file()?;
+            let request = arena.words(&[7, 0, file << 32, buffer, 40, 0, 0, 0]);
+            let requests = [request];
+            // SAFETY: numbers that live through the calls; the buffer is in the arena.
+            let submitted = unsafe {
+                libc::syscall(libc::SYS_io_setup, 4, &raw mut context);
+                libc::syscall(libc::SYS_io_submit, context, 1, requests.as_ptr())
+            };
+            (submitted == 1).then_some(())?;
+            // It is done: what it read is not new to this call, so it counts as an input.
+            arena.write(buffer, b"abcdefghijklmnopqrstuvwxyz");
+            Some(vec![context, 1, 4, arena.room(128), 0])
+        }),
+    ]
 }
 
 fn files() -> Vec<Trial> {

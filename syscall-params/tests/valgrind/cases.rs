@@ -127,8 +127,8 @@ pub(crate) fn all() -> Vec<Case> {
     cases
 }
 
-/// A case in three forms (of ioctl only the last two): registers undefined, then the arena's first `pages` undefined or closed, where `inner`
-/// ranges stay as they are, so that what is behind them is reached.
+/// A case in three or four forms (of ioctl only two): registers undefined, then the arena's first `pages` undefined
+/// or closed, where `inner` ranges stay as they are, so that what is behind them is reached.
 fn forms(case: &Case, pages: usize, inner: &[(u64, u64)]) -> Vec<Case> {
     let mut undefined = case.clone();
     let mut closed = case.clone();
@@ -152,7 +152,14 @@ fn forms(case: &Case, pages: usize, inner: &[(u64, u64)]) -> Vec<Case> {
     closed.title += ", closed memory";
     let mut registers = case.clone().masked(WHOLE);
     registers.title += ", undefined registers";
-    vec![registers, undefined, closed]
+    let mut forms = vec![registers, undefined, closed];
+    // Where the width of registers depends on a command.
+    if matches!(case.number, 66 | 72 | 157 | 202 | 250) {
+        let mut upper = case.clone().masked(UPPER);
+        upper.title += ", undefined upper halves";
+        forms.push(upper);
+    }
+    forms
 }
 
 fn by_hand() -> Vec<Case> {
@@ -292,6 +299,7 @@ fn by_hand() -> Vec<Case> {
     }
 
     // Structures with conditions.
+    add(Case::new(40, "offset", &[64, 65, a, 8]), &[]);
     add(Case::new(13, "restorer", &[10, a, b, 8]).words(a, &[0, 0x0400_0000]), &[(a + 8, 8)]);
     add(Case::new(13, "no restorer", &[10, a, b, 8]), &[(a + 8, 8)]);
     add(Case::new(222, "thread", &[64, a, b]).put(a + 12, &[4]), &[(a + 12, 4)]);
