@@ -117,7 +117,7 @@ pub(crate) fn name_to_handle(visit: &mut Visit<'_>) {
     if let Some(size) = visit.u32(handle) {
         let now = u64::from(size).min(HANDLE_MAX);
         let before = visit.keep(0, now);
-        visit.write_part(visit.text(2), handle, 8 + before, 8 + now.min(before));
+        visit.write_part(visit.text(2), handle, before.saturating_add(8), now.min(before) + 8);
     }
     visit.write(visit.text(3), mount, 4);
     // Too small a buffer: the size that is needed, the type, and the mount.

@@ -139,7 +139,7 @@ pub(crate) fn network_card(visit: &mut Visit<'_>, address: u64) {
             let behind = data.wrapping_add(size);
             // The number of strings is told by the kernel; the program has made room for as many before.
             let room = if before == 0 { now } else { before };
-            visit.write_part(text(name), behind, room * entry, now.min(room) * entry);
+            visit.write_part(text(name), behind, room.saturating_mul(entry), now.min(room) * entry);
             if visit.result().is_some() {
                 visit.mark(data, size);
             }

@@ -6,6 +6,7 @@ use std::string::String;
 use std::vec::Vec;
 
 use super::PARTS;
+use crate::Kept;
 use crate::describe::{Item, Shape};
 use crate::fake::Fake;
 
@@ -80,6 +81,8 @@ fn any_input_is_survived() {
         state
     };
     let interesting = [0, 1, 2, 8, 16, 1023, 1 << 31, u64::MAX, u64::MAX - 7, 0x1000, 0x1008, 0x1ff8];
+    // Requests of ioctl with memory behind memory.
+    let nested = [0x8912, 0x8946, 0x2285, 0xc020_660b, 0xc068_6611, 0x8100_4506];
     let mut memory = Vec::new();
     for _ in 0..512 {
         let word = random();
@@ -99,6 +102,9 @@ fn any_input_is_survived() {
                 };
             }
             let number = u64::from(call.number);
+            if number == 16 {
+                arguments[1] = nested[random() as usize % nested.len()];
+            }
             let mut checks = 0;
             let before = crate::before(number, &arguments, &memory, &mut |check| {
                 checks += 1;
@@ -111,10 +117,11 @@ fn any_input_is_survived() {
                     assert!(text.contains('(') && whole, "{text}");
                 }
             });
-            for result in [0, 1, 64, i64::MAX, -4, -14, i64::MIN] {
-                crate::after(number, &arguments, result, &before.kept, &memory, &mut |_, size| {
-                    assert_ne!(size, 0)
-                });
+            for (result, kept) in [0, 1, 64, i64::MAX, -4, -7, -14, -75, i64::MIN]
+                .into_iter()
+                .flat_map(|result| [(result, before.kept), (result, Kept::default())])
+            {
+                crate::after(number, &arguments, result, &kept, &memory, &mut |_, size| assert_ne!(size, 0));
             }
         }
     }

@@ -378,7 +378,10 @@ fn waiting() -> Vec<Trial> {
     fn set(arena: &mut Arena) -> Option<(u64, u64)> {
         let descriptor = pipe()?.0;
         let mut bytes = [0; 128];
-        *bytes.get_mut(descriptor as usize / 8)? |= 1 << (descriptor % 8);
+        // Bits behind the highest descriptor are not looked at, but cleared to the end of the word.
+        let byte = descriptor as usize / 8;
+        bytes.get_mut(byte..)?.fill(0xff);
+        *bytes.get_mut(byte)? = 1 << (descriptor % 8);
         let at = arena.room(128);
         arena.write(at, &bytes);
         Some((descriptor, at))
