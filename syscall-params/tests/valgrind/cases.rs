@@ -3,7 +3,9 @@
 //! What always holds: nothing here may end, stop or change the machine even if the filter let it through by
 //! mistake: descriptors and processes do not exist, numbers are small.
 
-use crate::model::{ARENA, Case, PAGE, UPPER, WHOLE};
+use syscall_params::Need;
+
+use crate::model::{ARENA, Case, PAGE, UPPER, WHOLE, ranges};
 
 /// Calls that cannot be tried: what Valgrind does itself on them ends or derails the process.
 const LEFT_OUT: [u64; 2] = [
@@ -115,6 +117,7 @@ pub(crate) fn all() -> Vec<Case> {
             .collect();
         let pages = (0..6).map(page);
         let plain = |title: &str| Case::new(number, title, &values);
+        cases.extend(edges(&plain("plain")));
         cases.push(plain("undefined registers").masked(WHOLE));
         cases.push(plain("undefined upper halves").masked(UPPER));
         cases.push(pages.clone().fold(plain("undefined memory"), |case, page| case.undefine(page, PAGE)));
@@ -162,9 +165,32 @@ fn forms(case: &Case, pages: usize, inner: &[(u64, u64)]) -> Vec<Case> {
     forms
 }
 
+/// A case in two forms that hold the sizes: the last byte of each range that the table checks is bad, and the first
+/// byte behind each, where that is in no other range.
+fn edges(case: &Case) -> Vec<Case> {
+    let ranges = ranges(case);
+    let (mut last, mut behind) = (case.clone(), case.clone());
+    last.title += ", last bytes bad";
+    behind.title += ", bytes behind bad";
+    for (need, start, size) in &ranges {
+        let end = start + size;
+        last = match need {
+            Need::Write => last.close(end - 1, 1),
+            _ => last.undefine(end - 1, 1),
+        };
+        if !ranges.iter().any(|(_, start, size)| (*start..start + size).contains(&end)) {
+            behind = behind.close(end, 1);
+        }
+    }
+    if ranges.is_empty() { Vec::new() } else { vec![last, behind] }
+}
+
 fn by_hand() -> Vec<Case> {
     let mut cases = Vec::new();
-    let mut add = |case: Case, inner: &[(u64, u64)]| cases.extend(forms(&case, 16, inner));
+    let mut add = |case: Case, inner: &[(u64, u64)]| {
+        cases.extend(forms(&case, 16, inner));
+        cases.extend(edges(&case));
+    };
     let [a, b, c, d, e] = [1, 2, 3, 4, 5].map(page);
     let far = page(8);
 

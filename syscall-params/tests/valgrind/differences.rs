@@ -87,6 +87,14 @@ pub(crate) const ALL: &[Difference] = &[
     only('-', "_sysctl", "sysctl(args)", "not there since Linux 5.5"),
     only('+', "rseq", "rseq(", "answered with ENOSYS"),
     only('+', "clone3", "clone3(", "answered with ENOSYS"),
+    // Bytes that the kernel does not look at.
+    only('-', "execve", "execve(argv)", "behind the null pointer that ends an array without a first string"),
+    only('-', "execveat", "execveat(argv)", "behind the null pointer that ends an array without a first string"),
+    only('-', "mq_notify", "mq_notify(notification)", "only some fields of struct sigevent are used, by its kind"),
+    only('-', "sendmsg", "sendmsg(msg.msg_control)", "padding between the messages of control data, and behind the last"),
+    only('-', "sendmsg", "sendmsg(msg.msg_name)", "what an address has behind the fields of its family"),
+    only('-', "shmctl", "shmctl(IPC_SET, arg.buf)", "only owner, group and mode are set"),
+    only('-', "msgctl", "msgctl(IPC_SET, arg.buf)", "only owner, group, mode and the limit of bytes are set"),
     // Memory.
     only('+', "sendfile", "sendfile(offset) points to uninitialised", "the kernel reads the offset before it writes it"),
     only('+', "vmsplice", "vmsplice(iov) points", "Valgrind asks for the descriptor's mode first, and this one does not exist"),

@@ -96,7 +96,13 @@ struct Arena<'a> {
     bytes: BTreeMap<u64, u8>,
 }
 
-impl Arena<'_> {
+impl<'a> Arena<'a> {
+    fn new(case: &'a Case) -> Arena<'a> {
+        let bytes =
+            case.bytes.iter().flat_map(|(address, bytes)| (*address..).zip(bytes.iter().copied())).collect();
+        Arena { case, bytes }
+    }
+
     fn mapped(address: u64) -> bool {
         (ARENA..ARENA + ARENA_SIZE).contains(&address)
     }
@@ -135,11 +141,25 @@ const UNDEFINED_REGISTER: &str = "contains uninitialised byte(s)";
 const UNDEFINED: &str = "points to uninitialised byte(s)";
 const CLOSED: &str = "points to unaddressable byte(s)";
 
+/// The ranges that the table checks in a case, with what must hold of them; strings are left out.
+pub(crate) fn ranges(case: &Case) -> Vec<(Need, u64, u64)> {
+    let arena = Arena::new(case);
+    let mut found = Vec::new();
+    syscall_params::before(case.number, &case.arguments, &arena, &mut |check| {
+        if let Check::Memory { need, address, size, .. } = check
+            && need != Need::String
+            && Arena::mapped(address)
+            && Arena::mapped(address.wrapping_add(size))
+        {
+            found.push((need, address, size));
+        }
+    });
+    found
+}
+
 /// What is wrong with the case, in Valgrind's words.
 pub(crate) fn complaints(case: &Case) -> BTreeSet<String> {
-    let bytes =
-        case.bytes.iter().flat_map(|(address, bytes)| (*address..).zip(bytes.iter().copied())).collect();
-    let arena = Arena { case, bytes };
+    let arena = Arena::new(case);
     let mut found = BTreeSet::new();
     let before = syscall_params::before(case.number, &case.arguments, &arena, &mut |check| match check {
         Check::Register { parameter, index, size } => {
