@@ -175,6 +175,7 @@ fn run(arena: &mut Arena, trial: &mut Trial, pattern: u8) -> Result<Run, String>
 #[test]
 fn marks_are_what_the_kernel_writes() {
     let mut arena = Arena::new();
+    let _objects = trials::Objects;
     let (mut problems, mut skipped) = (String::new(), Vec::new());
     let mut calls = BTreeSet::new();
     let mut bytes = 0;

@@ -4,6 +4,7 @@
 #![allow(unsafe_code, reason = "makes descriptors, queues and processes to try calls on")]
 
 use std::ffi::CString;
+use std::sync::Mutex;
 
 use crate::{Arena, Trial};
 
@@ -100,6 +101,29 @@ fn child() -> Option<u64> {
         // SAFETY: as above.
         0 => unsafe { libc::_exit(3) },
         child => Some(child as u64),
+    }
+}
+
+/// Objects that outlive the process: the call that removes each, and its number.
+static MADE: Mutex<Vec<(i64, i32)>> = Mutex::new(Vec::new());
+
+fn made(call: i64, number: i32) {
+    if number >= 0 {
+        MADE.lock().unwrap().push((call, number));
+    }
+}
+
+/// Removes what would outlive the process, also when the test fails.
+pub(crate) struct Objects;
+
+impl Drop for Objects {
+    fn drop(&mut self) {
+        for (call, number) in MADE.lock().unwrap().drain(..) {
+            // The set's command is one argument further on.
+            let command = if call == libc::SYS_semctl { [0, libc::IPC_RMID] } else { [libc::IPC_RMID, 0] };
+            // SAFETY: takes numbers only, of objects that this process has made.
+            unsafe { libc::syscall(call, number, command[0], command[1], 0) };
+        }
     }
 }
 
@@ -431,8 +455,9 @@ fn sockets_and_queues() -> Vec<Trial> {
         at
     }
     fn queue() -> Option<u64> {
-        // SAFETY: a new queue that is removed by its trial's last use, or with the machine.
+        // SAFETY: makes a new queue.
         let queue = unsafe { libc::msgget(libc::IPC_PRIVATE, 0o600) };
+        made(libc::SYS_msgctl, queue);
         let message: [u64; 2] = [7, u64::from_le_bytes(*b"message.")];
         // SAFETY: a type and eight bytes.
         let sent = unsafe { libc::msgsnd(queue, message.as_ptr().cast(), 8, 0) };
@@ -513,6 +538,7 @@ fn sockets_and_queues() -> Vec<Trial> {
         trial("shmctl IPC_STAT", libc::SYS_shmctl, |arena| {
             // SAFETY: a new segment, of one page.
             let segment = unsafe { libc::shmget(libc::IPC_PRIVATE, 4096, 0o600) };
+            made(libc::SYS_shmctl, segment);
             Some(vec![descriptor(segment)?, 2, arena.room(112)])
         }),
         trial("shmctl IPC_INFO", libc::SYS_shmctl, |arena| Some(vec![0, 3, arena.room(72)])),
@@ -530,7 +556,9 @@ fn sockets_and_queues() -> Vec<Trial> {
 /// A set of two semaphores.
 fn semaphores() -> Option<u64> {
     // SAFETY: makes a new set.
-    descriptor(unsafe { libc::semget(libc::IPC_PRIVATE, 2, 0o600) })
+    let set = unsafe { libc::semget(libc::IPC_PRIVATE, 2, 0o600) };
+    made(libc::SYS_semctl, set);
+    descriptor(set)
 }
 
 /// A message queue that has no name any more, with a message of five bytes in it.
