@@ -609,9 +609,6 @@ fn processes() -> Vec<Trial> {
         }),
         trial("sched_getaffinity", libc::SYS_sched_getaffinity, |arena| Some(vec![0, 128, arena.room(128)])),
         trial("sched_getattr", libc::SYS_sched_getattr, |arena| Some(vec![0, arena.room(56), 56, 0])),
-        trial("sched_getattr, larger", libc::SYS_sched_getattr, |arena| {
-            Some(vec![0, arena.room(100), 100, 0])
-        }),
         trial("sched_getattr, smaller", libc::SYS_sched_getattr, |arena| {
             Some(vec![0, arena.room(48), 48, 0])
         }),
