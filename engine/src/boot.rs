@@ -138,7 +138,13 @@ pub unsafe fn boot(stack: *const u64) -> ! {
         debug: control.debug.load(Ordering::Relaxed),
     };
     let count = options.events & ring::shared::EVENTS_INSTR != 0;
-    let cache = match Cache::new(options.cache_bytes, count, crate::syscalls::class) {
+    let check = options.events & ring::shared::EVENTS_SHADOW != 0;
+    if check && crate::shadow::map(handover.shared_fd).is_err() {
+        crate::fatal::fail(
+            "no address space for the shadow (is `ulimit -v` set, or vm.overcommit_memory 2?)",
+        );
+    }
+    let cache = match Cache::new(options.cache_bytes, count, check, crate::syscalls::class) {
         Ok(cache) => cache,
         Err(_) => crate::fatal::fail("no address space for the code cache"),
     };

@@ -93,6 +93,20 @@ pub fn fetch(engine: &Engine, pc: u64, to: &mut [u8], guard: bool) -> usize {
     guest_mem::read(pc, &mut to[..length])
 }
 
+/// Copies executable bytes at `pc` that no store can change unseen, as many as fit; none if that cannot be found out without
+/// waiting: for the cache, whose lock comes behind that of the mappings.
+pub fn peek(engine: &Engine, pc: u64, to: &mut [u8]) -> usize {
+    let Some(space) = engine.space.try_lock() else { return 0 };
+    let Some((_, mapping)) = space.find(pc) else { return 0 };
+    let changeable = mapping.shared || (mapping.protection & 2 != 0 && !mapping.guarded);
+    if mapping.protection & 4 == 0 || changeable {
+        return 0;
+    }
+    let length = (mapping.end - pc).min(to.len() as u64) as usize;
+    drop(space);
+    guest_mem::read(pc, &mut to[..length])
+}
+
 /// Bit of a page fault's error code: a write.
 const WRITE: u64 = 2;
 

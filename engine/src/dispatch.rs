@@ -9,7 +9,7 @@ use crate::signals::{TRAP_FLAG, raise, sig, waits};
 use crate::state::{Engine, engine};
 use crate::syscalls::{self, Outcome};
 use crate::threads::stop;
-use crate::{boot, code, heap_calls, process_end, requests, sys, threads};
+use crate::{boot, code, errors, heap_calls, process_end, requests, sys, threads};
 use core::sync::atomic::Ordering;
 use ring::record::Stat;
 use translate::layout;
@@ -46,6 +46,14 @@ pub extern "C" fn dispatch(context: *mut Context) {
             let exit = engine.cache.lock().exit_target(thread.context.exit);
             thread.context.pc = exit.target;
             special(engine, thread, exit.special);
+        }
+        layout::EXIT_CHECK => {
+            if let Some(behind) = errors::check(engine, thread)
+                && thread.context.pending.load(Ordering::Acquire) == 0
+                && leave(thread, behind)
+            {
+                return;
+            }
         }
         // The kernel was told to use memory that it cannot. If it is memory that we protect, the guest may.
         layout::EXIT_SYSCALL_FAULT if code::unguard_all(engine) => {
@@ -138,7 +146,7 @@ fn own_code(engine: &Engine, pc: u64) -> Result<Option<u64>, Full> {
         engine,
         pc,
         |cache| cache.find_own(pc),
-        |cache, bytes| cache.translate_own(pc, bytes),
+        |cache, bytes| cache.translate_own(pc, bytes, &|at, to| code::peek(engine, at, to)),
     )?;
     Ok(found.map(|id| engine.cache.lock().body(id)))
 }
@@ -273,7 +281,13 @@ fn make(engine: &Engine, pc: u64, from: From) -> Result<Option<FragmentId>, Full
     if let Some(number) = heap_calls::replacement(engine, pc) {
         return engine.cache.lock().translate_replaced(pc, number).map(Some);
     }
-    find_or_translate(engine, pc, |cache| cache.find(pc), |cache, bytes| cache.translate(pc, bytes, prefix))
+    let peek = |at, to: &mut [u8]| code::peek(engine, at, to);
+    find_or_translate(
+        engine,
+        pc,
+        |cache| cache.find(pc),
+        |cache, bytes| cache.translate(pc, bytes, prefix, &peek),
+    )
 }
 
 /// The guest has jumped to where nothing executable is.

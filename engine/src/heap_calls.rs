@@ -9,6 +9,7 @@
 use crate::allocators::{Function, Replacement};
 use crate::context::{Context, Thread, gpr};
 use crate::lock::Mutex;
+use crate::shadow::{self, Bits};
 use crate::state::Engine;
 use crate::{guest_mem, limits, own_code, space, stacks, sys, threads};
 use alloc::collections::BTreeMap;
@@ -25,11 +26,16 @@ pub struct EnginePages {
 
 // SAFETY: reserve hands out fresh private mappings of the engine's zone, which are zero and never unmapped.
 unsafe impl Pages for EnginePages {
-    fn map(&self, _address: u64, bytes: u64) -> bool {
+    fn map(&self, address: u64, bytes: u64) -> bool {
         // The whole arena was mapped without reserving memory for it. Much at once is asked for beforehand: more than
         // the machine has is refused to a native malloc, too.
         const MUCH: u64 = 1 << 30;
-        within_limits(bytes) && (bytes < MUCH || is_granted(bytes))
+        let mapped = within_limits(bytes) && (bytes < MUCH || is_granted(bytes));
+        if mapped && shadow::is_on() {
+            // No block's yet.
+            shadow::set(address, bytes, Bits::Undefined);
+        }
+        mapped
     }
 
     fn reserve(&self, bytes: u64) -> Option<u64> {
@@ -342,6 +348,9 @@ impl HeapCall<'_> {
         let request = Request { size, align, family, stack, zeroed };
         let heap = self.heap();
         let Some(address) = heap.allocate(self.cache(), request) else { return self.no_memory() };
+        if shadow::is_on() {
+            shadow::set(address, size, Bits::Defined);
+        }
         self.thread.stats[Stat::Allocations as usize] += 1;
         let what = u64::from(family as u8) | u64::from(align.trailing_zeros()) << 8;
         let instructions = self.thread.context.instructions();
@@ -399,6 +408,7 @@ impl HeapCall<'_> {
         heap.prefetch(address);
         let stack = self.stack();
         let tsc = sys::tsc();
+        self.poison(address);
         // Blocks of the dynamic linker's own start-up heap end up here, too: not an error of the program's.
         if heap.free_live(self.cache(), address, stack).is_some() {
             self.thread.stats[Stat::Frees as usize] += 1;
@@ -409,6 +419,16 @@ impl HeapCall<'_> {
             }
         }
         0
+    }
+
+    /// The live block at an address is about to be freed: nobody may touch it any more.
+    #[inline]
+    fn poison(&self, address: u64) {
+        if shadow::is_on()
+            && let Some(size) = self.live_size(address)
+        {
+            shadow::set(address, size, Bits::Undefined);
+        }
     }
 
     /// realloc. `zeroed`: what is new is zero.
@@ -432,7 +452,11 @@ impl HeapCall<'_> {
         unsafe {
             core::ptr::copy_nonoverlapping(old as *const u8, new as *mut u8, old_size.min(size) as usize)
         };
+        if shadow::is_on() {
+            shadow::set(new, size, Bits::Defined);
+        }
         let tsc = sys::tsc();
+        self.poison(old);
         heap.free_live(self.cache(), old, stack);
         self.thread.stats[Stat::Allocations as usize] += 1;
         self.thread.stats[Stat::Frees as usize] += 1;

@@ -21,12 +21,14 @@ pub mod threads;
 
 pub mod allocators;
 pub mod client_blocks;
+pub mod errors;
 pub mod heap_calls;
 pub mod heap_forms;
 pub mod leak;
 pub mod modules;
 pub mod own_code;
 pub mod pagemap;
+pub mod shadow;
 pub mod stacks;
 pub mod symbols;
 

@@ -39,6 +39,12 @@ impl<T> Mutex<T> {
         Guard { lock: self }
     }
 
+    /// The lock, if nobody holds it: for whoever must not wait, because of the order of locks.
+    pub fn try_lock(&self) -> Option<Guard<'_, T>> {
+        let free = self.word.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        free.then_some(Guard { lock: self })
+    }
+
     /// Takes the lock without a guard; [`Mutex::release`] gives it back. For fork, where one thread must hold
     /// every lock over the system call.
     pub fn acquire(&self) {

@@ -174,6 +174,25 @@ pub fn here(engine: &Engine, thread: &mut Thread) -> u32 {
     walk(engine, thread, thread.context.pc, u64::MAX)
 }
 
+/// The stack of a thread that stands at its pc and is about to make an access, at `pc` a few instructions later; 0 when
+/// there is none to be had.
+pub fn of_access(engine: &Engine, thread: &mut Thread, pc: u64) -> u32 {
+    let stack = here(engine, thread);
+    let later = pc.wrapping_sub(thread.context.pc);
+    let Some(innermost) = engine.stacks.tree.node(stack).filter(|_| later != 0) else { return stack };
+    let address = innermost.address.wrapping_add(later);
+    // A spare id is the unwinder's; one that loses a race here is given up.
+    let interned = engine.stacks.tree.intern(innermost.parent, innermost.module, address, &mut 0);
+    let Some(interned) = interned else { return stack };
+    if interned.is_new
+        && let Some(writer) = &mut thread.writer
+    {
+        let ids = pair(interned.id, innermost.parent);
+        writer.push(&[header(Kind::Node, 4), ids, u64::from(innermost.module), address]);
+    }
+    interned.id
+}
+
 fn walk(engine: &Engine, thread: &mut Thread, pc: u64, entry: u64) -> u32 {
     let sp = thread.context.regs[gpr::RSP];
     if sp < thread.stack_bounds.0 + 128 || sp >= thread.stack_bounds.1 {

@@ -64,13 +64,17 @@ pub enum Kind {
     ProcessEnd = 18,
     /// `tsc, pid` then one byte string: a child that is not followed, and why.
     NotFollowed = 19,
+    /// `tsc, error|stack, address, size, instructions, about|family, start, bytes, offset, stack of the allocation|of the
+    /// free`: an error that the guest has made. `error`: see [`Error`]; `about`: what lies at the address, see [`about`],
+    /// with its first byte, its bytes and the address's offset in it (wrapped below 0 before it).
+    Error = 20,
 }
 
 impl Kind {
     /// The kind with this number.
     pub fn from_number(number: u16) -> Option<Kind> {
         use Kind::*;
-        const ALL: [Kind; 20] = [
+        const ALL: [Kind; 21] = [
             Pad,
             ProcessStart,
             ThreadStart,
@@ -91,6 +95,7 @@ impl Kind {
             Stats,
             ProcessEnd,
             NotFollowed,
+            Error,
         ];
         ALL.get(number as usize).copied()
     }
@@ -143,6 +148,26 @@ pub enum Family {
     Client = 3,
     /// A block of a VALGRIND memory pool.
     Pool = 4,
+}
+
+/// `error` of [`Kind::Error`]: the numbers of the trace's error kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Error {
+    /// `size` bytes read at `address`, some of which the guest may not touch.
+    InvalidRead = 1,
+    /// The same, written.
+    InvalidWrite = 2,
+}
+
+/// `about` of [`Kind::Error`]: the numbers of the trace's kinds of address.
+pub mod about {
+    /// Nothing is known.
+    pub const UNKNOWN: u32 = 0;
+    /// Inside or near a block that is allocated.
+    pub const LIVE_BLOCK: u32 = 1;
+    /// Inside or near a block that was freed.
+    pub const FREED_BLOCK: u32 = 2;
 }
 
 /// `reason` of [`Kind::SnapshotBegin`].
@@ -235,10 +260,14 @@ pub enum Stat {
     TranslateNanoseconds = 20,
     /// Nanoseconds spent in the leak scan.
     ScanNanoseconds = 21,
+    /// Checks that found V bits.
+    CheckSlowPaths = 22,
+    /// Errors found, each time.
+    Errors = 23,
 }
 
 /// Number of [`Stat`] counters.
-pub const STAT_COUNT: usize = 22;
+pub const STAT_COUNT: usize = 24;
 
 /// Word 0 of a record of `words` words, the header included.
 pub const fn header(kind: Kind, words: usize) -> u64 {
@@ -331,9 +360,9 @@ mod tests {
 
     #[test]
     fn kind_numbers_agree_with_the_table() {
-        for number in 0..20 {
+        for number in 0..21 {
             assert_eq!(Kind::from_number(number).map(|kind| kind as u16), Some(number));
         }
-        assert_eq!(Kind::from_number(20), None);
+        assert_eq!(Kind::from_number(21), None);
     }
 }

@@ -27,6 +27,11 @@ pub const RING_COUNT: usize = 4096;
 /// Bytes of the whole mapping.
 pub const SHARED_BYTES: usize = CONTROL_BYTES + RING_COUNT * RING_STRIDE;
 
+/// Where the file behind the mapping has pages of ones, behind all that is mapped: V bits of undefined memory.
+pub const ONES_OFFSET: usize = SHARED_BYTES;
+/// How many bytes of them, when [`EVENTS_SHADOW`] is asked for.
+pub const ONES_BYTES: usize = 1 << 20;
+
 /// A ring slot that nobody uses.
 pub const SLOT_FREE: u32 = 0;
 /// A slot that a guest thread writes to.

@@ -53,7 +53,7 @@ fn main() {
     let text = text(&file).unwrap_or_else(|| panic!("{path} has no .text section"));
     println!("{path}: {} bytes of code", text.len());
 
-    let config = |count| Config {
+    let config = |count, check: bool| Config {
         tables: Tables { indirect: 0x5000_0000, returns: 0x5008_0000, bmi2: true },
         stubs: StubAddresses {
             direct_exit: CACHE + 0x100,
@@ -62,9 +62,11 @@ fn main() {
             return_miss: CACHE + 0x280,
             syscall: CACHE + 0x300,
             heap_call: CACHE + 0x380,
+            check: CACHE + 0x400,
         },
         exit_stubs_end: CACHE + 0x100_0000,
         count,
+        check_stubs: check.then_some(CACHE + 0x200_0000),
     };
     // Block starts, found once: the text from end to end.
     let mut starts = Vec::new();
@@ -90,31 +92,40 @@ fn main() {
             std::hint::black_box(Block::decode(&text[at..], GUEST + at as u64, Limits::default()));
         }
     });
-    for (name, count, prefix) in [
-        ("decode and translate", false, None),
-        ("decode and translate, counting", true, None),
-        ("decode and translate, with prefixes", false, Some(Prefix::Indirect)),
+    for (name, count, check, prefix) in [
+        ("decode and translate", false, false, None),
+        ("decode and translate, counting", true, false, None),
+        ("decode and translate, checking", false, true, None),
+        ("decode and translate, with prefixes", false, false, Some(Prefix::Indirect)),
     ] {
         let mut translator = Translator::new();
-        let config = config(count);
+        let config = config(count, check);
         let mut buffer = vec![0u8; 64 * 1024];
-        let (mut bytes, mut entries, mut exits) = (0u64, 0u64, 0u64);
+        let (mut bytes, mut entries, mut exits, mut checks) = (0u64, 0u64, 0u64, 0u64);
         measure(name, insns, "instruction", || {
-            (bytes, entries, exits) = (0, 0, 0);
+            (bytes, entries, exits, checks) = (0, 0, 0, 0);
             for &at in &starts {
                 let block = Block::decode(&text[at..], GUEST + at as u64, Limits::default());
-                let fragment =
-                    translator.translate(&block, &config, prefix, 0, CACHE + 0x10_0000, &mut buffer);
+                let fragment = translator.translate(
+                    &block,
+                    &config,
+                    prefix,
+                    translate::First::default(),
+                    CACHE + 0x10_0000,
+                    &mut buffer,
+                );
                 let fragment = fragment.expect("64 KiB hold any fragment");
                 bytes += u64::from(fragment.size);
                 entries += fragment.map.len() as u64;
                 exits += fragment.exits.len() as u64;
+                checks += fragment.checks.len() as u64;
             }
         });
         println!(
-            "  {:.2} bytes out per byte in, {:.1} exits and {:.1} map entries per superblock",
+            "  {:.2} bytes out per byte in; per superblock {:.1} exits, {:.1} checks, {:.1} map entries",
             bytes as f64 / text.len() as f64,
             exits as f64 / starts.len() as f64,
+            checks as f64 / starts.len() as f64,
             entries as f64 / starts.len() as f64,
         );
     }

@@ -124,6 +124,7 @@ pub struct Block<'a> {
     pub(crate) pc: u64,
     pub(crate) bytes: &'a [u8],
     pub(crate) insns: Vec<Insn>,
+    pub(crate) flags_dead_at_end: bool,
 }
 
 impl<'a> Block<'a> {
@@ -214,7 +215,23 @@ impl<'a> Block<'a> {
                 break;
             }
         }
-        Block { pc, bytes, insns }
+        Block { pc, bytes, insns, flags_dead_at_end: false }
+    }
+
+    /// Where its last instruction leads, when that is one place.
+    pub fn leads_to(&self) -> Option<u64> {
+        let last = self.insns.last()?;
+        match last.flow {
+            Flow::Jump(target) | Flow::Call(target) => Some(target),
+            Flow::Next => Some(last.next_pc()),
+            _ => None,
+        }
+    }
+
+    /// No status flag is live at [`Block::leads_to`]: see [`overwrites_flags`](crate::overwrites_flags). The fragment then
+    /// depends on the bytes there, too.
+    pub fn set_flags_dead_at_end(&mut self) {
+        self.flags_dead_at_end = true;
     }
 
     /// The memory of a block that has been used.

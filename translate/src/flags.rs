@@ -1,9 +1,10 @@
 //! Liveness of the six status flags inside a block.
 //!
-//! Conservative: at every way out of the block all flags count as live.
+//! Conservative: at every way out of the block all flags count as live, but for what the caller has found out about the
+//! place that its end leads to ([`overwrites_flags`]).
 
 use crate::decode::Insn;
-use iced_x86::RflagsBits;
+use iced_x86::{Decoder, DecoderOptions, FlowControl, Mnemonic, RflagsBits};
 
 /// OF SF ZF AF CF PF: what cmp and add change.
 pub(crate) const STATUS: u32 =
@@ -35,6 +36,22 @@ pub(crate) fn killed(insn: &iced_x86::Instruction) -> u32 {
     }
 }
 
+/// Whether the code at `pc`, of which `bytes` are known, overwrites all status flags before it reads one or goes elsewhere.
+pub fn overwrites_flags(bytes: &[u8], pc: u64) -> bool {
+    let mut live = STATUS;
+    for insn in &mut Decoder::with_ip(64, bytes, pc, DecoderOptions::NONE) {
+        let goes_on = insn.flow_control() == FlowControl::Next && insn.mnemonic() != Mnemonic::Syscall;
+        if insn.is_invalid() || !goes_on || insn.rflags_read() & live != 0 {
+            return false;
+        }
+        live &= !killed(&insn);
+        if live == 0 {
+            return true;
+        }
+    }
+    false
+}
+
 fn overwritten(insn: &iced_x86::Instruction) -> u32 {
     (insn.rflags_written() | insn.rflags_cleared() | insn.rflags_set()) & STATUS
 }
@@ -53,13 +70,14 @@ impl Op0Size for iced_x86::Instruction {
     }
 }
 
-/// Status flags that are live before each instruction of the block; one more entry for the block's end.
-pub(crate) fn live_before(insns: &[Insn], out: &mut alloc::vec::Vec<u32>) {
+/// Status flags that are live before each instruction of the block; one more entry for the block's end. `dead_at_end`: none
+/// is where its last instruction leads.
+pub(crate) fn live_before(insns: &[Insn], dead_at_end: bool, out: &mut alloc::vec::Vec<u32>) {
+    let mut live = if dead_at_end { 0 } else { STATUS };
     out.clear();
-    out.resize(insns.len() + 1, STATUS);
-    let mut live = STATUS;
+    out.resize(insns.len() + 1, live);
     for (i, insn) in insns.iter().enumerate().rev() {
-        if insn.flow.leaves() {
+        if insn.flow.leaves() && i + 1 != insns.len() {
             live = STATUS;
         }
         live &= !killed(&insn.iced);

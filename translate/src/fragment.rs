@@ -1,6 +1,7 @@
 //! The translation of one superblock: body, prefix, exits and the map back to the guest.
 
 use crate::branch;
+use crate::check::{Check, CheckPlan};
 use crate::count::CounterPlan;
 use crate::decode::{Block, Flow, Special};
 use crate::emit::{Emitter, reg};
@@ -25,6 +26,8 @@ pub struct StubAddresses {
     pub syscall: u64,
     /// The guest has reached a replaced function: see [`Config`] users.
     pub heap_call: u64,
+    /// A check has found V bits: r11 = address of the access, `R11` = guest r11, `CONTINUE` = where to go on.
+    pub check: u64,
 }
 
 /// What translation needs to know about its surroundings.
@@ -40,6 +43,9 @@ pub struct Config {
     pub exit_stubs_end: u64,
     /// Count executed instructions in the slots of `INSTRUCTIONS`.
     pub count: bool,
+    /// Check the V bits of explicit memory operands. The stub of check n begins n * [`layout::CHECK_STUB_BYTES`] above
+    /// this cache address, apart from the fragments as those of the exits are.
+    pub check_stubs: Option<u64>,
 }
 
 impl Config {
@@ -55,6 +61,24 @@ impl Config {
         e.store_ctx_imm(layout::EXIT, number);
         let special = exit.special.is_some();
         e.jmp(if special { self.stubs.special_exit } else { self.stubs.direct_exit });
+        code
+    }
+
+    /// Cache address of a check's stub.
+    pub fn check_stub(&self, number: u32) -> u64 {
+        self.check_stubs.unwrap_or(0) + u64::from(number) * layout::CHECK_STUB_BYTES
+    }
+
+    /// The code of the stub of a check in the fragment at cache address `start`.
+    pub fn check_stub_code(
+        &self,
+        number: u32,
+        check: &Check,
+        start: u64,
+    ) -> [u8; layout::CHECK_STUB_BYTES as usize] {
+        let mut code = [0; layout::CHECK_STUB_BYTES as usize];
+        let mut e = Emitter::new(&mut code, self.check_stub(number));
+        check.emit_stub(&mut e, start + u64::from(check.resume), self.stubs.check);
         code
     }
 }
@@ -88,6 +112,15 @@ pub struct Exit {
     pub special: Option<Special>,
 }
 
+/// The numbers of a fragment's first exit and first check.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct First {
+    /// Of its exits.
+    pub exit: u32,
+    /// Of its checks.
+    pub check: u32,
+}
+
 /// A finished translation. Offsets count from the first byte of the code.
 #[derive(Debug)]
 pub struct Fragment {
@@ -103,6 +136,8 @@ pub struct Fragment {
     pub entry: Option<Entry>,
     /// Exits, in the order of their numbers.
     pub exits: Vec<Exit>,
+    /// Checks, in the order of their numbers.
+    pub checks: Vec<Check>,
     /// From cache offsets to guest states, in rising order.
     pub map: Vec<MapEntry>,
     /// Guest instructions.
@@ -121,8 +156,10 @@ pub struct Translator {
     tools: Tools,
     live: Vec<u32>,
     counter: CounterPlan,
+    checker: CheckPlan,
     /// Of a translation that was given back.
     exits: Vec<Exit>,
+    checks: Vec<Check>,
     map: Vec<MapEntry>,
 }
 
@@ -139,14 +176,16 @@ impl Translator {
             tools: Tools::new(),
             live: Vec::new(),
             counter: CounterPlan::default(),
+            checker: CheckPlan::default(),
             exits: Vec::new(),
+            checks: Vec::new(),
             map: Vec::new(),
         }
     }
 
-    /// Translates `block` to `buffer`, which will be executed at cache address `at`. Exits are numbered from
-    /// `first_exit`, and the caller writes their stubs ([`Config::exit_stub_code`]); `prefix` asks for an entry
-    /// through one of the tables.
+    /// Translates `block` to `buffer`, which will be executed at cache address `at`. Exits and checks are numbered from
+    /// `first`, and the caller writes their stubs ([`Config::exit_stub_code`], [`Config::check_stub_code`]); `prefix`
+    /// asks for an entry through one of the tables.
     ///
     /// # Errors
     /// [`Refusal::NoSpace`] when the buffer is too small.
@@ -155,13 +194,13 @@ impl Translator {
         block: &Block<'_>,
         config: &Config,
         prefix: Option<Prefix>,
-        first_exit: u32,
+        first: First,
         at: u64,
         buffer: &mut [u8],
     ) -> Result<Fragment, Refusal> {
         let mut e = Emitter::new(buffer, at);
         e.map = core::mem::take(&mut self.map);
-        flags::live_before(&block.insns, &mut self.live);
+        flags::live_before(&block.insns, block.flags_dead_at_end, &mut self.live);
         let entry = prefix.map(|kind| {
             let chain = branch::prefix(&mut e, config, kind, block.pc);
             Entry { at: 0, chain: chain as u32 }
@@ -170,12 +209,19 @@ impl Translator {
         e.mark(block.pc, Fix::NONE);
 
         let mut exits = core::mem::take(&mut self.exits);
+        let mut checks = core::mem::take(&mut self.checks);
         if config.count {
             self.counter.plan(block, &self.live);
+        }
+        if config.check_stubs.is_some() {
+            self.checker.plan(block, &self.live, &mut self.tools);
         }
         let mut fell_through = true;
         for (i, insn) in block.insns.iter().enumerate() {
             let pc = insn.pc();
+            if config.check_stubs.is_some() {
+                self.checker.emit(&mut e, config, i, pc, first.check, &mut checks);
+            }
             let count = if config.count { self.counter.emit(&mut e, i, pc) } else { None };
             e.mark(pc, Fix::NONE);
             let bytes = &block.bytes[insn.at..(insn.at + insn.iced.len()).min(block.bytes.len())];
@@ -250,7 +296,7 @@ impl Translator {
             exits.push(leave(&mut e, next, None));
         }
 
-        for (exit, number) in exits.iter().zip(first_exit..) {
+        for (exit, number) in exits.iter().zip(first.exit..) {
             let distance = config.exit_stub(number).wrapping_sub(at + u64::from(exit.patch) + 4);
             e.patch_u32(exit.patch as usize, distance as u32);
         }
@@ -264,6 +310,7 @@ impl Translator {
             body,
             entry,
             exits,
+            checks,
             map: core::mem::take(&mut e.map),
             instructions: block.insns.len() as u32,
         })
@@ -272,8 +319,10 @@ impl Translator {
     /// Takes back the memory of a translation that has been used, for the next one.
     pub fn give_back(&mut self, mut used: Fragment) {
         used.exits.clear();
+        used.checks.clear();
         used.map.clear();
         self.exits = used.exits;
+        self.checks = used.checks;
         self.map = used.map;
     }
 

@@ -79,6 +79,10 @@ pub const EXIT_SPECIAL: u32 = 5;
 /// `REASON`: a system call that the kernel refused with EFAULT; `SPILL` holds its number, `PC` the guest pc behind it.
 pub const EXIT_SYSCALL_FAULT: u32 = 6;
 
+/// `REASON`: a check has found V bits; `TARGET` holds the address of the access, `CONTINUE` the cache address behind the
+/// check.
+pub const EXIT_CHECK: u32 = 7;
+
 /// How the guest's registers are recovered when a thread is interrupted inside a fragment. The map gives the
 /// guest pc; `Fix` what else differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,6 +180,22 @@ impl Fix {
 
 /// Bytes of the stub of a direct exit.
 pub const EXIT_STUB_BYTES: u64 = 17;
+
+/// What a check adds to the guest's displacement (-128); GS base is so much more than the distance of the shadow. Recent
+/// processors take a load for a copy of the last store with the same base register and the same low bits of the
+/// displacement, whatever the segment: a check that looks like the access beside it is mispredicted each time. Most
+/// displacements are small and not negative, so with this one they need a byte, and are no other local variable's.
+pub const SHADOW_BIAS: u64 = (-128i64) as u64;
+
+/// Bytes of the stub of a check. An interrupted thread in it, at any offset but 0, has r11 in `R11`; where it goes on
+/// stands in the stub, see [`check_resume`].
+pub const CHECK_STUB_BYTES: u64 = 36;
+
+/// The cache address behind a check, from its stub's code.
+pub fn check_resume(stub: &[u8; CHECK_STUB_BYTES as usize]) -> u64 {
+    // Behind the store of r11 (9 bytes): mov dword fs:[CONTINUE], imm32, whose last four bytes it is.
+    u64::from(u32::from_le_bytes([stub[17], stub[18], stub[19], stub[20]]))
+}
 
 /// One step of a fragment's map: from `cache` bytes behind the fragment's start on, an interrupted thread is at
 /// guest address `guest` and its registers are recovered by `fix`.

@@ -13,6 +13,7 @@ extern crate alloc;
 pub mod layout;
 
 mod branch;
+mod check;
 mod count;
 mod decode;
 mod emit;
@@ -24,9 +25,12 @@ mod segment;
 mod stubs;
 mod tables;
 
+pub use check::{Access, Check, Faulted, faulted};
 pub use decode::{Block, Limits, Pointer, Scratch, Special};
+pub use flags::overwrites_flags;
 pub use fragment::{
-    Config, Entry, Exit, Fragment, Prefix, Refusal, StubAddresses, Translator, emit_prefix, emit_replaced,
+    Config, Entry, Exit, First, Fragment, Prefix, Refusal, StubAddresses, Translator, emit_prefix,
+    emit_replaced,
 };
 pub use stubs::{StubTable, emit_stubs};
 pub use tables::Tables;

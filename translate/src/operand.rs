@@ -23,6 +23,18 @@ impl Tools {
         Tools { encoder: Encoder::new(64), info: InstructionInfoFactory::new() }
     }
 
+    /// What the instruction does with an operand.
+    pub(crate) fn access(&mut self, insn: &Instruction, operand: u32) -> OpAccess {
+        self.info.info(insn).op_access(operand)
+    }
+
+    /// Whether it may write a general register of which `which` holds, by number.
+    pub(crate) fn writes_any(&mut self, insn: &Instruction, which: impl Fn(u8) -> bool) -> bool {
+        let reads = |access| matches!(access, OpAccess::Read | OpAccess::CondRead | OpAccess::NoMemAccess);
+        let mut used = self.info.info(insn).used_registers().iter();
+        used.any(|used| !reads(used.access()) && number(used.register()).is_some_and(&which))
+    }
+
     /// Encodes `insn` at the emitter's position. False when iced refuses.
     pub(crate) fn encode(&mut self, e: &mut Emitter<'_>, insn: &Instruction) -> bool {
         let ok = self.encoder.encode(insn, e.here()).is_ok();

@@ -204,6 +204,11 @@ pub fn emit_stubs(at: u64, buffer: &mut [u8], syscall_class: u32, tables: Tables
     table.resume = e.here();
     leave(e, layout::EXIT_RESUME, to_dispatcher);
 
+    table.addresses.check = e.here();
+    e.store_ctx(layout::TARGET, reg::R11);
+    e.load_ctx(reg::R11, layout::R11);
+    leave(e, layout::EXIT_CHECK, to_dispatcher);
+
     let syscall_slow = e.here();
     leave(e, layout::EXIT_SYSCALL, to_dispatcher);
     table.switch_end = e.here();

@@ -134,9 +134,10 @@ fn variants(seed: u64) -> Vec<Options> {
     let small = Limits { instructions: 1 + rng.below(9) as usize, segments: 1 + rng.below(3) as usize };
     let other = rng.pick(&[tiny, small]);
     vec![
-        Options { count: true, limits: Limits::default(), link: true },
-        Options { count: rng.one_in(2), limits: other, link: !rng.one_in(4) },
-        Options { count: false, limits: Limits::default(), link: true },
+        Options { count: true, limits: Limits::default(), link: true, check: false },
+        Options { count: rng.one_in(2), limits: other, link: !rng.one_in(4), check: rng.one_in(2) },
+        Options { count: rng.one_in(2), limits: Limits::default(), link: true, check: true },
+        Options { count: false, limits: Limits::default(), link: true, check: false },
     ]
 }
 
@@ -156,10 +157,14 @@ fn run(kind: usize, programs: u64) {
             }
         }
     }
-    eprintln!("space {kind}: {} guest instructions executed in translation", bench.executed);
+    eprintln!(
+        "space {kind}: {} guest instructions executed in translation, {} checks found V bits",
+        bench.executed, bench.runtime.found
+    );
     assert_eq!(failures, 0, "programs behaved differently when translated; see VG_SEED lines above");
     if !single {
         assert!(bench.executed > 120 * (seeds.end - seeds.start), "programs are too short to mean much");
+        assert!(bench.runtime.found > seeds.end - seeds.start, "hardly a check found V bits");
     }
 }
 

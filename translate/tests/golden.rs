@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 use translate::layout::{self, Fix};
-use translate::{Block, Config, Limits, Pointer, Prefix, Scratch, StubAddresses, Tables, Translator};
+use translate::{Block, Config, First, Limits, Pointer, Prefix, Scratch, StubAddresses, Tables, Translator};
 
 const CACHE: u64 = 0x6000_1000;
 const EXIT_STUBS_END: u64 = 0x6100_0000;
+const CHECK_STUBS: u64 = 0x6200_0000;
 const INDIRECT_TABLE: u32 = 0x6800_0000;
 const RETURN_TABLE: u32 = 0x6900_0000;
 const STUBS: StubAddresses = StubAddresses {
@@ -22,6 +23,7 @@ const STUBS: StubAddresses = StubAddresses {
     return_miss: 0x6000_0400,
     syscall: 0x6000_0500,
     heap_call: 0x6000_0600,
+    check: 0x6000_0700,
 };
 
 struct Case {
@@ -30,6 +32,7 @@ struct Case {
     limits: Limits,
     prefix: Option<Prefix>,
     count: bool,
+    check: bool,
     pointer: Pointer,
 }
 
@@ -49,6 +52,7 @@ fn parse(text: &str) -> Case {
         limits: Limits::default(),
         prefix: None,
         count: false,
+        check: false,
         pointer: Pointer::Unknown,
     };
     for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
@@ -62,6 +66,7 @@ fn parse(text: &str) -> Case {
             "prefix" if value == "return" => case.prefix = Some(Prefix::Return),
             "prefix" if value == "indirect" => case.prefix = Some(Prefix::Indirect),
             "count" => case.count = value == "yes",
+            "check" => case.check = value == "yes",
             "pointer" if value == "unresolved" => case.pointer = Pointer::Unresolved,
             "pointer" => case.pointer = Pointer::LeadsTo(number(value)),
             "instructions" => case.limits.instructions = number(value) as usize,
@@ -139,6 +144,7 @@ fn symbolic(text: &str) -> String {
         ("return_miss", STUBS.return_miss),
         ("syscall", STUBS.syscall),
         ("heap_call", STUBS.heap_call),
+        ("check", STUBS.check),
     ];
     for (name, address) in stubs {
         text = text.replace(&format!("{address:016X}h"), name);
@@ -154,10 +160,12 @@ fn render(case: &Case) -> String {
         stubs: STUBS,
         exit_stubs_end: EXIT_STUBS_END,
         count: case.count,
+        check_stubs: case.check.then_some(CHECK_STUBS),
     };
     let mut buffer = [0u8; 4096];
     let mut translator = Translator::new();
-    let fragment = translator.translate(&block, &config, case.prefix, 7, CACHE, &mut buffer).unwrap();
+    let first = First { exit: 7, check: 3 };
+    let fragment = translator.translate(&block, &config, case.prefix, first, CACHE, &mut buffer).unwrap();
 
     let guest = support::disassemble(&case.bytes[..(fragment.end - case.pc) as usize], case.pc);
     let mut out = String::new();
@@ -185,6 +193,20 @@ fn render(case: &Case) -> String {
         out = out.replace(&format!("{stub:016X}h"), &format!("exit_{number}"));
         for line in support::disassemble(&config.exit_stub_code(number, exit), stub).lines() {
             let _ = writeln!(out, "    {}", line.trim_start().split_once(' ').unwrap().1);
+        }
+    }
+    for (check, number) in fragment.checks.iter().zip(3..) {
+        let (pc, size, access, stub) = (check.pc, check.size, check.access, config.check_stub(number));
+        let _ =
+            writeln!(out, "check {number} at {pc:x}: {access:?} of {size}, goes on at +{:x}", check.resume);
+        out = out.replace(&format!("{stub:016X}h"), &format!("check_{number}"));
+        let code = config.check_stub_code(number, check, CACHE);
+        for line in support::disassemble(&code, stub).lines() {
+            let text = line.trim_start().split_once(' ').unwrap().1;
+            let _ = writeln!(out, "    {text}");
+            if text.trim_start().starts_with("jmp") {
+                break;
+            }
         }
     }
     format!("guest\n{guest}{}", symbolic(&out))

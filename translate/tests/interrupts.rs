@@ -208,7 +208,7 @@ fn run(kind: usize, programs: u64) {
         let mut rng = Rng::new(seed ^ 0x77);
         let small = Limits { instructions: 1 + rng.below(9) as usize, segments: 1 + rng.below(3) as usize };
         let limits = if rng.one_in(3) { small } else { Limits::default() };
-        let options = Options { count: rng.one_in(2), limits, link: !rng.one_in(4) };
+        let options = Options { count: rng.one_in(2), limits, link: !rng.one_in(4), check: rng.one_in(2) };
         if let Err(error) = bench.check(seed, options) {
             failures += 1;
             eprintln!("VG_SEED={kind}:{seed}: {options:?}\n{error}");

@@ -6,6 +6,7 @@
 //! the rings (`drain`), snapshots (`snapshot`), the end of the recording (`finish`).
 
 use crate::clock::Clock;
+use crate::errors::Errors;
 use crate::images::{First, ImageId, Images, RawNode};
 use crate::modules::{Mapping, Modules};
 use crate::snapshot::Snapshot;
@@ -39,6 +40,8 @@ pub(crate) struct Recording {
     pub engine: BTreeMap<u32, Vec<u64>>,
     /// Notes of the engines: why something may be missing.
     pub notes: Vec<String>,
+    /// Errors of the guest.
+    pub errors: Errors,
     threads: HashMap<(u32, u32), u32>,
     last_thread: u32,
     /// Module ids of the trace, for the end of a mapping.
@@ -133,6 +136,7 @@ impl Recording {
             totals: Totals::default(),
             engine: BTreeMap::new(),
             notes: Vec::new(),
+            errors: Errors::default(),
             threads: HashMap::new(),
             last_thread: 0,
             mapped: HashMap::new(),
@@ -235,7 +239,7 @@ impl Recording {
     }
 
     #[inline]
-    fn time(&self, stream: &mut Stream, tsc: u64) -> u64 {
+    pub(crate) fn time(&self, stream: &mut Stream, tsc: u64) -> u64 {
         // A new segment of the scale may lie some nanoseconds back: a thread's own time never does.
         stream.time = stream.time.max(self.clock.ns(tsc));
         stream.time
@@ -286,6 +290,7 @@ impl Recording {
                 }
             }
             Kind::Message => self.message(stream, record),
+            Kind::Error => return self.error(stream, record, force),
             Kind::SnapshotBegin
             | Kind::SnapshotBlocks
             | Kind::SnapshotRoots
@@ -366,6 +371,12 @@ impl Recording {
             let time = self.now();
             self.process_end(number, time, End::Lost, 0, 0);
         }
+    }
+
+    /// Writes everything that waits, so that a reader sees it and a killed recorder does not lose it.
+    pub(crate) fn flush(&mut self) {
+        self.errors.flush(&mut self.trace);
+        self.trace.flush();
     }
 
     /// Nanoseconds since the start of the recording.

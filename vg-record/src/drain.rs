@@ -76,7 +76,7 @@ impl Drain {
             let ticket = wake.load(Ordering::Acquire);
             let bytes = self.pass();
             if flushed.elapsed() >= FLUSH_EVERY {
-                self.recording.trace.flush();
+                self.recording.flush();
                 flushed = Instant::now();
             }
             if checked.elapsed() >= CHECK_EVERY {
@@ -120,7 +120,7 @@ impl Drain {
             wake_producer(&slot.consumer, true);
             self.recording.close(&mut slot.stream);
         }
-        self.recording.trace.flush();
+        self.recording.flush();
         running.len()
     }
 

@@ -31,7 +31,7 @@ pub(crate) fn finish(recording: &mut Recording, ending: Ending) -> Phases {
     let mut phases = ending.phases;
     let lost = end_processes(recording, ending);
     let time = recording.now();
-    recording.trace.flush();
+    recording.flush();
     let start = Instant::now();
     name_frames(recording, time);
     phases.symbols = start.elapsed();

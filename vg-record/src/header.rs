@@ -36,8 +36,7 @@ pub(crate) fn header(cli: &Cli, program: &Program, clock: &Clock) -> Header {
         },
         options: cli.changed(),
         machine: machine(),
-        // Errors are not looked for yet.
-        checks: 0,
+        checks: cli.checks(),
     }
 }
 

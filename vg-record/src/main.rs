@@ -9,6 +9,7 @@ mod cli;
 mod clock;
 mod decode;
 mod drain;
+mod errors;
 mod finish;
 mod header;
 mod images;
@@ -131,6 +132,9 @@ fn drain(
     let mut trace = Trace::new(Box::new(output.file), &output.name, codec, Box::new(StandardError));
     trace.put(|writer| writer.header(&header));
     trace.put(|writer| writer.flush());
+    if let Some(caveat) = cli.caveat() {
+        trace.remark(schema::Severity::Warning, 0, 0, 0, caveat);
+    }
     let mut drain = drain::Drain::new(memory.shared(), memory.fd(), decode::Recording::new(trace, clock));
     let running = drain.run(over);
     (drain.recording, running)

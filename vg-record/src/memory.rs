@@ -12,6 +12,7 @@ use ring::Shared;
 use ring::shared::{self, SHARED_BYTES};
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The memory and the file behind it.
@@ -29,7 +30,7 @@ impl Memory {
     pub(crate) fn new() -> anyhow::Result<Memory> {
         let make = || {
             let file = File::from(sys::memfd(c"vg-rings", false)?);
-            file.set_len(SHARED_BYTES as u64)?;
+            file.set_len((shared::ONES_OFFSET + shared::ONES_BYTES) as u64)?;
             let file = OwnedFd::from(file);
             let base = sys::map_shared(&file, SHARED_BYTES)?;
             Ok::<_, std::io::Error>(Memory { file, base })
@@ -84,10 +85,17 @@ impl Memory {
         ] {
             flags |= if set { flag } else { 0 };
         }
+        let events = cli.event_bits()?;
+        if events & shared::EVENTS_SHADOW != 0 {
+            let ones = vec![0xff; shared::ONES_BYTES];
+            File::from(self.file.try_clone()?)
+                .write_all_at(&ones, shared::ONES_OFFSET as u64)
+                .map_err(|error| anyhow!("cannot write the shadow's first pages: {}", plain(&error)))?;
+        }
         control.magic.store(shared::MAGIC, Relaxed);
         control.recorder_pid.store(std::process::id(), Relaxed);
         control.recorder_state.store(shared::RECORDER_ALIVE, Relaxed);
-        control.events.store(cli.event_bits()?, Relaxed);
+        control.events.store(events, Relaxed);
         control.flags.store(flags, Relaxed);
         control.next_process.store(1, Relaxed);
         control.stack_depth.store(cli.num_callers, Relaxed);

@@ -31,6 +31,8 @@ const NAMES: [&str; STAT_COUNT] = [
     "guest_heap_peak",
     "translate_nanoseconds",
     "scan_nanoseconds",
+    "check_slow_paths",
+    "errors",
 ];
 
 /// The values of a `Stats` record with their names. Counters of a newer engine are called by their number.

@@ -25,8 +25,10 @@ use chain::Chains;
 use lookup::PcTable;
 use pages::Pages;
 use pointers::Pointers;
-use translate::layout::{EXIT_STUB_BYTES, Fix, MapEntry};
-use translate::{Block, Config, Pointer, Prefix, Scratch, StubTable, Tables, Translator};
+use translate::layout::{self, CHECK_STUB_BYTES, EXIT_STUB_BYTES, Fix, MapEntry};
+use translate::{
+    Access, Block, Check, Config, First, Pointer, Prefix, Scratch, StubTable, Tables, Translator,
+};
 
 /// Bytes of one branch table.
 const TABLE_BYTES: u64 = Tables::ENTRIES * Tables::ENTRY_BYTES;
@@ -35,7 +37,7 @@ const CLASS_BYTES: u64 = 65_536;
 /// Room for the stubs.
 const STUB_BYTES: u64 = 8192;
 /// Room that a fragment can need at most; translation is not begun with less.
-const FRAGMENT_ROOM: u64 = 32 * 1024;
+const FRAGMENT_ROOM: u64 = 60 * 1024;
 
 /// Room for the code that leads from a replaced function to the engine.
 const REPLACED_BYTES: usize = 48;
@@ -97,7 +99,23 @@ struct ExitInfo {
     special: Option<translate::Special>,
 }
 
+/// What a check is about.
+#[derive(Debug, Clone, Copy)]
+pub struct CheckInfo {
+    /// Guest pc of the instruction that makes the access.
+    pub pc: u64,
+    /// Cache address where it goes on.
+    resume: u32,
+    /// Bytes.
+    pub size: u8,
+    /// What it does.
+    pub access: Access,
+}
+
 const NONE: u32 = u32::MAX;
+
+/// Reads guest code that cannot change unseen: to an address, into a buffer; the number of bytes, perhaps none.
+pub type Peek<'a> = &'a dyn Fn(u64, &mut [u8]) -> usize;
 
 /// Guest code cannot be translated for lack of space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,8 +156,12 @@ pub struct Cache {
     /// First byte for fragments, next free byte. They grow towards the stubs of their exits, which grow downwards.
     first: u64,
     at: u64,
+    /// Behind the cache. The stubs of checks grow towards it from the middle on.
+    end: u64,
     fragments: Vec<Fragment>,
     exits: Vec<ExitInfo>,
+    /// By rising place where they go on.
+    checks: Vec<CheckInfo>,
     /// The maps of all fragments, one behind the other.
     maps: Vec<PackedEntry>,
     table: PcTable,
@@ -157,7 +179,8 @@ pub struct Cache {
 
 impl Cache {
     /// Maps `bytes` of cache and generates the stubs. Classes: one byte for each system-call number, 0 = native.
-    pub fn new(bytes: u64, count: bool, class: impl Fn(usize) -> u8) -> Result<Cache, i64> {
+    /// `count`: instructions are counted; `check`: accesses are checked.
+    pub fn new(bytes: u64, count: bool, check: bool, class: impl Fn(usize) -> u8) -> Result<Cache, i64> {
         let bytes = bytes.clamp(4 << 20, space::CACHE_END - space::CACHE_BASE) & !(PAGE - 1);
         let base = space::CACHE_BASE;
         let flags = sys::MAP_PRIVATE | sys::MAP_ANONYMOUS | sys::MAP_FIXED_NOREPLACE | sys::MAP_NORESERVE;
@@ -181,7 +204,10 @@ impl Cache {
             crate::fatal::fail("the stubs do not fit")
         };
         let first = stub_base + STUB_BYTES;
-        let config = Config { tables, stubs: stubs.addresses, exit_stubs_end: base + bytes, count };
+        // Most fragments have as many bytes of such stubs as of other code.
+        let check_stubs = check.then(|| base + bytes / 2);
+        let exit_stubs_end = check_stubs.unwrap_or(base + bytes);
+        let config = Config { tables, stubs: stubs.addresses, exit_stubs_end, count, check_stubs };
         let mut cache = Cache {
             config,
             stubs,
@@ -191,6 +217,8 @@ impl Cache {
             at: first,
             fragments: Vec::new(),
             exits: Vec::new(),
+            checks: Vec::new(),
+            end: base + bytes,
             maps: Vec::new(),
             table: PcTable::new(),
             chains: Chains::new(tables),
@@ -234,7 +262,8 @@ impl Cache {
 
     /// Bytes of code emitted since the last clearing.
     pub fn used(&self) -> u64 {
-        self.at - self.first + self.config.exit_stubs_end - self.exit_stubs()
+        let checks = self.checks.len() as u64 * CHECK_STUB_BYTES;
+        self.at - self.first + self.config.exit_stubs_end - self.exit_stubs() + checks
     }
 
     /// Lowest address of the exits' stubs.
@@ -244,7 +273,11 @@ impl Cache {
 
     /// Bytes between the fragments and the stubs of their exits.
     fn room(&self) -> u64 {
-        self.exit_stubs().saturating_sub(self.at)
+        let room = self.exit_stubs().saturating_sub(self.at);
+        match self.config.check_stubs {
+            Some(_) => room.min(self.end - self.config.check_stub(self.checks.len() as u32)),
+            None => room,
+        }
     }
 
     /// The living fragment at a guest pc.
@@ -265,8 +298,14 @@ impl Cache {
     }
 
     /// Translates the block at `pc` from `bytes`.
-    pub fn translate(&mut self, pc: u64, bytes: &[u8], prefix: Option<Prefix>) -> Result<FragmentId, Full> {
-        let (id, entry) = self.emit(pc, bytes, false, prefix)?;
+    pub fn translate(
+        &mut self,
+        pc: u64,
+        bytes: &[u8],
+        prefix: Option<Prefix>,
+        peek: Peek<'_>,
+    ) -> Result<FragmentId, Full> {
+        let (id, entry) = self.emit(pc, bytes, false, prefix, peek)?;
         self.depends_on_source(id);
         self.table.insert(pc, id);
         if let (Some(kind), Some(at)) = (prefix, entry) {
@@ -286,8 +325,8 @@ impl Cache {
     }
 
     /// Translates the own code of the replaced function at `pc`: only [`Cache::find_own`] leads to it.
-    pub fn translate_own(&mut self, pc: u64, bytes: &[u8]) -> Result<FragmentId, Full> {
-        let (id, _) = self.emit(pc, bytes, false, None)?;
+    pub fn translate_own(&mut self, pc: u64, bytes: &[u8], peek: Peek<'_>) -> Result<FragmentId, Full> {
+        let (id, _) = self.emit(pc, bytes, false, None, peek)?;
         self.depends_on_source(id);
         self.own.insert(pc, id);
         Ok(id)
@@ -300,6 +339,7 @@ impl Cache {
         bytes: &[u8],
         once: bool,
         prefix: Option<Prefix>,
+        peek: Peek<'_>,
     ) -> Result<(FragmentId, Option<PrefixAt>), Full> {
         const ONE: translate::Limits = translate::Limits { instructions: 1, segments: 1 };
         let limits = if once { ONE } else { translate::Limits::default() };
@@ -307,11 +347,13 @@ impl Cache {
             return Err(Full);
         }
         let pointer = |pc, address| if once { Pointer::Unknown } else { self.pointers.look(pc, address) };
-        let block = Block::decode_in(core::mem::take(&mut self.scratch), bytes, pc, limits, pointer);
+        let mut block = Block::decode_in(core::mem::take(&mut self.scratch), bytes, pc, limits, pointer);
+        let looked_at = if once { None } else { self.look_ahead(&mut block, peek) };
         let (at, first_exit) = (self.at, self.exits.len() as u32);
+        let first = First { exit: first_exit, check: self.checks.len() as u32 };
         // SAFETY: the range lies between the fragments and the exits' stubs, in our mapping; nothing there is reachable yet.
         let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, FRAGMENT_ROOM as usize) };
-        let translated = self.translator.translate(&block, &self.config, prefix, first_exit, at, room);
+        let translated = self.translator.translate(&block, &self.config, prefix, first, at, room);
         self.scratch = block.into_scratch();
         let Ok(code) = translated else {
             return Err(Full);
@@ -335,6 +377,15 @@ impl Cache {
                 next_incoming: NONE,
                 special: exit.special,
             });
+        }
+        for (check, number) in code.checks.iter().zip(first.check..) {
+            let stub = self.config.check_stub_code(number, check, at);
+            let place = self.config.check_stub(number) as *mut u8;
+            // SAFETY: behind the stubs of all other checks and inside the cache, by the room that was asked for: a fragment
+            // has fewer checks than its room has bytes.
+            unsafe { core::ptr::copy_nonoverlapping(stub.as_ptr(), place, stub.len()) };
+            let Check { pc, size, access, .. } = *check;
+            self.checks.push(CheckInfo { pc, resume: at as u32 + check.resume, size, access });
         }
         let pack = |entry: &MapEntry| PackedEntry {
             cache: entry.cache as u16,
@@ -364,13 +415,33 @@ impl Cache {
         let entry =
             code.entry.map(|entry| PrefixAt { entry: at as u32 + entry.at, chain: at as u32 + entry.chain });
         self.translator.give_back(code);
+        if let Some((start, end)) = looked_at {
+            self.pages.looked_at(id, start, end);
+        }
         Ok((id, entry))
+    }
+
+    /// Finds out whether flags are live where the block's end leads. Returns the range that it then depends on.
+    fn look_ahead(&self, block: &mut Block<'_>, peek: Peek<'_>) -> Option<(u64, u64)> {
+        /// Enough for most: functions begin with pushes and moves, then change the stack pointer.
+        const AHEAD: usize = 40;
+        if !self.config.count && self.config.check_stubs.is_none() {
+            return None;
+        }
+        let target = block.leads_to()?;
+        let mut bytes = [0; AHEAD];
+        let length = peek(target, &mut bytes);
+        if !translate::overwrites_flags(&bytes[..length], target) {
+            return None;
+        }
+        block.set_flags_dead_at_end();
+        Some((target, target + length as u64))
     }
 
     /// Translates the one instruction at `pc` for a single use: no table leads to the code, and nothing removes it
     /// when the bytes change. Returns the address to enter.
     pub fn translate_once(&mut self, pc: u64, bytes: &[u8]) -> Result<u64, Full> {
-        let (id, _) = self.emit(pc, bytes, true, None)?;
+        let (id, _) = self.emit(pc, bytes, true, None, &|_, _| 0)?;
         let fragment = &mut self.fragments[id as usize];
         fragment.alive = false;
         let (first, count) = fragment.exits;
@@ -453,6 +524,12 @@ impl Cache {
             let exit = self.exits.get(number as usize)?;
             return Some(Position { pc: exit.target, fix: Fix::NONE });
         }
+        if let Some(offset) = self.in_check_stub(address) {
+            // SAFETY: a whole stub, which nobody changes.
+            let code = unsafe { &*((address - offset) as *const [u8; CHECK_STUB_BYTES as usize]) };
+            let fix = if offset == 0 { Fix::NONE } else { Fix::R11 };
+            return self.position(layout::check_resume(code)).map(|position| Position { fix, ..position });
+        }
         if address < self.first || address >= self.at {
             return None;
         }
@@ -479,9 +556,22 @@ impl Cache {
         Some(Position { pc: fragment.pc.wrapping_add(entry.guest as i64 as u64), fix: entry.fix })
     }
 
+    /// Offset of an address in the stub of a check.
+    fn in_check_stub(&self, address: u64) -> Option<u64> {
+        let stubs = self.config.check_stubs?;
+        let used = stubs..self.config.check_stub(self.checks.len() as u32);
+        used.contains(&address).then(|| (address - stubs) % CHECK_STUB_BYTES)
+    }
+
+    /// The check that goes on at `resume`, and where the guest is there.
+    pub fn check_before(&self, resume: u64) -> Option<(CheckInfo, Position)> {
+        let at = self.checks.binary_search_by_key(&resume, |check| u64::from(check.resume)).ok()?;
+        Some((self.checks[at], self.position(resume)?))
+    }
+
     /// Whether an address lies in emitted code or the stubs.
     pub fn contains(&self, address: u64) -> bool {
-        (space::CACHE_BASE..self.config.exit_stubs_end).contains(&address)
+        (space::CACHE_BASE..self.end).contains(&address)
     }
 
     /// A jump through an unresolved pointer is about to be executed, at exit `number`: it is to be translated again.
@@ -504,11 +594,6 @@ impl Cache {
         victims.len()
     }
 
-    /// Whether any living fragment depends on a page.
-    pub fn page_has_code(&self, page: u64) -> bool {
-        self.pages.any(&self.fragments, page)
-    }
-
     fn remove(&mut self, id: FragmentId) {
         self.unlink_incoming(id);
         let fragment = &mut self.fragments[id as usize];
@@ -529,6 +614,7 @@ impl Cache {
     pub fn clear(&mut self) {
         self.fragments.clear();
         self.exits.clear();
+        self.checks.clear();
         self.maps.clear();
         self.table = PcTable::new();
         self.pages.clear();

@@ -12,6 +12,8 @@ use alloc::vec::Vec;
 #[derive(Default)]
 pub(super) struct Pages {
     heads: BTreeMap<u64, FragmentId>,
+    /// Fragments that were made with a look at bytes of a page beyond their own.
+    lookers: BTreeMap<u64, Vec<FragmentId>>,
 }
 
 /// First and last page that a fragment depends on.
@@ -60,6 +62,9 @@ impl Pages {
                 without.push(page);
             }
         }
+        for (_, lookers) in self.lookers.range_mut(start / PAGE..=(end - 1) / PAGE) {
+            taken.extend(core::mem::take(lookers).into_iter().filter(|id| fragments[*id as usize].alive));
+        }
         for page in without {
             self.heads.remove(&page);
         }
@@ -68,20 +73,15 @@ impl Pages {
         taken
     }
 
-    /// Whether any living fragment depends on a page.
-    pub(super) fn any(&self, fragments: &[Fragment], page: u64) -> bool {
-        let mut at = self.heads.get(&page).copied().unwrap_or(NONE);
-        while at != NONE {
-            let fragment = &fragments[at as usize];
-            if fragment.alive {
-                return true;
-            }
-            at = fragment.next_in_page[list(fragment, page)];
+    /// The fragment depends on bytes of `[start, end)`, too.
+    pub(super) fn looked_at(&mut self, id: FragmentId, start: u64, end: u64) {
+        for page in start / PAGE..=(end - 1) / PAGE {
+            self.lookers.entry(page).or_default().push(id);
         }
-        false
     }
 
     pub(super) fn clear(&mut self) {
         self.heads.clear();
+        self.lookers.clear();
     }
 }

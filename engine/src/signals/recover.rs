@@ -11,9 +11,11 @@ use translate::layout::{Fix, STATE_LEAVING};
 /// Offsets of general registers in the kernel's sigcontext, by encoding order (rax rcx rdx rbx rsp rbp rsi rdi r8..).
 const SIGCONTEXT: [usize; 16] = [13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7];
 /// Index of rip in the sigcontext.
-const RIP: usize = 16;
+pub const RIP: usize = 16;
 /// Index of the flags.
-const FLAGS: usize = 17;
+pub const FLAGS: usize = 17;
+/// Index of rcx.
+pub const RCX: usize = 14;
 
 /// Registers as the kernel saves them: 23 words from r8 on.
 pub type Gregs = [u64; 23];

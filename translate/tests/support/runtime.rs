@@ -7,8 +7,8 @@ use super::space::Space;
 use std::collections::HashMap;
 use translate::layout::{self, Fix, MapEntry};
 use translate::{
-    Block, Config, Limits, Pointer, Prefix, Scratch, Special, StubTable, Tables, Translator, emit_prefix,
-    emit_stubs,
+    Block, Config, First, Limits, Pointer, Prefix, Scratch, Special, StubTable, Tables, Translator,
+    emit_prefix, emit_stubs,
 };
 
 const FRAGMENTS: u64 = 0x2000;
@@ -18,7 +18,8 @@ const CLASS: u64 = 0x72_0000;
 const CONTEXT: u64 = 0x74_0000;
 const ENGINE_STACK: u64 = 0x75_0000;
 const DISPATCHER: u64 = 0x76_0000;
-const SIZE: usize = 0x77_0000;
+const CHECK_STUBS: u64 = 0x77_0000;
+const SIZE: usize = 0xc0_0000;
 
 /// What surrounds one run.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +27,8 @@ pub struct Options {
     pub count: bool,
     pub limits: Limits,
     pub link: bool,
+    /// With shadow checks, which find V bits in the shadow that the space has.
+    pub check: bool,
 }
 
 /// Everything that a guest program can see of itself, but its memory.
@@ -76,6 +79,10 @@ pub struct Runtime {
     fragments: Vec<Placed>,
     by_pc: HashMap<u64, usize>,
     exits: Vec<PlacedExit>,
+    /// By number: place behind the check, bytes.
+    checks: Vec<(u64, u8)>,
+    /// Checks that have found V bits.
+    pub found: u64,
     /// By table and index: where the last prefix of the chain has its displacement.
     chains: HashMap<(usize, u64), u64>,
     /// Maps: (start, end, map).
@@ -128,11 +135,13 @@ impl Runtime {
             stubs,
             tables,
             translator: Translator::new(),
-            options: Options { count: false, limits: Limits::default(), link: true },
+            options: Options { count: false, limits: Limits::default(), link: true, check: false },
             at: base + FRAGMENTS,
             fragments: Vec::new(),
             by_pc: HashMap::new(),
             exits: Vec::new(),
+            checks: Vec::new(),
+            found: 0,
             chains: HashMap::new(),
             maps: Vec::new(),
         }
@@ -148,6 +157,7 @@ impl Runtime {
             stubs: self.stubs.addresses,
             exit_stubs_end: self.base() + TABLES,
             count: self.options.count,
+            check_stubs: self.options.check.then(|| self.base() + CHECK_STUBS),
         }
     }
 
@@ -177,6 +187,7 @@ impl Runtime {
         self.fragments.clear();
         self.by_pc.clear();
         self.exits.clear();
+        self.checks.clear();
         self.maps.clear();
     }
 
@@ -209,17 +220,23 @@ impl Runtime {
         let room = (space.exit() - pc).min(4096) as usize;
         let bytes = space.region.bytes(pc, room);
         let pointer = |pc, address| guess(space, pc, address);
-        let block = Block::decode_in(Scratch::default(), bytes, pc, self.options.limits, pointer);
+        let mut block = Block::decode_in(Scratch::default(), bytes, pc, self.options.limits, pointer);
+        if let Some(target) = block.leads_to().filter(|&target| space.is_code(target)) {
+            let bytes = space.region.bytes(target, (space.exit() - target).min(40) as usize);
+            if translate::overwrites_flags(bytes, target) {
+                block.set_flags_dead_at_end();
+            }
+        }
         let at = self.at.next_multiple_of(16);
         let config = self.config();
-        let first = self.exits.len() as u32;
-        assert!(at + 0x8000 < config.exit_stub(first), "the test's cache is full");
+        let first = First { exit: self.exits.len() as u32, check: self.checks.len() as u32 };
+        assert!(at + 0x8000 < config.exit_stub(first.exit), "the test's cache is full");
         let buffer = self.region.bytes_mut(at, 0x4000);
         let fragment = self.translator.translate(&block, &config, prefix, first, at, buffer).unwrap();
         assert_eq!(fragment.pc, pc);
         assert_eq!(fragment.end, block.end());
         assert!(fragment.map.windows(2).all(|pair| pair[0].cache < pair[1].cache), "{:x?}", fragment.map);
-        for (exit, number) in fragment.exits.iter().zip(first..) {
+        for (exit, number) in fragment.exits.iter().zip(first.exit..) {
             let stub = config.exit_stub(number);
             self.region.write(stub, &config.exit_stub_code(number, exit));
             let marks = vec![MapEntry { cache: 0, guest: exit.target, fix: Fix::NONE }];
@@ -229,6 +246,12 @@ impl Runtime {
                 patch: if exit.patch == 0 { 0 } else { at + u64::from(exit.patch) },
                 special: exit.special,
             });
+        }
+        for (check, number) in fragment.checks.iter().zip(first.check..) {
+            let stub = config.check_stub(number);
+            self.region.write(stub, &config.check_stub_code(number, check, at));
+            let resume = at + u64::from(check.resume);
+            self.checks.push((resume, check.size));
         }
         let id = self.fragments.len();
         let end = at + u64::from(fragment.size);
@@ -283,8 +306,8 @@ impl Runtime {
         regs.rip = self.stubs.enter;
         regs.eflags = 0x202;
         regs.fs_base = self.base() + CONTEXT;
-        // Nothing that the guest may do must ever use the real base.
-        regs.gs_base = 0x5a5a_0000_0000;
+        // Nothing that the guest may do must ever use the real base; without checks nothing is there.
+        regs.gs_base = super::space::SHADOW.wrapping_sub(layout::SHADOW_BIAS);
         puppet.set_regs(&regs);
         puppet.set_xstate(xstate);
     }
@@ -311,6 +334,15 @@ impl Runtime {
             }
             layout::EXIT_SYSCALL => {
                 self.go_on(puppet, self.stubs.syscall_pass);
+                return None;
+            }
+            layout::EXIT_CHECK => {
+                let (address, resume) = (self.slot(layout::TARGET), self.slot(layout::CONTINUE));
+                let check = self.checks.iter().find(|check| check.0 == resume);
+                let size = check.expect("a check leads back to behind itself").1;
+                assert!(space.has_v_bits(address, size), "{address:#x} has no V bits");
+                self.found += 1;
+                self.go_on(puppet, resume);
                 return None;
             }
             reason => panic!("the dispatcher was entered for reason {reason}"),
@@ -350,12 +382,33 @@ impl Runtime {
             let stop = puppet.run();
             let pc = puppet.regs().rip;
             if stop.signal != libc::SIGTRAP || !self.at_dispatcher(pc - 1) {
+                if self.skip_check(puppet) {
+                    continue;
+                }
                 return End::Signal(stop);
             }
             if let Some(end) = self.dispatch(puppet, space) {
                 return end;
             }
         }
+    }
+
+    /// Goes on behind a check whose address has no shadow. False when the child has stopped for another reason.
+    fn skip_check(&self, puppet: &Puppet) -> bool {
+        const ZERO: u64 = 0x40;
+        let mut regs = puppet.regs();
+        if !self.in_cache(regs.rip) {
+            return false;
+        }
+        let Some(faulted) = translate::faulted(self.region.bytes(regs.rip, 15)) else { return false };
+        if faulted.loads_rcx {
+            regs.rcx = 0;
+        } else {
+            regs.eflags |= ZERO;
+        }
+        regs.rip += u64::from(faulted.length);
+        puppet.set_regs(&regs);
+        true
     }
 
     /// The guest's state as the context holds it, after the dispatcher was entered.
@@ -394,6 +447,14 @@ impl Runtime {
             fs_base: self.slot(layout::GUEST_FS),
             gs_base: self.slot(layout::GUEST_GS),
         };
+        let mut in_stub = None;
+        let stubs = self.base() + CHECK_STUBS;
+        if (stubs..stubs + self.checks.len() as u64 * layout::CHECK_STUB_BYTES).contains(&state.pc) {
+            let offset = (state.pc - stubs) % layout::CHECK_STUB_BYTES;
+            let code = self.region.bytes(state.pc - offset, layout::CHECK_STUB_BYTES as usize);
+            in_stub = Some(if offset == 0 { Fix::NONE } else { Fix::R11 });
+            state.pc = layout::check_resume(code.try_into().unwrap());
+        }
         let (start, _, map) = self
             .maps
             .iter()
@@ -403,7 +464,7 @@ impl Runtime {
         let entry =
             map.iter().rev().find(|entry| entry.cache <= offset).expect("the map covers the fragment");
         state.pc = entry.guest;
-        self.apply(space, &mut state, entry.fix);
+        self.apply(space, &mut state, in_stub.unwrap_or(entry.fix));
         state
     }
 

@@ -19,8 +19,13 @@ const WRITABLE: [(u64, usize); 4] = [(DATA, 0x3000), (STACK, 0x2000), (FS, 0x100
 
 pub const SPACES: usize = 4;
 
+/// Address of the V bits of address 0: by no round number, see the reference on placement.
+pub const SHADOW: u64 = (1 << 45) + 0x1234_5840;
+
 pub struct Space {
     pub region: Region,
+    /// The pages with the V bits of the region.
+    shadow: Region,
 }
 
 impl Space {
@@ -31,12 +36,27 @@ impl Space {
             1 => 0x9000_0000,
             // The line lies within the main section of most programs.
             2 => 0xffff_c000,
-            _ => 0x6e00_0000_0000,
+            _ => 0x1e00_0000_0000,
         };
-        let mut space = Space { region: Region::map(base, SIZE) };
+        let shadow = Region::map((base + SHADOW) & !0xfff, SIZE + 0x1000);
+        let mut space = Space { region: Region::map(base, SIZE), shadow };
         let exit = space.exit();
         space.region.write(exit, &[0xcc]);
+        // One byte in 61 has V bits.
+        let mut state = kind as u32 + 1;
+        for at in 0..SIZE as u64 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            if (state >> 16).is_multiple_of(61) {
+                space.shadow.write(base + SHADOW + at, &[(state >> 8) as u8 | 1]);
+            }
+        }
         space
+    }
+
+    /// Whether one of these bytes has.
+    pub fn has_v_bits(&self, address: u64, size: u8) -> bool {
+        let shadow = self.shadow.bytes(address + SHADOW, usize::from(size));
+        shadow.iter().any(|byte| *byte != 0)
     }
 
     pub fn code(&self) -> u64 {

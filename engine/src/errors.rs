@@ -1,0 +1,110 @@
+//! Errors of the guest: what a check that found V bits means, and the record that tells of it.
+//!
+//! Always holds: the guest goes on as natively, whatever was found. Not here: where checks stand (`translate::check`),
+//! the V bits (`shadow`), grouping and counting (`vg-record`).
+
+use crate::context::Thread;
+use crate::shadow;
+use crate::state::Engine;
+use crate::{stacks, sys};
+use heap::{Block, Relation, State};
+use ring::record::{Error, Kind, Stat, about, header, pair};
+use translate::Access;
+
+/// The largest access of one instruction that is checked.
+const LARGEST: usize = 64;
+
+/// A check has found V bits: says what is wrong, if anything is. The access is then made. Returns the cache address to
+/// go on at.
+pub fn check(engine: &Engine, thread: &mut Thread) -> Option<u64> {
+    let (address, resume) = (thread.context.target, thread.context.resume);
+    thread.stats[Stat::CheckSlowPaths as usize] += 1;
+    let Some((check, position)) = engine.cache.lock().check_before(resume) else {
+        crate::fatal::fail("a check that the cache does not know")
+    };
+    thread.context.pc = position.pc;
+    let size = usize::from(check.size);
+    let mut bits = [0; LARGEST];
+    shadow::read(address, &mut bits[..size]);
+    let bad = bits[..size].iter().filter(|bits| **bits == shadow::Bits::Undefined as u8).count();
+    if bad == 0 || is_partial_load(address, size, bad, check.access) {
+        return Some(resume);
+    }
+    // Of an instruction that does both, Valgrind tells the read alone, too.
+    let error = if check.access == Access::Write { Error::InvalidWrite } else { Error::InvalidRead };
+    invalid_access(engine, thread, check.pc, error, address, size);
+    Some(resume)
+}
+
+/// Whether it is a load that functions like strlen make on purpose: of words that begin or end in the block. Valgrind's
+/// rule (`--partial-loads-ok=yes`) asks for an aligned address; that of vectors may be any here, because libc's own
+/// functions with such loads run as they are.
+fn is_partial_load(address: u64, size: usize, bad: usize, access: Access) -> bool {
+    let aligned = matches!(size, 4 | 8) && address.is_multiple_of(size as u64);
+    access == Access::Read && bad < size && (aligned || matches!(size, 16 | 32 | 64))
+}
+
+fn invalid_access(engine: &Engine, thread: &mut Thread, pc: u64, error: Error, address: u64, size: usize) {
+    let stack = stacks::of_access(engine, thread, pc);
+    let about = About::of(engine, address);
+    tell(thread, error, stack, address, size as u64, about);
+}
+
+/// What lies at an address, in the words of the record.
+struct About {
+    kind: u32,
+    start: u64,
+    size: u64,
+    offset: u64,
+    family: u32,
+    allocated: u32,
+    freed: u32,
+}
+
+impl About {
+    fn of(engine: &Engine, address: u64) -> About {
+        let block = engine.heap.get().and_then(|heap| heap.lookup(address));
+        block.map_or(
+            About { kind: about::UNKNOWN, start: 0, size: 0, offset: 0, family: 0, allocated: 0, freed: 0 },
+            |block| About::block(&block),
+        )
+    }
+
+    fn block(block: &Block) -> About {
+        let offset = match block.relation {
+            Relation::Before(bytes) => bytes.wrapping_neg(),
+            Relation::Inside(bytes) => bytes,
+            Relation::After(bytes) => block.size.wrapping_add(bytes),
+        };
+        About {
+            kind: if block.state == State::Live { about::LIVE_BLOCK } else { about::FREED_BLOCK },
+            start: block.address,
+            size: block.size,
+            offset,
+            family: block.family as u32,
+            allocated: block.stack,
+            freed: block.free_stack,
+        }
+    }
+}
+
+/// Tells the recorder.
+fn tell(thread: &mut Thread, error: Error, stack: u32, address: u64, size: u64, about: About) {
+    let instructions = thread.context.instructions();
+    thread.stats[Stat::Errors as usize] += 1;
+    if let Some(writer) = &mut thread.writer {
+        writer.push(&[
+            header(Kind::Error, 11),
+            sys::tsc(),
+            pair(error as u32, stack),
+            address,
+            size,
+            instructions,
+            pair(about.kind, about.family),
+            about.start,
+            about.size,
+            about.offset,
+            pair(about.allocated, about.freed),
+        ]);
+    }
+}

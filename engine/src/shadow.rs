@@ -1,0 +1,136 @@
+//! The shadow: one byte of V bits for each byte of the guest's memory, at a constant distance.
+//!
+//! A bit is 1 where the guest's is undefined; memory that the guest may not touch is undefined in full. GS base is the
+//! distance less a constant, so generated code checks an access with its own operand (`translate::check`). The distance is no round
+//! number: were only high bits different, the two accesses would fight for one way of the processor's cache, and a
+//! store would cost twenty times as much.
+//!
+//! Always holds: what was never set is defined; each byte is written by whoever changes what it stands for, with no
+//! lock, as the guest's own byte is. Not here: who may touch what (`errors`), the heap's part (`heap_calls`).
+//!
+//! # Safety
+//! `unsafe` here maps and fills the shadow, whose addresses nobody else uses.
+#![allow(unsafe_code, reason = "maps and fills the shadow")]
+
+use crate::space::{GUEST_END, PAGE};
+use crate::sys;
+use core::sync::atomic::{AtomicI64, Ordering};
+use ring::shared::{ONES_BYTES, ONES_OFFSET};
+use translate::layout::SHADOW_BIAS;
+
+/// Address of the V bits of address 0: a multiple of a cache line, with bits 6 to 11 and 12 to 27 that are not zero.
+pub const DISTANCE: u64 = (1 << 45) + 0x1234_5840;
+
+/// The file with pages of ones; -1 while there is no shadow.
+static FILE: AtomicI64 = AtomicI64::new(-1);
+
+/// V bits of a whole byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Bits {
+    /// All defined.
+    Defined = 0,
+    /// All undefined.
+    Undefined = 0xff,
+}
+
+/// Maps the shadow of all of the guest's zone and points GS at it. `file`: the memory shared with the recorder.
+///
+/// # Errors
+/// The kernel's error number.
+pub fn map(file: i64) -> Result<(), i64> {
+    const ARCH_SET_GS: u64 = 0x1001;
+    let start = DISTANCE & !(PAGE - 1);
+    let end = (DISTANCE + GUEST_END).next_multiple_of(PAGE);
+    let flags = sys::MAP_PRIVATE | sys::MAP_ANONYMOUS | sys::MAP_NORESERVE | sys::MAP_FIXED_NOREPLACE;
+    // SAFETY: a range that lies between the guest's zone and the engine's; GS is not used by the engine itself.
+    unsafe {
+        sys::mmap(start, end - start, sys::PROT_READ | sys::PROT_WRITE, flags, -1, 0)?;
+        advise(start, end - start);
+        match sys::call(sys::nr::ARCH_PRCTL, &[ARCH_SET_GS, DISTANCE.wrapping_sub(SHADOW_BIAS)]) {
+            0 => (),
+            error => return Err(-error),
+        }
+    }
+    FILE.store(file, Ordering::Release);
+    Ok(())
+}
+
+/// Whether there is a shadow.
+#[inline]
+pub fn is_on() -> bool {
+    FILE.load(Ordering::Relaxed) >= 0
+}
+
+/// No huge pages, of which a touched byte would cost 2 MiB; not in core dumps, which would be 32 TiB long.
+unsafe fn advise(start: u64, bytes: u64) {
+    const NOHUGEPAGE: u64 = 15;
+    const DONTDUMP: u64 = 16;
+    // SAFETY: changes no contents.
+    unsafe {
+        sys::call(sys::nr::MADVISE, &[start, bytes, NOHUGEPAGE]);
+        sys::call(sys::nr::MADVISE, &[start, bytes, DONTDUMP]);
+    }
+}
+
+/// Sets the V bits of `bytes` bytes of the guest's from `start` on.
+#[inline]
+pub fn set(start: u64, bytes: u64, bits: Bits) {
+    /// From so much on pages are mapped instead of written, so that they cost nothing before they are touched.
+    const MUCH: u64 = 1 << 20;
+    debug_assert!(start <= GUEST_END && bytes <= GUEST_END - start);
+    let at = start + DISTANCE;
+    if bytes < MUCH || !replace(at, bytes, bits) {
+        // SAFETY: inside the shadow.
+        unsafe { core::ptr::write_bytes(at as *mut u8, bits as u8, bytes as usize) };
+    }
+}
+
+/// Maps the whole pages of a range of the shadow anew, and writes what is left at its ends. False when the kernel
+/// refuses: nothing is lost then, all of the range is to be written.
+#[cold]
+fn replace(at: u64, bytes: u64, bits: Bits) -> bool {
+    let (first, last) = (at.next_multiple_of(PAGE), (at + bytes) & !(PAGE - 1));
+    let protection = sys::PROT_READ | sys::PROT_WRITE;
+    let flags = sys::MAP_PRIVATE | sys::MAP_NORESERVE | sys::MAP_FIXED;
+    let file = FILE.load(Ordering::Relaxed);
+    let mut page = first;
+    while page < last {
+        // SAFETY: whole pages of the shadow, all of whose bytes are to be set.
+        let mapped = unsafe {
+            match bits {
+                Bits::Defined => sys::mmap(page, last - page, protection, flags | sys::MAP_ANONYMOUS, -1, 0)
+                    .map(|_| last - page),
+                Bits::Undefined => {
+                    let part = (last - page).min(ONES_BYTES as u64);
+                    sys::mmap(page, part, protection, flags, file, ONES_OFFSET as u64).map(|_| part)
+                }
+            }
+        };
+        match mapped {
+            Ok(part) => page += part,
+            Err(_) => return false,
+        }
+    }
+    // SAFETY: inside the shadow.
+    unsafe {
+        advise(first, last - first);
+        core::ptr::write_bytes(at as *mut u8, bits as u8, (first - at) as usize);
+        core::ptr::write_bytes(last as *mut u8, bits as u8, (at + bytes - last) as usize);
+    }
+    true
+}
+
+/// The V bits of the guest's bytes from `start` on. What lies beyond the guest's zone is undefined.
+pub fn read(start: u64, bits: &mut [u8]) {
+    bits.fill(Bits::Undefined as u8);
+    let inside = GUEST_END.saturating_sub(start).min(bits.len() as u64) as usize;
+    // SAFETY: inside the shadow.
+    unsafe {
+        core::ptr::copy_nonoverlapping(
+            (start.min(GUEST_END) + DISTANCE) as *const u8,
+            bits.as_mut_ptr(),
+            inside,
+        );
+    }
+}

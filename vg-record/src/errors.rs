@@ -1,0 +1,128 @@
+//! Errors of the guest on their way into the trace: one entry for each kind, place and block, then only its count.
+//!
+//! Always holds: an entry is written before its count is raised, and every count has been written when the recording
+//! ends. Not here: the record's words (`ring`), which entries are alike for a reader (`vg-errors`).
+
+use crate::decode::{Recording, Stream};
+use crate::trace::Trace;
+use ring::record::{Record, halves};
+use schema::{AddressInfo, AddressKind, Error, ErrorKind, Family, Severity};
+use std::collections::HashMap;
+
+/// Entries of one process; further ones are lost, and the trace says so.
+const LIMIT: u32 = 100_000;
+
+/// What makes two errors one: process, kind, stack, size, kind of address, stack of the block's allocation.
+type Key = (u32, u16, u32, u64, u16, u32);
+
+/// The errors met so far.
+#[derive(Debug, Default)]
+pub(crate) struct Errors {
+    entries: HashMap<Key, Entry>,
+    /// By process: entries made, and whether the user knows that there were too many.
+    processes: HashMap<u32, (u32, bool)>,
+    /// Entries whose count has changed since it was written.
+    changed: Vec<Key>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    number: u32,
+    count: u64,
+    /// The trace has this count.
+    written: bool,
+}
+
+impl Errors {
+    /// Writes the counts that have changed.
+    pub(crate) fn flush(&mut self, trace: &mut Trace) {
+        let entry = |(key, entry): (&Key, &mut Entry)| {
+            entry.written = true;
+            Error { number: entry.number, process: key.0, count: entry.count, ..Error::default() }
+        };
+        let changed = std::mem::take(&mut self.changed);
+        let list: Vec<Error> =
+            changed.iter().filter_map(|key| Some(entry((key, self.entries.get_mut(key)?)))).collect();
+        if !list.is_empty() {
+            trace.put(|writer| writer.errors(&list));
+        }
+    }
+
+    /// Counts an error; the number of its entry when that is new.
+    fn meet(&mut self, key: Key) -> Met {
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.count += 1;
+            if std::mem::replace(&mut entry.written, false) {
+                self.changed.push(key);
+            }
+            return Met::Known;
+        }
+        let process = self.processes.entry(key.0).or_default();
+        if process.0 == LIMIT {
+            return if std::mem::replace(&mut process.1, true) { Met::Known } else { Met::TooMany };
+        }
+        process.0 += 1;
+        self.entries.insert(key, Entry { number: process.0, count: 1, written: true });
+        Met::New(process.0)
+    }
+}
+
+enum Met {
+    Known,
+    New(u32),
+    TooMany,
+}
+
+impl Recording {
+    /// Takes an error, or says false when it must wait for one of its stacks.
+    pub(crate) fn error(&mut self, stream: &mut Stream, record: Record<'_>, force: bool) -> bool {
+        let word = |i| record.word(i);
+        let (kind, stack) = halves(word(2));
+        let (about, family) = halves(word(6));
+        let (allocated, freed) = halves(word(10));
+        let Some(stack) = self.stack(stream, stack, force) else { return false };
+        let Some(allocated) = self.stack(stream, allocated, force) else { return false };
+        let Some(freed) = self.stack(stream, freed, force) else { return false };
+        let (kind, about, size) = (kind as u16, about as u16, word(4));
+        let process = stream.process;
+        match self.errors.meet((process, kind, stack, size, about, allocated)) {
+            Met::Known => {}
+            Met::TooMany => {
+                let name = self.describe(process);
+                let text =
+                    format!("process {name} makes more than {LIMIT} different errors; no more are recorded");
+                let time = self.time(stream, word(1));
+                self.trace.remark(Severity::Warning, 0, process, time, &text);
+            }
+            Met::New(number) => {
+                let about = AddressInfo {
+                    kind: AddressKind::from_number(about),
+                    start: word(7),
+                    size: word(8),
+                    offset: word(9) as i64,
+                    family: Family::from_number(family as u8),
+                    allocated,
+                    freed,
+                    ..AddressInfo::default()
+                };
+                let error = Error {
+                    number,
+                    process,
+                    thread: stream.thread,
+                    kind: ErrorKind::from_number(kind),
+                    count: 1,
+                    time: self.time(stream, word(1)),
+                    instructions: word(5),
+                    size,
+                    stack,
+                    address: word(3),
+                    about: (about.kind != AddressKind::Unknown).then_some(about),
+                    ..Error::default()
+                };
+                self.trace.flush_tables();
+                self.trace.put(|writer| writer.errors(std::slice::from_ref(&error)));
+            }
+        }
+        true
+    }
+}
