@@ -197,7 +197,8 @@ pub fn from_json(text: &str, source: &str) -> Result<Findings, String> {
     Ok(findings)
 }
 
-fn is_file(path: &str, name: &str) -> bool {
+/// Whether a path ends in this file name.
+pub fn is_file(path: &str, name: &str) -> bool {
     path.rsplit('/').next() == Some(name)
 }
 

@@ -14,6 +14,7 @@
 
 pub mod compare;
 pub mod diff;
+pub mod errors;
 pub mod guest;
 pub mod leaks;
 pub mod peer;

@@ -92,7 +92,7 @@ pub fn added_variables(cwd: &Path) -> Result<Vec<(String, String)>, Problem> {
 }
 
 /// The lines of a log, each of which begins with `==PID== `.
-fn lines(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(|line| Some(line.split_once("== ")?.1.trim()))
 }
 
@@ -144,7 +144,7 @@ fn number(text: &str) -> Option<u64> {
 }
 
 /// `by 0x10914A: main (a.c:1)`
-fn position(line: &str) -> Option<(&str, u32)> {
+pub(crate) fn position(line: &str) -> Option<(&str, u32)> {
     let (_, place) = line.strip_suffix(')')?.rsplit_once('(')?;
     let (file, number) = place.rsplit_once(':')?;
     Some((file, number.parse().ok()?))

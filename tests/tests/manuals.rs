@@ -352,6 +352,7 @@ fn contributing() -> Verdict {
         "tests/tests",
         "translate/tests",
         "translate/tests/support",
+        "definedness/tests/oracle",
         "vg-leaks/tests/it",
         "vg-errors/tests/it",
         ".ci",

@@ -24,7 +24,7 @@ Groups of kinds:
   size       FishyValue, ReallocSizeZero, InvalidAlignment, InvalidSize, InvalidSizeAndAlignment
   fd         FdNotClosed, FdBadClose, FdBadUse
 
-vg-record does not look for errors yet: for each of its recordings, this tool says so and exits with 2.
+vg-record looks for errors with --events=alloc,shadow, so far for invalid accesses to the heap.
 
 Exit status: 0 no finding, 1 findings, 2 a usage error, an unusable trace, or one that cannot answer.";
 

@@ -103,8 +103,8 @@ fn blind(recording: &Recording, options: &Options) -> Option<String> {
     let name = &recording.name;
     if recording.checks == 0 {
         return Some(format!(
-            "{name}: the recording did not look for errors, so that it cannot say whether there are any; this version \
-             of vg-record does not look for them yet"
+            "{name}: the recording did not look for errors, so that it cannot say whether there are any; record \
+             with --events=alloc,shadow"
         ));
     }
     let looked = |index: &usize| KINDS[*index].checks == 0 || KINDS[*index].checks & recording.checks != 0;

@@ -1,0 +1,108 @@
+//! Error suite: every program in `programs/errors/` carries its errors beside its lines. They are compared with
+//! vg-errors by line, kind and size; a program without such lines must have none anywhere.
+//!
+//! The cases `peer/...` hold the same expectations against Valgrind itself, so that a wrong expectation shows.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use tests::errors;
+use tests::guest::{Program, Variant};
+use tests::run::{Run, Scratch};
+use tests::suite::{Problem, Suite, Verdict, need};
+use tests::tools;
+
+fn main() -> ExitCode {
+    let mut suite = Suite::new();
+    match Program::all(&["errors"]) {
+        Ok(programs) => {
+            for program in programs {
+                for variant in program.variants.clone() {
+                    add(&mut suite, &program, variant);
+                }
+            }
+        }
+        Err(error) => suite.case("programs", None, move || Err(Problem::Wrong(error))),
+    }
+    suite.case("silence", None, not_looked_for);
+    suite.run()
+}
+
+fn add(suite: &mut Suite, program: &Program, variant: Variant) {
+    let name = program.case_name(&variant);
+    let (same, other) = (program.clone(), variant.clone());
+    suite.case(format!("peer/{name}"), None, move || against_peer(&same, &other));
+    let (program, known) = (program.clone(), variant.known.clone());
+    suite.case(name, known, move || recorded(&program, &variant));
+}
+
+fn source_name(program: &Program) -> String {
+    program.source.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn verdict(problems: Vec<String>) -> Verdict {
+    if problems.is_empty() { Ok(()) } else { Err(Problem::wrong(problems.join("\n"))) }
+}
+
+fn against_peer(program: &Program, variant: &Variant) -> Verdict {
+    need("valgrind")?;
+    if let Some(reason) = &variant.other_peer {
+        return Err(Problem::skip(format!("valgrind {reason}")));
+    }
+    let exe = program.compile(variant)?.display().to_string();
+    let scratch = Scratch::new("peer")?;
+    let log = scratch.path().join("log");
+    let run = errors::under_memcheck(&[exe], &log.display().to_string(), &scratch.fresh("cwd")?);
+    let outcome = run.timeout(program.timeout).run()?;
+    if outcome.code() != Some(0) {
+        return Err(Problem::wrong(outcome.summary()));
+    }
+    let found = errors::from_log(&std::fs::read_to_string(&log)?, &source_name(program));
+    verdict(errors::differences(&errors::expectations(&program.text)?, &found))
+}
+
+fn record(trace: &Path, events: &[&str], exe: &Path, cwd: &Path, program: &Program) -> Verdict {
+    let mut argv = vec![tools::tool("vg-record")?.display().to_string()];
+    argv.extend(events.iter().map(|word| (*word).to_owned()));
+    argv.extend(["-o".into(), trace.display().to_string(), "--".into(), exe.display().to_string()]);
+    let outcome = Run::new(argv, cwd).timeout(program.timeout).run()?;
+    if outcome.code() == Some(0)
+        && outcome.out().ends_with("EXIT-SUCCESS\n")
+        && outcome.out().lines().count() == 1
+    {
+        return Ok(());
+    }
+    Err(Problem::wrong(format!("recorded {}", outcome.summary())))
+}
+
+fn recorded(program: &Program, variant: &Variant) -> Verdict {
+    let exe = program.compile(variant)?;
+    let expected = errors::expectations(&program.text)?;
+    let scratch = Scratch::new("errors")?;
+    let trace = scratch.path().join("trace.capnp");
+    record(&trace, &["--events=alloc,shadow"], &exe, &scratch.fresh("cwd")?, program)?;
+    let reader = tools::tool("vg-errors")?.display().to_string();
+    let outcome = Run::new([&reader, "--format=json", &trace.display().to_string()], scratch.path()).run()?;
+    let findings = i32::from(!expected.is_empty());
+    if outcome.code() != Some(findings) {
+        return Err(Problem::wrong(format!("vg-errors is to exit {findings}: {}", outcome.summary())));
+    }
+    let found = errors::from_json(&outcome.out(), &source_name(program))?;
+    verdict(errors::differences(&expected, &found))
+}
+
+/// A recording that has not looked for errors is not one without errors.
+fn not_looked_for() -> Verdict {
+    let source = tests::guest::root().join("errors/freed.c");
+    let program = Program::read(&source)?.ok_or_else(|| "freed.c has no build line".to_owned())?;
+    let exe = program.compile(&program.variants[0])?;
+    let scratch = Scratch::new("silence")?;
+    let trace = scratch.path().join("trace.capnp");
+    record(&trace, &["--events=alloc"], &exe, &scratch.fresh("cwd")?, &program)?;
+    let reader = tools::tool("vg-errors")?.display().to_string();
+    let outcome = Run::new([&reader, &trace.display().to_string()], scratch.path()).run()?;
+    if outcome.code() == Some(2) && outcome.err().lines().count() == 1 && outcome.err().contains("shadow") {
+        return Ok(());
+    }
+    Err(Problem::wrong(format!("vg-errors {}", outcome.summary())))
+}
