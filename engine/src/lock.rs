@@ -42,7 +42,8 @@ impl<T> Mutex<T> {
     /// The lock, if nobody holds it: for whoever must not wait, because of the order of locks.
     pub fn try_lock(&self) -> Option<Guard<'_, T>> {
         let free = self.word.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok();
-        free.then_some(Guard { lock: self })
+        // A guard that is made must be held: dropping one gives the lock back.
+        free.then(|| Guard { lock: self })
     }
 
     /// Takes the lock without a guard; [`Mutex::release`] gives it back. For fork, where one thread must hold
@@ -90,5 +91,23 @@ impl<T> DerefMut for Guard<'_, T> {
 impl<T> Drop for Guard<'_, T> {
     fn drop(&mut self) {
         self.lock.release();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_could_not_be_had_stays_with_its_holder() {
+        let mutex = Mutex::new(0);
+        let held = mutex.lock();
+        assert!(mutex.try_lock().is_none());
+        assert!(mutex.try_lock().is_none());
+        drop(held);
+        let held = mutex.try_lock();
+        assert!(held.is_some() && mutex.try_lock().is_none());
+        drop(held);
+        assert!(mutex.try_lock().is_some());
     }
 }

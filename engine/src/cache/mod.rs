@@ -425,8 +425,7 @@ impl Cache {
     fn look_ahead(&self, block: &mut Block<'_>, peek: Peek<'_>) -> Option<(u64, u64)> {
         /// Enough for most: functions begin with pushes and moves, then change the stack pointer.
         const AHEAD: usize = 40;
-        // Not for counts alone: see ARCHITECTURE.md, the look ahead for dead flags.
-        if self.config.check_stubs.is_none() {
+        if !self.config.count && self.config.check_stubs.is_none() {
             return None;
         }
         let target = block.leads_to()?;
