@@ -90,7 +90,7 @@ pub fn fetch(engine: &Engine, pc: u64, to: &mut [u8], guard: bool) -> usize {
         }
     }
     drop(space);
-    guest_mem::read(pc, &mut to[..length])
+    guest_mem::read_code(pc, &mut to[..length])
 }
 
 /// Copies executable bytes at `pc` that no store can change unseen, as many as fit; none if that cannot be found out without
@@ -104,7 +104,7 @@ pub fn peek(engine: &Engine, pc: u64, to: &mut [u8]) -> usize {
     }
     let length = (mapping.end - pc).min(to.len() as u64) as usize;
     drop(space);
-    guest_mem::read(pc, &mut to[..length])
+    guest_mem::read_code(pc, &mut to[..length])
 }
 
 /// Bit of a page fault's error code: a write.

@@ -319,7 +319,7 @@ fn unmapped(engine: &'static Engine, thread: &mut Thread, pc: u64) {
         return;
     }
     // No page table entry tells of memory that was never touched.
-    let touched = mapped.is_some() && crate::guest_mem::read(pc, &mut [0]) == 1;
+    let touched = mapped.is_some() && crate::guest_mem::read_code(pc, &mut [0]) == 1;
     let trap = (14, if touched { FETCH | PRESENT } else { FETCH }, pc);
     let _ = fault(thread, sig::SEGV, if mapped.is_some() { ACCERR } else { MAPERR }, pc, Some(trap));
 }
