@@ -139,12 +139,17 @@ pub unsafe fn boot(stack: *const u64) -> ! {
     };
     let count = options.events & ring::shared::EVENTS_INSTR != 0;
     let check = options.events & ring::shared::EVENTS_SHADOW != 0;
-    if check && crate::shadow::map(handover.shared_fd).is_err() {
+    let follow = check && options.flags & ring::shared::FLAG_VALUES != 0;
+    if check && crate::shadow::map(handover.shared_fd, follow).is_err() {
         crate::fatal::fail(
             "no address space for the shadow (is `ulimit -v` set, or vm.overcommit_memory 2?)",
         );
     }
-    let cache = match Cache::new(options.cache_bytes, count, check, crate::syscalls::class) {
+    let class = |number| {
+        let wanted = follow && crate::syscalls::marks::is_wanted(number);
+        crate::syscalls::class(number) | u8::from(wanted)
+    };
+    let cache = match Cache::new(options.cache_bytes, count, check, follow, class) {
         Ok(cache) => cache,
         Err(_) => crate::fatal::fail("no address space for the code cache"),
     };

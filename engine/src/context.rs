@@ -73,7 +73,9 @@ pub struct Context {
     pub flags: u64,
     /// The heap helper.
     pub heap_helper: u64,
-    pad3: [u64; 6],
+    /// The instruction that precise code is about to execute: an `iced_x86::Instruction` of the cache's.
+    pub step: u64,
+    pad3: [u64; 5],
     /// Instructions counted: their sum.
     pub instruction_slots: [u64; layout::INSTRUCTION_SLOTS as usize],
     /// Guest general registers.
@@ -85,6 +87,9 @@ pub struct Context {
     pad4: u64,
     /// Arguments of the raise stub: pid, tid, signal, siginfo, mask.
     pub raise: [u64; 5],
+    pad5: u64,
+    /// Which registers are not defined in full: see `layout::DIRTY`.
+    pub dirty: [u8; 64],
 }
 
 impl Context {
@@ -116,6 +121,8 @@ const _: () = {
     assert!(offset_of!(Context, regs) == layout::REGS as usize);
     assert!(offset_of!(Context, raise) == layout::RAISE as usize);
     assert!(offset_of!(Context, xmm) == layout::XMM as usize);
+    assert!(offset_of!(Context, step) == layout::STEP as usize);
+    assert!(offset_of!(Context, dirty) == layout::DIRTY as usize);
 };
 
 /// Bytes mapped for a thread: this structure and its engine stack.
@@ -162,6 +169,8 @@ pub struct Thread {
     pub failed_new: Option<crate::own_code::FailedNew>,
     /// Unwinder with its rule cache, made when the first stack is taken.
     pub unwinder: Option<alloc::boxed::Box<crate::stacks::ThreadUnwinder>>,
+    /// What is known of undefined registers, made when the first is met.
+    pub undefined: Option<alloc::boxed::Box<crate::precise::Undefined>>,
     /// Bounds of the mapping that the stack pointer was last seen in.
     pub stack_bounds: (u64, u64),
     /// Counters, in the order of `ring::record::Stat`.

@@ -7,13 +7,13 @@ use crate::cache::{Cache, FragmentId, Full};
 use crate::context::{Context, Thread};
 use crate::signals::{TRAP_FLAG, raise, sig, waits};
 use crate::state::{Engine, engine};
-use crate::syscalls::{self, Outcome};
+use crate::syscalls::{self, Call, Outcome, marks};
 use crate::threads::stop;
-use crate::{boot, code, errors, heap_calls, process_end, requests, sys, threads};
+use crate::{boot, code, errors, heap_calls, precise, process_end, requests, sys, threads};
 use core::sync::atomic::Ordering;
 use ring::record::Stat;
 use translate::layout;
-use translate::{Prefix, Special};
+use translate::{Mode, Prefix, Special};
 
 /// Bytes of guest code looked at for one fragment.
 const WINDOW: usize = 512;
@@ -26,6 +26,9 @@ pub extern "C" fn dispatch(context: *mut Context) {
     waits::conceal(thread);
     thread.stats[Stat::DispatcherEntries as usize] += 1;
     let mut from = From::Nowhere;
+    if matches!(thread.context.reason, layout::EXIT_SYSCALL_AFTER | layout::EXIT_RESUME) {
+        marks::finish_here(thread);
+    }
     match thread.context.reason {
         layout::EXIT_DIRECT => {
             let number = thread.context.exit;
@@ -47,14 +50,25 @@ pub extern "C" fn dispatch(context: *mut Context) {
             thread.context.pc = exit.target;
             special(engine, thread, exit.special);
         }
+        layout::EXIT_STEP => {
+            let resume = thread.context.resume;
+            if precise::step(engine, thread) {
+                // Whatever is pending by now waits for one instruction: were it the other way round, a timer that is faster
+                // than a long step would never let the guest get on.
+                thread.context.next = resume;
+                thread.context.state.store(layout::STATE_LEAVING, Ordering::SeqCst);
+                return;
+            }
+        }
         layout::EXIT_CHECK => {
-            if let Some(behind) = errors::check(engine, thread)
+            if let errors::After::Resume(behind) = errors::check(engine, thread)
                 && thread.context.pending.load(Ordering::Acquire) == 0
                 && leave(thread, behind)
             {
                 return;
             }
         }
+        layout::EXIT_SYSCALL_AFTER => (),
         // The kernel was told to use memory that it cannot. If it is memory that we protect, the guest may.
         layout::EXIT_SYSCALL_FAULT if code::unguard_all(engine) => {
             thread.context.regs[0] = thread.context.spill;
@@ -64,7 +78,15 @@ pub extern "C" fn dispatch(context: *mut Context) {
             if settle(engine, thread, true) {
                 return;
             }
-            match syscalls::handle(engine, thread) {
+            let under = marks::before(thread, Call::of(&thread.context));
+            let outcome = syscalls::handle(engine, thread);
+            if let Some(under) = under {
+                precise::syscall_done(thread);
+                if marks::after(thread, under, outcome) {
+                    thread.context.resume = engine.stubs.syscall_after;
+                }
+            }
+            match outcome {
                 Outcome::Pass => {
                     thread.context.next = engine.stubs.syscall_pass;
                     return;
@@ -127,7 +149,8 @@ fn settle(engine: &'static Engine, thread: &mut Thread, at_syscall: bool) -> boo
 pub fn enter_own_code(engine: &'static Engine, thread: &mut Thread) -> ! {
     // A signal is handled first; the guest then calls the function again.
     while !settle(engine, thread, false) {
-        match own_code(engine, thread.context.pc) {
+        let mode = precise::mode(thread);
+        match own_code(engine, thread.context.pc, mode) {
             Ok(Some(body)) => {
                 if leave(thread, body) {
                     break;
@@ -141,12 +164,12 @@ pub fn enter_own_code(engine: &'static Engine, thread: &mut Thread) -> ! {
 }
 
 /// Cache address of the own code of the replaced function at `pc`; `None` when nothing executable is there.
-fn own_code(engine: &Engine, pc: u64) -> Result<Option<u64>, Full> {
+fn own_code(engine: &Engine, pc: u64, mode: Mode) -> Result<Option<u64>, Full> {
     let found = find_or_translate(
         engine,
         pc,
-        |cache| cache.find_own(pc),
-        |cache, bytes| cache.translate_own(pc, bytes, &|at, to| code::peek(engine, at, to)),
+        |cache| cache.find_own(pc, mode),
+        |cache, bytes| cache.translate_own(pc, mode, bytes, &|at, to| code::peek(engine, at, to)),
     )?;
     Ok(found.map(|id| engine.cache.lock().body(id)))
 }
@@ -201,10 +224,11 @@ fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
             }
         }
         let pc = thread.context.pc;
+        let mode = precise::mode(thread);
         if core::mem::take(&mut thread.signals.step) {
             let mut bytes = [0u8; 16];
             let length = code::fetch(engine, pc, &mut bytes, false);
-            let made = engine.cache.lock().translate_once(pc, &bytes[..length]);
+            let made = engine.cache.lock().translate_once(pc, mode, &bytes[..length]);
             if let Ok(code) = made {
                 if leave(thread, code) {
                     return;
@@ -214,16 +238,19 @@ fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
             }
         }
         let mut cache = engine.cache.lock();
-        let found = match cache.find(pc) {
+        let found = match cache.find(pc, mode) {
             Some(id) => Ok(Some(id)),
             None => {
                 drop(cache);
                 let begun = sys::tsc();
-                let made = make(engine, pc, from);
+                let made = make(engine, pc, mode, from);
                 thread.stats[Stat::TranslateNanoseconds as usize] += sys::tsc() - begun;
                 cache = engine.cache.lock();
-                if matches!(made, Ok(Some(id)) if cache.find(pc) != Some(id)) {
+                if matches!(made, Ok(Some(id)) if cache.find(pc, mode) != Some(id)) {
                     // Another thread has changed the code since.
+                    if mode == Mode::Precise {
+                        precise::begin_again(thread);
+                    }
                     continue;
                 }
                 made
@@ -237,6 +264,9 @@ fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
                 if leave(thread, body) {
                     return;
                 }
+                if mode == Mode::Precise {
+                    precise::begin_again(thread);
+                }
             }
             Ok(None) => {
                 drop(cache);
@@ -246,6 +276,9 @@ fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
                 drop(cache);
                 make_room(engine);
                 from = From::Nowhere;
+                if mode == Mode::Precise {
+                    precise::begin_again(thread);
+                }
             }
         }
     }
@@ -276,17 +309,17 @@ fn connect(cache: &mut Cache, id: FragmentId, from: From) -> Result<(), Full> {
 }
 
 /// Translates the block at `pc`; `None` when nothing executable is there.
-fn make(engine: &Engine, pc: u64, from: From) -> Result<Option<FragmentId>, Full> {
+fn make(engine: &Engine, pc: u64, mode: Mode, from: From) -> Result<Option<FragmentId>, Full> {
     let prefix = if let From::Table(kind) = from { Some(kind) } else { None };
     if let Some(number) = heap_calls::replacement(engine, pc) {
-        return engine.cache.lock().translate_replaced(pc, number).map(Some);
+        return engine.cache.lock().translate_replaced(pc, mode, number).map(Some);
     }
     let peek = |at, to: &mut [u8]| code::peek(engine, at, to);
     find_or_translate(
         engine,
         pc,
-        |cache| cache.find(pc),
-        |cache, bytes| cache.translate(pc, bytes, prefix, &peek),
+        |cache| cache.find(pc, mode),
+        |cache, bytes| cache.translate(pc, mode, bytes, prefix, &peek),
     )
 }
 
@@ -373,6 +406,7 @@ fn special(engine: &'static Engine, thread: &mut Thread, special: Option<Special
         Some(what @ (Special::ClientRequest | Special::ReplacedAddress | Special::CallOriginal)) => {
             requests::handle(engine, thread, what);
         }
+        Some(Special::Beyond) => precise::begin(thread),
         Some(Special::Undefined) => {
             let _ = fault(thread, sig::ILL, ILLOPN, pc, Some((6, 0, 0)));
         }

@@ -84,7 +84,9 @@ pub fn write(to: u64, from: &[u8]) -> usize {
         return 0;
     }
     // SAFETY: the range lies in the guest's zone, where no object of the engine is; a fault ends the copy.
-    from.len() - unsafe { vg_copy_guarded(to as *mut u8, from.as_ptr(), from.len()) }
+    let done = from.len() - unsafe { vg_copy_guarded(to as *mut u8, from.as_ptr(), from.len()) };
+    crate::shadow::written(to, done as u64);
+    done
 }
 
 /// A 64-bit word of the guest.

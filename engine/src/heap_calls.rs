@@ -33,7 +33,7 @@ unsafe impl Pages for EnginePages {
         let mapped = within_limits(bytes) && (bytes < MUCH || is_granted(bytes));
         if mapped && shadow::is_on() {
             // No block's yet.
-            shadow::set(address, bytes, Bits::Undefined);
+            shadow::set(address, bytes, Bits::Unaddressable);
         }
         mapped
     }
@@ -241,7 +241,9 @@ pub extern "C" fn helper(context: *mut Context) -> u64 {
         remark_own_blocks(engine, call.thread);
         own_code::run(engine, call.thread, pc);
     }
-    call.run(function, &a)
+    let result = call.run(function, &a);
+    crate::precise::function_done(call.thread);
+    result
 }
 
 /// A call of a replaced function.
@@ -349,7 +351,7 @@ impl HeapCall<'_> {
         let heap = self.heap();
         let Some(address) = heap.allocate(self.cache(), request) else { return self.no_memory() };
         if shadow::is_on() {
-            shadow::set(address, size, Bits::Defined);
+            shadow::set(address, size, if zeroed { Bits::Defined } else { shadow::fresh() });
         }
         self.thread.stats[Stat::Allocations as usize] += 1;
         let what = u64::from(family as u8) | u64::from(align.trailing_zeros()) << 8;
@@ -427,7 +429,7 @@ impl HeapCall<'_> {
         if shadow::is_on()
             && let Some(size) = self.live_size(address)
         {
-            shadow::set(address, size, Bits::Undefined);
+            shadow::set(address, size, Bits::Unaddressable);
         }
     }
 
@@ -453,7 +455,9 @@ impl HeapCall<'_> {
             core::ptr::copy_nonoverlapping(old as *const u8, new as *mut u8, old_size.min(size) as usize)
         };
         if shadow::is_on() {
-            shadow::set(new, size, Bits::Defined);
+            let kept = old_size.min(size);
+            shadow::set(new, size, if zeroed { Bits::Defined } else { shadow::fresh() });
+            shadow::copied(old, new, kept);
         }
         let tsc = sys::tsc();
         self.poison(old);

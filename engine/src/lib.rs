@@ -28,6 +28,7 @@ pub mod leak;
 pub mod modules;
 pub mod own_code;
 pub mod pagemap;
+pub mod precise;
 pub mod shadow;
 pub mod stacks;
 pub mod symbols;

@@ -76,7 +76,7 @@ pub fn exit(engine: &'static Engine, thread: &mut Thread, status: i32) -> Outcom
             // The functions also flush stdio. A program that ends by _exit does not want that, and one that ends by
             // exit has done it: from here on nothing is written. The other threads have stopped for good.
             core::mem::forget(stop_world(engine));
-            engine.cache.lock().handle_output_calls();
+            crate::syscalls::discard_output(engine);
         }
         thread.signals.exit_status = status;
         // The guest function runs on the guest's stack below the red zone and returns to the engine.

@@ -1,6 +1,7 @@
 //! The shadow: one byte of V bits for each byte of the guest's memory, at a constant distance.
 //!
-//! A bit is 1 where the guest's is undefined; memory that the guest may not touch is undefined in full. GS base is the
+//! A bit is 1 where the guest's is undefined. A byte that the guest may not touch has a pattern of its own, which is rare
+//! elsewhere: who finds it asks what lies there, and a store that finds a byte undefined in full need not. GS base is the
 //! distance less a constant, so generated code checks an access with its own operand (`translate::check`). The distance is no round
 //! number: were only high bits different, the two accesses would fight for one way of the processor's cache, and a
 //! store would cost twenty times as much.
@@ -14,8 +15,8 @@
 
 use crate::space::{GUEST_END, PAGE};
 use crate::sys;
-use core::sync::atomic::{AtomicI64, Ordering};
-use ring::shared::{ONES_BYTES, ONES_OFFSET};
+use core::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use ring::shared::{ONES_BYTES, ONES_OFFSET, POISON_OFFSET, UNADDRESSABLE};
 use translate::layout::SHADOW_BIAS;
 
 /// Address of the V bits of address 0: a multiple of a cache line, with bits 6 to 11 and 12 to 27 that are not zero.
@@ -23,6 +24,8 @@ pub const DISTANCE: u64 = (1 << 45) + 0x1234_5840;
 
 /// The file with pages of ones; -1 while there is no shadow.
 static FILE: AtomicI64 = AtomicI64::new(-1);
+/// Undefined values are followed.
+static FOLLOWS: AtomicBool = AtomicBool::new(false);
 
 /// V bits of a whole byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,13 +35,17 @@ pub enum Bits {
     Defined = 0,
     /// All undefined.
     Undefined = 0xff,
+    /// Not the guest's to touch.
+    Unaddressable = UNADDRESSABLE,
 }
 
-/// Maps the shadow of all of the guest's zone and points GS at it. `file`: the memory shared with the recorder.
+/// Maps the shadow of all of the guest's zone and points GS at it. `file`: the memory shared with the recorder;
+/// `follow`: undefined values are followed.
 ///
 /// # Errors
 /// The kernel's error number.
-pub fn map(file: i64) -> Result<(), i64> {
+pub fn map(file: i64, follow: bool) -> Result<(), i64> {
+    FOLLOWS.store(follow, Ordering::Relaxed);
     const ARCH_SET_GS: u64 = 0x1001;
     let start = DISTANCE & !(PAGE - 1);
     let end = (DISTANCE + GUEST_END).next_multiple_of(PAGE);
@@ -60,6 +67,44 @@ pub fn map(file: i64) -> Result<(), i64> {
 #[inline]
 pub fn is_on() -> bool {
     FILE.load(Ordering::Relaxed) >= 0
+}
+
+/// Whether undefined values are followed: memory is undefined until the guest has written to it.
+#[inline]
+pub fn follows() -> bool {
+    FOLLOWS.load(Ordering::Relaxed)
+}
+
+/// What fresh memory of the heap is.
+#[inline]
+pub fn fresh() -> Bits {
+    if follows() { Bits::Undefined } else { Bits::Defined }
+}
+
+/// The engine or the kernel has written to the guest's memory.
+pub fn written(start: u64, bytes: u64) {
+    if follows() && start < GUEST_END && bytes <= GUEST_END - start {
+        set(start, bytes, Bits::Defined);
+    }
+}
+
+/// The guest's bytes have been copied, perhaps between ranges that overlap.
+pub fn copied(from: u64, to: u64, bytes: u64) {
+    if follows() && from.max(to) < GUEST_END && bytes <= GUEST_END - from.max(to) {
+        // SAFETY: both ranges lie inside the shadow.
+        unsafe {
+            core::ptr::copy((from + DISTANCE) as *const u8, (to + DISTANCE) as *mut u8, bytes as usize);
+        }
+    }
+}
+
+/// Sets the V bits of the guest's bytes from `start` on, one by one.
+pub fn write(start: u64, bits: &[u8]) {
+    let inside = GUEST_END.saturating_sub(start).min(bits.len() as u64) as usize;
+    // SAFETY: inside the shadow.
+    unsafe {
+        core::ptr::copy_nonoverlapping(bits.as_ptr(), (start.min(GUEST_END) + DISTANCE) as *mut u8, inside);
+    }
 }
 
 /// No huge pages, of which a touched byte would cost 2 MiB; not in core dumps, which would be 32 TiB long.
@@ -101,9 +146,10 @@ fn replace(at: u64, bytes: u64, bits: Bits) -> bool {
             match bits {
                 Bits::Defined => sys::mmap(page, last - page, protection, flags | sys::MAP_ANONYMOUS, -1, 0)
                     .map(|_| last - page),
-                Bits::Undefined => {
+                Bits::Undefined | Bits::Unaddressable => {
                     let part = (last - page).min(ONES_BYTES as u64);
-                    sys::mmap(page, part, protection, flags, file, ONES_OFFSET as u64).map(|_| part)
+                    let pattern = if bits == Bits::Undefined { ONES_OFFSET } else { POISON_OFFSET };
+                    sys::mmap(page, part, protection, flags, file, pattern as u64).map(|_| part)
                 }
             }
         };
@@ -121,9 +167,9 @@ fn replace(at: u64, bytes: u64, bits: Bits) -> bool {
     true
 }
 
-/// The V bits of the guest's bytes from `start` on. What lies beyond the guest's zone is undefined.
+/// The V bits of the guest's bytes from `start` on. What lies beyond the guest's zone is not the guest's.
 pub fn read(start: u64, bits: &mut [u8]) {
-    bits.fill(Bits::Undefined as u8);
+    bits.fill(Bits::Unaddressable as u8);
     let inside = GUEST_END.saturating_sub(start).min(bits.len() as u64) as usize;
     // SAFETY: inside the shadow.
     unsafe {

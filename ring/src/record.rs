@@ -66,7 +66,8 @@ pub enum Kind {
     NotFollowed = 19,
     /// `tsc, error|stack, address, size, instructions, about|family, start, bytes, offset, stack of the allocation|of the
     /// free`: an error that the guest has made. `error`: see [`Error`]; `about`: what lies at the address, see [`about`],
-    /// with its first byte, its bytes and the address's offset in it (wrapped below 0 before it).
+    /// with its first byte, its bytes and the address's offset in it (wrapped below 0 before it). Then `origin|stack`: where
+    /// an undefined value comes from, see [`origin`].
     Error = 20,
 }
 
@@ -158,6 +159,10 @@ pub enum Error {
     InvalidRead = 1,
     /// The same, written.
     InvalidWrite = 2,
+    /// A branch that depends on undefined bits.
+    UninitCondition = 8,
+    /// An undefined value used as an address.
+    UninitValue = 9,
 }
 
 /// `about` of [`Kind::Error`]: the numbers of the trace's kinds of address.
@@ -168,6 +173,16 @@ pub mod about {
     pub const LIVE_BLOCK: u32 = 1;
     /// Inside or near a block that was freed.
     pub const FREED_BLOCK: u32 = 2;
+}
+
+/// `origin` of [`Kind::Error`]: the numbers of the trace's kinds of origin.
+pub mod origin {
+    /// It is not known.
+    pub const UNKNOWN: u32 = 0;
+    /// A block of the heap, by its allocation.
+    pub const HEAP: u32 = 1;
+    /// Mask of the kinds.
+    pub const KINDS: u32 = 3;
 }
 
 /// `reason` of [`Kind::SnapshotBegin`].
@@ -264,10 +279,16 @@ pub enum Stat {
     CheckSlowPaths = 22,
     /// Errors found, each time.
     Errors = 23,
+    /// Times that a thread went on in precise code.
+    PreciseSwitches = 24,
+    /// Guest instructions executed in precise code.
+    PreciseInstructions = 25,
+    /// Those of them that have no rule of their own.
+    ConservativeInstructions = 26,
 }
 
 /// Number of [`Stat`] counters.
-pub const STAT_COUNT: usize = 24;
+pub const STAT_COUNT: usize = 27;
 
 /// Word 0 of a record of `words` words, the header included.
 pub const fn header(kind: Kind, words: usize) -> u64 {

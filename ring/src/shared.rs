@@ -31,6 +31,10 @@ pub const SHARED_BYTES: usize = CONTROL_BYTES + RING_COUNT * RING_STRIDE;
 pub const ONES_OFFSET: usize = SHARED_BYTES;
 /// How many bytes of them, when [`EVENTS_SHADOW`] is asked for.
 pub const ONES_BYTES: usize = 1 << 20;
+/// Offset of [`ONES_BYTES`] bytes of [`UNADDRESSABLE`].
+pub const POISON_OFFSET: usize = ONES_OFFSET + ONES_BYTES;
+/// The shadow of a byte that the guest may not touch, and rarely that of one whose bits are defined in this pattern.
+pub const UNADDRESSABLE: u8 = 0xa5;
 
 /// A ring slot that nobody uses.
 pub const SLOT_FREE: u32 = 0;
@@ -66,6 +70,8 @@ pub const FLAG_NO_LEAK_SCAN: u32 = 8;
 
 /// Bit of `Control::flags`: each process waits for requests in `Control::snapshots_asked`.
 pub const FLAG_WATCH: u32 = 16;
+/// Undefined values are followed (with [`EVENTS_SHADOW`]).
+pub const FLAG_VALUES: u32 = 32;
 
 /// The first bytes of the shared memory. Options are written by the recorder before the first guest starts.
 #[repr(C)]

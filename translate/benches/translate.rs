@@ -63,10 +63,13 @@ fn main() {
             syscall: CACHE + 0x300,
             heap_call: CACHE + 0x380,
             check: CACHE + 0x400,
+            step: CACHE + 0x480,
+            store: [CACHE + 0x500; 4],
         },
         exit_stubs_end: CACHE + 0x100_0000,
         count,
         check_stubs: check.then_some(CACHE + 0x200_0000),
+        mode: translate::Mode::Plain,
     };
     // Block starts, found once: the text from end to end.
     let mut starts = Vec::new();

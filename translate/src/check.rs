@@ -4,16 +4,22 @@
 //! but for the displacement, and needs no register. It changes the status flags: it stands where none is live, in front of an earlier instruction of the same
 //! segment if need be; where there is no such place, the V bits go through rcx, whose emptiness jrcxz tests.
 //!
+//! What a push, a call, or a store by the stack pointer writes is defined without a look: clean code stores defined
+//! values, and the stack is the thread's own.
+//!
 //! Always holds: a check changes nothing that the guest can see; between a check and its access no register of the
-//! address changes and control stays in the fragment. Not here: what the rare case does (`engine`), implicit operands
-//! (stack, strings), operands behind FS and GS, vector indices and masks: those are not checked.
+//! address changes and control stays in the fragment. Not here: what the rare case does (`engine`), registers (`guard`).
 
-use crate::decode::{Block, Flow, Insn, number};
-use crate::emit::{Emitter, fits_i32, reg};
+use crate::address::Address;
+use crate::count::CounterPlan;
+use crate::decode::{Block, Flow, Insn};
+use crate::emit::{Emitter, reg};
 use crate::flags::STATUS;
-use crate::fragment::Config;
+use crate::fragment::{Config, Mode, StubAddresses};
+use crate::guard;
 use crate::layout::{self, Fix, SHADOW_BIAS};
 use crate::operand::Tools;
+use crate::registers::Uses;
 use alloc::vec::Vec;
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpAccess, OpKind, Register};
 
@@ -28,139 +34,48 @@ pub enum Access {
     Update,
 }
 
+/// What a check looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// Memory.
+    Memory {
+        /// Bytes accessed.
+        size: u8,
+        /// What is done with them.
+        access: Access,
+    },
+    /// Registers that may be undefined: what the rest of the segment does with registers.
+    Registers(Uses),
+}
+
 /// One check of a fragment. Its stub ([`Config::check_stub_code`]) leads to the rare case.
 #[derive(Debug, Clone, Copy)]
 pub struct Check {
-    /// Guest pc of the instruction that makes the access.
+    /// Guest pc of the instruction that makes the access, or in front of which a guard stands.
     pub pc: u64,
-    /// Bytes accessed.
-    pub size: u8,
-    /// What it does with them.
-    pub access: Access,
+    /// What it looks at.
+    pub what: What,
     /// Offset in the fragment's code where it goes on after the rare case.
     pub resume: u32,
-    address: Address,
-}
-
-/// A memory operand's address.
-#[derive(Debug, Clone, Copy)]
-struct Address {
-    /// Register numbers.
-    base: Option<u8>,
-    index: Option<u8>,
-    /// log2.
-    scale: u8,
-    /// With neither base nor index: the address.
-    displacement: u64,
-    /// Registers and sum have 32 bits.
-    narrow: bool,
-}
-
-impl Address {
-    /// The address of the only explicit memory operand; `None` for the forms that are not checked.
-    fn of(insn: &Instruction) -> Option<Address> {
-        let (base, index) = (insn.memory_base(), insn.memory_index());
-        if index.is_vector_register() || matches!(insn.memory_segment(), Register::FS | Register::GS) {
-            return None;
-        }
-        if insn.is_ip_rel_memory_operand() {
-            let displacement = insn.ip_rel_memory_address();
-            return Some(Address { base: None, index: None, scale: 0, displacement, narrow: false });
-        }
-        let absolute = base == Register::None && index == Register::None;
-        let narrow = base.is_gpr32() || index.is_gpr32() || (absolute && insn.memory_displ_size() == 4);
-        let displacement = insn.memory_displacement64();
-        // With no register there is nothing left to cut to 32 bits.
-        let displacement = if absolute && narrow { u64::from(displacement as u32) } else { displacement };
-        Some(Address {
-            base: number(base),
-            index: number(index),
-            scale: insn.memory_index_scale().trailing_zeros() as u8,
-            displacement,
-            narrow: narrow && !absolute,
-        })
-    }
-
-    fn plus(self, bytes: u64) -> Address {
-        Address { displacement: self.displacement.wrapping_add(bytes), ..self }
-    }
-
-    /// Whether one instruction can name it, from anywhere in the cache.
-    fn is_near(self) -> bool {
-        self.base.is_some() || self.index.is_some() || fits_i32(self.displacement)
-    }
-
-    /// Where GS has its shadow; `None` when that needs a register.
-    fn shadow(self) -> Option<Address> {
-        let shadow = self.plus(SHADOW_BIAS);
-        (!self.narrow && fits_i32(shadow.displacement)).then_some(shadow)
-    }
-
-    fn uses(self, register: u8) -> bool {
-        self.base == Some(register) || self.index == Some(register)
-    }
-
-    /// Emits an instruction with this operand: `prefixes`, REX (`wide`: its W bit), `opcode`, operands with `register`,
-    /// `immediate`.
-    fn emit(
-        self,
-        e: &mut Emitter<'_>,
-        prefixes: &[u8],
-        wide: bool,
-        opcode: &[u8],
-        register: u8,
-        immediate: &[u8],
-    ) {
-        e.bytes(prefixes);
-        if self.narrow {
-            e.bytes(&[0x67]);
-        }
-        let (base, index) = (self.base.unwrap_or(0), self.index.unwrap_or(0));
-        let rex = 0x40 | u8::from(wide) << 3 | (register >> 3) << 2 | (index >> 3) << 1 | base >> 3;
-        if rex != 0x40 {
-            e.bytes(&[rex]);
-        }
-        e.bytes(opcode);
-        let field = (register & 7) << 3;
-        let displacement = self.displacement as u32;
-        match (self.base, self.index) {
-            (None, index) => {
-                // Absolute: a SIB byte without base, and without index where there is none.
-                let index = index.map_or(4, |index| index & 7);
-                e.bytes(&[0x04 | field, self.scale << 6 | index << 3 | 5]);
-                e.u32(displacement);
-            }
-            (Some(base), index) => {
-                let short = i8::try_from(displacement as i32);
-                let mode = match short {
-                    Ok(0) if base & 7 != reg::RBP => 0,
-                    Ok(_) => 0x40,
-                    Err(_) => 0x80,
-                };
-                match index {
-                    Some(index) => {
-                        e.bytes(&[mode | field | 4, self.scale << 6 | (index & 7) << 3 | base & 7]);
-                    }
-                    None if base & 7 == reg::RSP => e.bytes(&[mode | field | 4, 0x24]),
-                    None => e.bytes(&[mode | field | base & 7]),
-                }
-                match (mode, short) {
-                    (0, _) => (),
-                    (_, Ok(short)) => e.bytes(&[short as u8]),
-                    (_, Err(_)) => e.u32(displacement),
-                }
-            }
-        }
-        e.bytes(immediate);
-    }
+    /// What is to be added to the number of counted instructions to have those that are done, when the guest leaves the
+    /// fragment here.
+    pub adjust: i16,
+    address: Option<Address>,
+    /// A status flag is live there.
+    keeps_flags: bool,
 }
 
 /// A check and the instruction in front of which it stands.
 struct Planned {
     place: usize,
     check: Check,
-    /// A status flag is live there.
-    keep_flags: bool,
+}
+
+/// Bytes of the stack that an instruction defines.
+struct Defined {
+    place: usize,
+    address: Address,
+    bytes: u8,
 }
 
 /// The checks of one superblock, by rising place.
@@ -168,26 +83,86 @@ struct Planned {
 pub(crate) struct CheckPlan {
     planned: Vec<Planned>,
     next: usize,
+    defined: Vec<Defined>,
+    next_defined: usize,
 }
 
 impl CheckPlan {
     /// Plans for a block. `live` holds the flags that are live before each instruction.
-    pub(crate) fn plan(&mut self, block: &Block<'_>, live: &[u32], tools: &mut Tools) {
+    pub(crate) fn plan(
+        &mut self,
+        block: &Block<'_>,
+        mode: Mode,
+        live: &[u32],
+        counts: Option<&CounterPlan>,
+        tools: &mut Tools,
+    ) {
         self.planned.clear();
-        self.next = 0;
+        self.defined.clear();
+        (self.next, self.next_defined) = (0, 0);
         let mut segment = 0;
+        let mut first = true;
         for (i, insn) in block.insns.iter().enumerate() {
-            if let Some(check) = needed(insn, tools) {
-                let place = place(&block.insns[segment..=i], &live[segment..=i], check.address, tools);
-                let place = place.map(|back| i - back);
-                self.planned.push(Planned { place: place.unwrap_or(i), check, keep_flags: place.is_none() });
+            if core::mem::take(&mut first) && mode.guards() {
+                self.guard(block, mode, segment, live, tools);
+            }
+            let stack = if mode.guards() { stack_write(insn, tools) } else { None };
+            if let Some((address, bytes)) = stack {
+                self.defined.push(Defined { place: i, address, bytes });
+            }
+            for (address, size, access) in needed(insn, mode, tools).into_iter().flatten() {
+                // A store by the stack pointer needs no other look.
+                if access == Access::Write && stack.is_some_and(|(defined, _)| defined == address) {
+                    continue;
+                }
+                let place = place(&block.insns[segment..=i], &live[segment..=i], Some(address), tools);
+                let check = Check {
+                    pc: insn.pc(),
+                    what: What::Memory { size, access },
+                    resume: 0,
+                    adjust: 0,
+                    address: Some(address),
+                    keeps_flags: place.is_none(),
+                };
+                self.planned.push(Planned { place: place.map_or(i, |back| i - back), check });
             }
             if insn.flow.leaves() {
                 segment = i + 1;
+                first = true;
             }
         }
         // An earlier place may have been found for a later access.
         self.planned.sort_by_key(|planned| planned.place);
+        for planned in &mut self.planned {
+            planned.check.adjust = counts.map_or(0, |counts| counts.adjust(planned.place));
+        }
+    }
+
+    /// A guard for the segment that begins at instruction `start`, if it needs one.
+    fn guard(&mut self, block: &Block<'_>, mode: Mode, start: usize, live: &[u32], tools: &mut Tools) {
+        let mut uses = Uses::default();
+        let mut first = None;
+        for (i, insn) in block.insns.iter().enumerate().skip(start) {
+            uses.add(&insn.iced, tools);
+            if first.is_none() && !uses.all().and(mode.guarded()).is_empty() {
+                first = Some(i);
+            }
+            if insn.flow.leaves() {
+                break;
+            }
+        }
+        let Some(first) = first else { return };
+        let place = place(&block.insns[start..=first], &live[start..=first], None, tools);
+        let at = place.map_or(first, |back| first - back);
+        let check = Check {
+            pc: block.insns[at].pc(),
+            what: What::Registers(uses),
+            resume: 0,
+            adjust: 0,
+            address: None,
+            keeps_flags: place.is_none(),
+        };
+        self.planned.push(Planned { place: at, check });
     }
 
     /// Emits the checks that stand in front of instruction `i`, at guest address `pc`. `first`: the number of the
@@ -206,38 +181,75 @@ impl CheckPlan {
             e.mark(pc, Fix::NONE);
             let stub = config.check_stub(first + done.len() as u32);
             let mut check = planned.check;
-            let (mut at, end) = (0, u64::from(check.size));
-            while at < end {
-                let bytes = (end - at).min(8);
-                let bytes = if bytes.is_power_of_two() { bytes } else { bytes.next_power_of_two() / 2 };
-                let part = check.address.plus(at);
-                at += bytes;
-                match part.shadow() {
-                    Some(shadow) if !planned.keep_flags => {
-                        compare(e, shadow, bytes);
-                        jump_if_not_zero(e, stub);
+            match (check.what, check.address) {
+                (What::Memory { size, .. }, Some(address)) => {
+                    for (part, bytes) in parts(address, u64::from(size)) {
+                        match part.shadow() {
+                            Some(shadow) if !check.keeps_flags => {
+                                compare(e, shadow, bytes);
+                                jump_if_not_zero(e, stub);
+                            }
+                            _ => through_rcx(e, part, bytes, pc, stub, check.keeps_flags),
+                        }
                     }
-                    _ => through_rcx(e, part, bytes, pc, stub, planned.keep_flags),
                 }
+                (What::Registers(uses), _) => {
+                    guard::emit(e, uses.all().and(config.mode.guarded()), pc, stub, check.keeps_flags);
+                }
+                _ => (),
             }
             check.resume = e.offset() as u32;
             done.push(check);
         }
+        while let Some(defined) = self.defined.get(self.next_defined).filter(|defined| defined.place == i) {
+            self.next_defined += 1;
+            e.mark(pc, Fix::NONE);
+            for (part, bytes) in parts(defined.address, u64::from(defined.bytes)) {
+                if let Some(shadow) = part.shadow() {
+                    define(e, shadow, bytes);
+                }
+            }
+        }
     }
 }
 
-/// The check that an instruction needs.
-fn needed(insn: &Insn, tools: &mut Tools) -> Option<Check> {
+/// An operand in pieces of 1, 2, 4 or 8 bytes.
+fn parts(address: Address, size: u64) -> impl Iterator<Item = (Address, u64)> {
+    let mut at = 0;
+    core::iter::from_fn(move || {
+        let left = size - at;
+        if left == 0 {
+            return None;
+        }
+        let bytes = left.min(8);
+        let bytes = if bytes.is_power_of_two() { bytes } else { bytes.next_power_of_two() / 2 };
+        let part = address.plus(at);
+        at += bytes;
+        Some((part, bytes))
+    })
+}
+
+/// The checks that an instruction needs: of its operand, and of what it takes from the stack.
+fn needed(insn: &Insn, mode: Mode, tools: &mut Tools) -> [Option<(Address, u8, Access)>; 2] {
+    let iced = &insn.iced;
+    let stack = if mode.guards() { stack_read(iced) } else { None };
+    [operand(insn, mode, tools), stack.map(|(address, size)| (address, size, Access::Read))]
+}
+
+fn operand(insn: &Insn, mode: Mode, tools: &mut Tools) -> Option<(Address, u8, Access)> {
     let iced = &insn.iced;
     if !matches!(insn.flow, Flow::Next | Flow::IndirectJump | Flow::IndirectCall) {
         return None;
     }
     let operand = (0..iced.op_count()).find(|&operand| iced.op_kind(operand) == OpKind::Memory)?;
     let size = iced.memory_size().size();
-    if !matches!(size, 1 | 2 | 4 | 6 | 8 | 10 | 16 | 32 | 64) || !accesses(iced) {
+    if !is_common(size) || !accesses(iced) {
         return None;
     }
     let address = Address::of(iced)?;
+    if address.is_behind_segment() && !(mode.guards() && address.can_be_named()) {
+        return None;
+    }
     let access = if operand == 0 {
         match tools.access(iced, 0) {
             OpAccess::Write | OpAccess::CondWrite => Access::Write,
@@ -248,15 +260,58 @@ fn needed(insn: &Insn, tools: &mut Tools) -> Option<Check> {
     } else {
         Access::Read
     };
-    Some(Check { pc: insn.pc(), size: size as u8, access, resume: 0, address })
+    Some((address, size as u8, access))
+}
+
+/// Sizes of accesses that checks can look at.
+fn is_common(size: usize) -> bool {
+    matches!(size, 1 | 2 | 4 | 6 | 8 | 10 | 16 | 32 | 64)
+}
+
+/// What an instruction takes from the stack, but for a return address.
+fn stack_read(insn: &Instruction) -> Option<(Address, u8)> {
+    let size = insn.stack_pointer_increment();
+    match insn.mnemonic() {
+        Mnemonic::Pop | Mnemonic::Popf | Mnemonic::Popfq => Some((Address::at(reg::RSP, 0), size as u8)),
+        Mnemonic::Leave => Some((Address::at(reg::RBP, 0), 8)),
+        _ => None,
+    }
+}
+
+/// Bytes of the stack that an instruction surely writes.
+fn stack_write(insn: &Insn, tools: &mut Tools) -> Option<(Address, u8)> {
+    let iced = &insn.iced;
+    let below = |bytes: i32| (Address::at(reg::RSP, i64::from(bytes).wrapping_neg() as u64), bytes as u8);
+    match insn.flow {
+        Flow::Call(_) | Flow::IndirectCall => return Some(below(8)),
+        Flow::Next => (),
+        _ => return None,
+    }
+    match iced.mnemonic() {
+        Mnemonic::Push | Mnemonic::Pushf | Mnemonic::Pushfq => {
+            return Some(below(-iced.stack_pointer_increment()));
+        }
+        _ => (),
+    }
+    let size = iced.memory_size().size();
+    if iced.op_count() == 0
+        || iced.op0_kind() != OpKind::Memory
+        || iced.memory_base() != Register::RSP
+        || iced.memory_index() != Register::None
+        || !is_common(size)
+        || !accesses(iced)
+        || tools.access(iced, 0) != OpAccess::Write
+    {
+        return None;
+    }
+    let address = Address::of(iced)?;
+    address.shadow().map(|_| (address, size as u8))
 }
 
 /// Whether the bytes that the operand names are those that the instruction accesses, all of them.
 fn accesses(insn: &Instruction) -> bool {
     use Mnemonic::*;
     match insn.mnemonic() {
-        Lea | Nop | Invlpg | Clflush | Clflushopt | Clwb | Cldemote | Prefetch | Prefetchw | Prefetchwt1
-        | Prefetchnta | Prefetcht0 | Prefetcht1 | Prefetcht2 => false,
         // The operand's address is that behind the pop.
         Pop => insn.memory_base() != Register::RSP && insn.memory_base() != Register::ESP,
         // A bit number in a register reaches beyond the operand.
@@ -268,16 +323,64 @@ fn accesses(insn: &Instruction) -> bool {
             false
         }
         // Elements that the mask leaves out are not accessed.
-        _ => insn.op_mask() == Register::None,
+        _ => names_memory(insn) && insn.op_mask() == Register::None,
     }
 }
 
+/// Whether the memory operand is more than an address.
+fn names_memory(insn: &Instruction) -> bool {
+    use Mnemonic::*;
+    !matches!(
+        insn.mnemonic(),
+        Lea | Nop
+            | Reservednop
+            | Invlpg
+            | Clflush
+            | Clflushopt
+            | Clwb
+            | Cldemote
+            | Prefetch
+            | Prefetchw
+            | Prefetchwt1
+            | Prefetchnta
+            | Prefetcht0
+            | Prefetcht1
+            | Prefetcht2
+    )
+}
+
+/// Whether the instruction at `pc` is one that only precise code can follow.
+pub fn is_beyond(bytes: &[u8], pc: u64) -> bool {
+    let insn = Decoder::with_ip(64, bytes, pc, DecoderOptions::NONE).decode();
+    !insn.is_invalid() && insn.flow_control() == iced_x86::FlowControl::Next && is_unchecked(&insn)
+}
+
+/// Whether an instruction touches memory in a way that no check in code can look at: strings, gathers, masked and saved
+/// state, and the like.
+pub(crate) fn is_unchecked(insn: &Instruction) -> bool {
+    use Mnemonic::*;
+    if insn.is_string_instruction()
+        || matches!(insn.mnemonic(), Enter | Xlatb | Maskmovq | Maskmovdqu | Vmaskmovdqu)
+    {
+        return true;
+    }
+    let has_memory = (0..insn.op_count()).any(|op| insn.op_kind(op) == OpKind::Memory);
+    if !has_memory || !names_memory(insn) {
+        return false;
+    }
+    if insn.mnemonic() == Pop || !accesses(insn) || !is_common(insn.memory_size().size()) {
+        return true;
+    }
+    Address::of(insn).is_none_or(|address| !address.can_be_named())
+}
+
 /// How many instructions in front of the last one the check may stand: the fewest with no flag live there.
-fn place(insns: &[Insn], live: &[u32], address: Address, tools: &mut Tools) -> Option<usize> {
+fn place(insns: &[Insn], live: &[u32], address: Option<Address>, tools: &mut Tools) -> Option<usize> {
     let last = insns.len() - 1;
     let mut back = 0;
     while live[last - back] & STATUS != 0 {
-        if back == last || tools.writes_any(&insns[last - back - 1].iced, |n| address.uses(n)) {
+        let changes = |n| address.is_some_and(|address| address.uses(n));
+        if back == last || tools.writes_any(&insns[last - back - 1].iced, changes) {
             return None;
         }
         back += 1;
@@ -301,19 +404,21 @@ fn jump_if_not_zero(e: &mut Emitter<'_>, target: u64) {
     e.rel32(target);
 }
 
+/// `mov gs:[address], 0`
+fn define(e: &mut Emitter<'_>, address: Address, bytes: u64) {
+    match bytes {
+        1 => address.emit(e, &[0x65], false, &[0xc6], 0, &[0]),
+        2 => address.emit(e, &[0x65, 0x66], false, &[0xc7], 0, &[0; 2]),
+        4 => address.emit(e, &[0x65], false, &[0xc7], 0, &[0; 4]),
+        _ => address.emit(e, &[0x65], true, &[0xc7], 0, &[0; 4]),
+    }
+}
+
 /// The check where a flag is live, or of an address whose shadow only a register can name.
 fn through_rcx(e: &mut Emitter<'_>, address: Address, bytes: u64, pc: u64, stub: u64, keep_flags: bool) {
     e.store_ctx(layout::SPILL, reg::RCX);
     e.mark(pc, Fix::spill(reg::RCX));
-    let shadow = address.shadow().unwrap_or_else(|| {
-        if address.is_near() {
-            // lea rcx (ecx, if the address has 32 bits), [address]
-            address.emit(e, &[], !address.narrow, &[0x8d], reg::RCX, &[]);
-        } else {
-            e.load_imm(reg::RCX, address.displacement);
-        }
-        Address { base: Some(reg::RCX), index: None, scale: 0, displacement: SHADOW_BIAS, narrow: false }
-    });
+    let shadow = address.shadow().unwrap_or_else(|| address.load(e, reg::RCX).plus(SHADOW_BIAS));
     if !keep_flags {
         compare(e, shadow, bytes);
         e.load_ctx(reg::RCX, layout::SPILL);
@@ -327,45 +432,56 @@ fn through_rcx(e: &mut Emitter<'_>, address: Address, bytes: u64, pc: u64, stub:
         4 => shadow.emit(e, &[0x65], false, &[0x8b], reg::RCX, &[]),
         _ => shadow.emit(e, &[0x65], true, &[0x8b], reg::RCX, &[]),
     }
-    // jrcxz over the rare case
-    e.bytes(&[0xe3, 0]);
-    let jrcxz = e.offset();
-    e.load_ctx(reg::RCX, layout::SPILL);
-    e.mark(pc, Fix::NONE);
-    e.jmp(stub);
-    e.patch_u8(jrcxz - 1, (e.offset() - jrcxz) as u8);
-    e.mark(pc, Fix::spill(reg::RCX));
-    e.load_ctx(reg::RCX, layout::SPILL);
-    e.mark(pc, Fix::NONE);
+    guard::leave_unless_rcx_is_zero(e, pc, stub);
 }
 
-/// What to do about a check that has faulted, because its address has no shadow: see [`faulted`].
+/// What to do about an instruction on the shadow that has faulted, because its address has none: see [`faulted`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Faulted {
     /// Bytes of the instruction, to go on behind it: the access itself faults next, as it does natively.
     pub length: u8,
-    /// It was to load rcx, which must become 0. Otherwise it was to compare, and ZF must become 1.
-    pub loads_rcx: bool,
+    /// What it was to do.
+    pub missed: Missed,
 }
 
-/// Recognises an instruction of a check in the code at an address of the cache: nothing else there names GS.
+/// What an instruction on the shadow was to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missed {
+    /// To compare: ZF must become 1.
+    Compare,
+    /// To load rcx, which must become 0.
+    LoadRcx,
+    /// To store: nothing is left to do.
+    Store,
+}
+
+/// Recognises an instruction on the shadow in the code at an address of the cache: nothing else there names GS.
 pub fn faulted(code: &[u8]) -> Option<Faulted> {
     let insn = Decoder::new(64, code, DecoderOptions::NONE).decode();
+    let missed = match insn.mnemonic() {
+        Mnemonic::Cmp => Missed::Compare,
+        _ if insn.op0_kind() == OpKind::Register => Missed::LoadRcx,
+        _ => Missed::Store,
+    };
     (insn.segment_prefix() == Register::GS && !insn.is_invalid())
-        .then(|| Faulted { length: insn.len() as u8, loads_rcx: insn.op0_kind() == OpKind::Register })
+        .then_some(Faulted { length: insn.len() as u8, missed })
 }
 
 impl Check {
     /// The stub's code: r11 is put aside and gets the address of the access, `CONTINUE` the place to go on at.
-    pub(crate) fn emit_stub(&self, e: &mut Emitter<'_>, resume: u64, shared: u64) {
+    pub(crate) fn emit_stub(&self, e: &mut Emitter<'_>, resume: u64, stubs: &StubAddresses) {
         e.store_ctx(layout::R11, reg::R11);
         e.store_ctx_imm(layout::CONTINUE, resume as u32);
-        if self.address.is_near() {
-            // lea r11, [address]: it names no segment.
-            self.address.emit(e, &[], true, &[0x8d], reg::R11, &[]);
-        } else {
-            e.load_imm(reg::R11, self.address.displacement);
+        if let Some(address) = self.address {
+            address.load_sum(e, reg::R11);
         }
-        e.jmp(shared);
+        e.jmp(match self.what {
+            What::Memory { size, access: Access::Write }
+                if !self.keeps_flags && size <= 8 && size.is_power_of_two() =>
+            {
+                stubs.store[size.trailing_zeros() as usize]
+            }
+            _ => stubs.check,
+        });
     }
 }

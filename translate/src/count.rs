@@ -63,6 +63,8 @@ impl Count {
 #[derive(Debug, Default)]
 pub(crate) struct CounterPlan {
     places: Vec<Place>,
+    /// First and last instruction of each segment, and in front of which it is counted.
+    segments: Vec<(usize, usize, usize)>,
     /// Segments planned so far. Neighbours take turns at the slots; what is translated one after the other is mostly
     /// executed so, too.
     turn: u32,
@@ -73,22 +75,34 @@ impl CounterPlan {
     pub(crate) fn plan(&mut self, block: &Block<'_>, live: &[u32]) {
         let insns = &block.insns;
         self.places.clear();
+        self.segments.clear();
         self.places.resize(insns.len(), Place::Nowhere);
         let mut start = 0;
         while start < insns.len() {
             let last = (start..insns.len()).find(|&i| insns[i].flow.leaves()).unwrap_or(insns.len() - 1);
             let slot = layout::INSTRUCTIONS + 8 * (self.turn % layout::INSTRUCTION_SLOTS);
             let count = Count { slot, instructions: (last + 1 - start) as u32 };
-            if let Some(at) = (start..=last).find(|&i| live[i] & STATUS == 0) {
-                self.places[at] = Place::Add(count);
+            let (at, place) = if let Some(at) = (start..=last).find(|&i| live[i] & STATUS == 0) {
+                (at, Place::Add(count))
             } else if matches!(insns[last].flow, Flow::Return(_) | Flow::IndirectJump | Flow::IndirectCall) {
-                self.places[last] = Place::InBranch(count);
+                (last, Place::InBranch(count))
             } else {
-                self.places[start] = Place::Borrow(count, idle(&insns[start..]));
-            }
+                (start, Place::Borrow(count, idle(&insns[start..])))
+            };
+            self.places[at] = place;
+            self.segments.push((start, last, at));
             self.turn = self.turn.wrapping_add(1);
             start = last + 1;
         }
+    }
+
+    /// What is to be added to the count when the guest leaves the block in front of instruction `i`, before that is counted,
+    /// to have those that are done.
+    pub(crate) fn adjust(&self, i: usize) -> i16 {
+        let segment = self.segments.partition_point(|(_, last, _)| *last < i);
+        let Some(&(start, last, at)) = self.segments.get(segment) else { return 0 };
+        let done = i as i16 - start as i16;
+        if at < i { done - (last as i16 + 1 - start as i16) } else { done }
     }
 
     /// Emits what is to be done in front of instruction `i`; returns what its own emission has to count.

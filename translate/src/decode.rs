@@ -13,11 +13,13 @@ pub struct Limits {
     pub instructions: usize,
     /// Segments: one more than the conditional branches followed through their fall-through.
     pub segments: usize,
+    /// End in front of an instruction whose accesses no check in code can look at.
+    pub checked: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { instructions: 96, segments: 8 }
+        Limits { instructions: 96, segments: 8, checked: false }
     }
 }
 
@@ -76,6 +78,8 @@ pub enum Special {
     CallOriginal,
     /// A jump through a pointer that is [`Pointer::Unresolved`].
     Unresolved,
+    /// An instruction that precise code has to execute: see [`Limits::checked`].
+    Beyond,
 }
 
 impl Special {
@@ -186,7 +190,12 @@ impl<'a> Block<'a> {
                 }
                 Flow::Special(special)
             } else {
-                classify(&iced)
+                match classify(&iced) {
+                    Flow::Next if limits.checked && crate::check::is_unchecked(&iced) => {
+                        Flow::Special(Special::Beyond)
+                    }
+                    flow => flow,
+                }
             };
             if matches!(flow, Flow::Condition(_) | Flow::ShortCondition(_)) {
                 segments += 1;
@@ -251,6 +260,11 @@ impl<'a> Block<'a> {
             Some(last) => last.next_pc(),
             None => self.pc,
         }
+    }
+
+    /// The decoded instructions.
+    pub fn decoded(&self) -> impl ExactSizeIterator<Item = &Instruction> {
+        self.insns.iter().map(|insn| &insn.iced)
     }
 
     /// Number of guest instructions.

@@ -8,6 +8,7 @@ use crate::emit::{Emitter, reg};
 use crate::flags;
 use crate::layout::{self, Fix, MapEntry};
 use crate::operand::{self, Tools};
+use crate::registers::Set;
 use crate::tables::Tables;
 use alloc::vec::Vec;
 
@@ -28,6 +29,41 @@ pub struct StubAddresses {
     pub heap_call: u64,
     /// A check has found V bits: r11 = address of the access, `R11` = guest r11, `CONTINUE` = where to go on.
     pub check: u64,
+    /// As [`StubAddresses::check`], for stores of 1, 2, 4 and 8 bytes where no status flag is live: what is undefined in
+    /// full is defined without the engine.
+    pub store: [u64; 4],
+    /// Precise code is about to execute an instruction: `STEP` and `CONTINUE` are set.
+    pub step: u64,
+}
+
+/// What emitted code takes for granted of definedness, and what it does about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Nothing is known of undefined values; memory operands are checked where [`Config::check_stubs`] says so.
+    #[default]
+    Plain,
+    /// General registers and flags are defined; others are guarded.
+    Clean,
+    /// All registers are guarded.
+    Guarded,
+    /// The engine follows each instruction.
+    Precise,
+}
+
+impl Mode {
+    /// Whether undefined values are looked for in emitted code.
+    pub(crate) fn guards(self) -> bool {
+        matches!(self, Mode::Clean | Mode::Guarded)
+    }
+
+    /// Registers that have to be looked at.
+    pub(crate) fn guarded(self) -> Set {
+        match self {
+            Mode::Plain | Mode::Precise => Set::default(),
+            Mode::Clean => Set::RARE,
+            Mode::Guarded => Set(u64::MAX),
+        }
+    }
 }
 
 /// What translation needs to know about its surroundings.
@@ -46,6 +82,8 @@ pub struct Config {
     /// Check the V bits of explicit memory operands. The stub of check n begins n * [`layout::CHECK_STUB_BYTES`] above
     /// this cache address, apart from the fragments as those of the exits are.
     pub check_stubs: Option<u64>,
+    /// What is taken for granted.
+    pub mode: Mode,
 }
 
 impl Config {
@@ -78,7 +116,7 @@ impl Config {
     ) -> [u8; layout::CHECK_STUB_BYTES as usize] {
         let mut code = [0; layout::CHECK_STUB_BYTES as usize];
         let mut e = Emitter::new(&mut code, self.check_stub(number));
-        check.emit_stub(&mut e, start + u64::from(check.resume), self.stubs.check);
+        check.emit_stub(&mut e, start + u64::from(check.resume), &self.stubs);
         code
     }
 }
@@ -119,6 +157,8 @@ pub struct First {
     pub exit: u32,
     /// Of its checks.
     pub check: u32,
+    /// For precise code: where the block's decoded instructions ([`Block::decoded`]) will lie.
+    pub steps: u64,
 }
 
 /// A finished translation. Offsets count from the first byte of the code.
@@ -210,19 +250,26 @@ impl Translator {
 
         let mut exits = core::mem::take(&mut self.exits);
         let mut checks = core::mem::take(&mut self.checks);
-        if config.count {
+        // Precise code counts in its steps.
+        let counts = config.count && config.mode != Mode::Precise;
+        if counts {
             self.counter.plan(block, &self.live);
         }
-        if config.check_stubs.is_some() {
-            self.checker.plan(block, &self.live, &mut self.tools);
+        let checks_memory = config.check_stubs.is_some() && config.mode != Mode::Precise;
+        if checks_memory {
+            let counts = counts.then_some(&self.counter);
+            self.checker.plan(block, config.mode, &self.live, counts, &mut self.tools);
         }
         let mut fell_through = true;
         for (i, insn) in block.insns.iter().enumerate() {
             let pc = insn.pc();
-            if config.check_stubs.is_some() {
+            if config.mode == Mode::Precise && !matches!(insn.flow, Flow::Special(_)) {
+                step(&mut e, config, pc, first.steps + (i * size_of::<iced_x86::Instruction>()) as u64);
+            }
+            if checks_memory {
                 self.checker.emit(&mut e, config, i, pc, first.check, &mut checks);
             }
-            let count = if config.count { self.counter.emit(&mut e, i, pc) } else { None };
+            let count = if counts { self.counter.emit(&mut e, i, pc) } else { None };
             e.mark(pc, Fix::NONE);
             let bytes = &block.bytes[insn.at..(insn.at + insn.iced.len()).min(block.bytes.len())];
             match insn.flow {
@@ -416,6 +463,16 @@ pub fn emit_replaced(pc: u64, number: u32, heap_call: u64, at: u64, buffer: &mut
     e.store_ctx_imm(layout::EXIT, number);
     e.jmp(heap_call);
     e.offset() as u32
+}
+
+/// Calls the engine for the instruction at `pc`, whose decoded form lies at `decoded`.
+fn step(e: &mut Emitter<'_>, config: &Config, pc: u64, decoded: u64) {
+    e.mark(pc, Fix::NONE);
+    e.store_ctx_imm(layout::STEP, decoded as u32);
+    e.store_ctx_imm(layout::STEP + 4, (decoded >> 32) as u32);
+    const STORE_AND_JUMP: u64 = 12 + 5;
+    e.store_ctx_imm(layout::CONTINUE, (e.here() + STORE_AND_JUMP) as u32);
+    e.jmp(config.stubs.step);
 }
 
 /// `jmp rel32` that will lead to the exit's stub.

@@ -38,6 +38,8 @@ pub const DISPATCH: u32 = 0x78;
 pub const FLAGS: u32 = 0x80;
 /// Address of the engine's function that stands in for the guest's malloc family.
 pub const HEAP_HELPER: u32 = 0x88;
+/// Address of the decoded instruction (iced's) that precise code is about to execute.
+pub const STEP: u32 = 0x90;
 /// Guest instructions executed by this thread, when they are counted: the sum of [`INSTRUCTION_SLOTS`] quadwords in one
 /// cache line. One alone would make each segment of a fragment wait until the last one's sum has been stored and can
 /// be loaded again.
@@ -52,6 +54,9 @@ pub const XMM: u32 = 0x180;
 /// What the raise stub passes to rt_tgsigqueueinfo and rt_sigprocmask: process id, thread id, signal, address of
 /// the siginfo, address of the mask; 5 quadwords.
 pub const RAISE: u32 = 0x290;
+
+/// One byte for each register at its place in [`Set`](crate::Set): not zero while bits of it are undefined.
+pub const DIRTY: u32 = 0x2c0;
 
 /// `STATE`: in the engine.
 pub const STATE_ENGINE: u32 = 0;
@@ -82,6 +87,12 @@ pub const EXIT_SYSCALL_FAULT: u32 = 6;
 /// `REASON`: a check has found V bits; `TARGET` holds the address of the access, `CONTINUE` the cache address behind the
 /// check.
 pub const EXIT_CHECK: u32 = 7;
+
+/// `REASON`: precise code is about to execute the instruction at `STEP`, and goes on at `CONTINUE`.
+pub const EXIT_STEP: u32 = 8;
+
+/// `REASON`: a system call is done whose results the engine has to look at; `PC` is the guest pc behind it.
+pub const EXIT_SYSCALL_AFTER: u32 = 9;
 
 /// How the guest's registers are recovered when a thread is interrupted inside a fragment. The map gives the
 /// guest pc; `Fix` what else differs.
@@ -189,7 +200,7 @@ pub const SHADOW_BIAS: u64 = (-128i64) as u64;
 
 /// Bytes of the stub of a check. An interrupted thread in it, at any offset but 0, has r11 in `R11`; where it goes on
 /// stands in the stub, see [`check_resume`].
-pub const CHECK_STUB_BYTES: u64 = 36;
+pub const CHECK_STUB_BYTES: u64 = 44;
 
 /// The cache address behind a check, from its stub's code.
 pub fn check_resume(stub: &[u8; CHECK_STUB_BYTES as usize]) -> u64 {

@@ -12,6 +12,7 @@ extern crate alloc;
 
 pub mod layout;
 
+mod address;
 mod branch;
 mod check;
 mod count;
@@ -19,18 +20,21 @@ mod decode;
 mod emit;
 mod flags;
 mod fragment;
+mod guard;
 mod operand;
+mod registers;
 mod request;
 mod segment;
 mod stubs;
 mod tables;
 
-pub use check::{Access, Check, Faulted, faulted};
+pub use check::{Access, Check, Faulted, Missed, What, faulted, is_beyond};
 pub use decode::{Block, Limits, Pointer, Scratch, Special};
 pub use flags::overwrites_flags;
 pub use fragment::{
-    Config, Entry, Exit, First, Fragment, Prefix, Refusal, StubAddresses, Translator, emit_prefix,
+    Config, Entry, Exit, First, Fragment, Mode, Prefix, Refusal, StubAddresses, Translator, emit_prefix,
     emit_replaced,
 };
-pub use stubs::{StubTable, emit_stubs};
+pub use registers::{Set, Uses};
+pub use stubs::{StubTable, Vectors, emit_stubs};
 pub use tables::Tables;

@@ -28,6 +28,11 @@ impl Tools {
         self.info.info(insn).op_access(operand)
     }
 
+    /// The registers that an instruction names, and those that it uses without.
+    pub(crate) fn used_registers(&mut self, insn: &Instruction) -> &[iced_x86::UsedRegister] {
+        self.info.info(insn).used_registers()
+    }
+
     /// Whether it may write a general register of which `which` holds, by number.
     pub(crate) fn writes_any(&mut self, insn: &Instruction, which: impl Fn(u8) -> bool) -> bool {
         let reads = |access| matches!(access, OpAccess::Read | OpAccess::CondRead | OpAccess::NoMemAccess);

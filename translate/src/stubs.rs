@@ -47,6 +47,15 @@ pub struct StubTable {
     pub switch_start: u64,
     /// Behind it.
     pub switch_end: u64,
+    /// The code that defines what a store is about to write. An interrupted thread has r11 in `R11`, and is where the
+    /// check at `CONTINUE` stands.
+    pub store_start: u64,
+    /// Behind it.
+    pub store_end: u64,
+    /// `extern "C" fn(*mut [[u64; 8]; 32])`: stores the vector registers, as far as the processor has them.
+    pub vectors: u64,
+    /// Behind the instructions of a system call whose results the engine has to look at: goes to the dispatcher.
+    pub syscall_after: u64,
     /// Bytes used.
     pub size: usize,
 }
@@ -133,6 +142,78 @@ fn heap_call(e: &mut Emitter<'_>, table: &mut StubTable, tables: Tables) {
     crate::branch::return_through(e, tables);
 }
 
+/// A store of 1 << `log` bytes to the address in r11 has found V bits, and no flag is live. What is undefined in full is
+/// memory that the guest may write to: it is defined from now on. All else is for the engine, at `check`.
+fn store(e: &mut Emitter<'_>, log: u8, check: u64) {
+    let bias = layout::SHADOW_BIAS as u8;
+    // cmp gs:[r11 + bias], -1
+    match log {
+        0 => e.bytes(&[0x65, 0x41, 0x80, 0x7b, bias, 0xff]),
+        1 => e.bytes(&[0x65, 0x66, 0x41, 0x83, 0x7b, bias, 0xff]),
+        2 => e.bytes(&[0x65, 0x41, 0x83, 0x7b, bias, 0xff]),
+        _ => e.bytes(&[0x65, 0x49, 0x83, 0x7b, bias, 0xff]),
+    }
+    e.bytes(&[0x0f, 0x85]);
+    e.rel32(check);
+    // mov gs:[r11 + bias], 0
+    match log {
+        0 => e.bytes(&[0x65, 0x41, 0xc6, 0x43, bias, 0]),
+        1 => e.bytes(&[0x65, 0x66, 0x41, 0xc7, 0x43, bias, 0, 0]),
+        2 => e.bytes(&[0x65, 0x41, 0xc7, 0x43, bias, 0, 0, 0, 0]),
+        _ => e.bytes(&[0x65, 0x49, 0xc7, 0x43, bias, 0, 0, 0, 0]),
+    }
+    e.load_ctx(reg::R11, layout::R11);
+    // jmp fs:[CONTINUE]
+    e.bytes(&[0x64, 0xff, 0x24, 0x25]);
+    e.u32(layout::CONTINUE);
+}
+
+/// How wide the processor's vector registers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Vectors {
+    /// 16 of 128 bits.
+    #[default]
+    Sse,
+    /// 16 of 256 bits.
+    Avx,
+    /// 32 of 512 bits, and masks.
+    Avx512,
+}
+
+/// Stores the vector registers to 64 bytes each from rdi on, and behind them 8 bytes of each mask register.
+fn store_vectors(e: &mut Emitter<'_>, vectors: Vectors) {
+    let count = if vectors == Vectors::Avx512 { 32 } else { 16u8 };
+    for register in 0..count {
+        let at = u32::from(register) * 64;
+        let (low, high) = ((register & 7) << 3, register & 8 != 0);
+        match vectors {
+            Vectors::Sse => {
+                // movups [rdi + at], xmm
+                if high {
+                    e.bytes(&[0x44]);
+                }
+                e.bytes(&[0x0f, 0x11, 0x87 | low]);
+            }
+            // vmovups [rdi + at], ymm
+            Vectors::Avx => e.bytes(&[0xc5, if high { 0x7c } else { 0xfc }, 0x11, 0x87 | low]),
+            // vmovups [rdi + at], zmm: R and R' inverted
+            Vectors::Avx512 => {
+                let r = u8::from(!high) << 7 | u8::from(register & 16 == 0) << 4;
+                e.bytes(&[0x62, r | 0x61, 0x7c, 0x48, 0x11, 0x87 | low]);
+            }
+        }
+        e.u32(at);
+    }
+    if vectors == Vectors::Avx512 {
+        for register in 0..8u8 {
+            // kmovq [rdi + at], k
+            e.bytes(&[0xc4, 0xe1, 0xf8, 0x91, 0x87 | register << 3]);
+            e.u32(32 * 64 + 8 * u32::from(register));
+        }
+    }
+    e.bytes(&[0xc3]);
+}
+
 /// rt_tgsigqueueinfo to itself while everything is blocked, then rt_sigprocmask: the kernel builds the frame with
 /// the guest's floating-point state live, and the handler takes the general registers from the context.
 fn raise(e: &mut Emitter<'_>, enter: u64) {
@@ -162,7 +243,13 @@ fn raise(e: &mut Emitter<'_>, enter: u64) {
 /// for each system-call number: 0 = passed to the kernel, else handled by the engine.
 ///
 /// Returns `None` when `buffer` is too small (4 KiB suffice).
-pub fn emit_stubs(at: u64, buffer: &mut [u8], syscall_class: u32, tables: Tables) -> Option<StubTable> {
+pub fn emit_stubs(
+    at: u64,
+    buffer: &mut [u8],
+    syscall_class: u32,
+    tables: Tables,
+    vectors: Vectors,
+) -> Option<StubTable> {
     let mut table = StubTable::default();
     let mut e = Emitter::new(buffer, at);
     let e = &mut e;
@@ -208,10 +295,21 @@ pub fn emit_stubs(at: u64, buffer: &mut [u8], syscall_class: u32, tables: Tables
     e.store_ctx(layout::TARGET, reg::R11);
     e.load_ctx(reg::R11, layout::R11);
     leave(e, layout::EXIT_CHECK, to_dispatcher);
+    table.addresses.step = e.here();
+    leave(e, layout::EXIT_STEP, to_dispatcher);
+    table.syscall_after = e.here();
+    leave(e, layout::EXIT_SYSCALL_AFTER, to_dispatcher);
 
     let syscall_slow = e.here();
     leave(e, layout::EXIT_SYSCALL, to_dispatcher);
     table.switch_end = e.here();
+
+    table.store_start = e.here();
+    for log in 0..4 {
+        table.addresses.store[log as usize] = e.here();
+        store(e, log, table.addresses.check);
+    }
+    table.store_end = e.here();
 
     table.addresses.syscall = e.here();
     e.store_ctx(layout::PC, reg::RCX);
@@ -262,6 +360,9 @@ pub fn emit_stubs(at: u64, buffer: &mut [u8], syscall_class: u32, tables: Tables
     table.addresses.heap_call = e.here();
     heap_call(e, &mut table, tables);
     table.heap_call_end = e.here();
+
+    table.vectors = e.here();
+    store_vectors(e, vectors);
 
     table.raise = e.here();
     raise(e, table.enter);

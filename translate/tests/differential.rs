@@ -11,7 +11,7 @@ use support::puppet::Puppet;
 use support::rng::Rng;
 use support::runtime::{End, FLAGS, Options, Runtime, State};
 use support::space::{SPACES, Space};
-use translate::Limits;
+use translate::{Limits, Mode};
 
 /// OF SF ZF AF PF CF.
 const STATUS: u64 = 0x8d5;
@@ -130,14 +130,31 @@ impl Bench {
 
 fn variants(seed: u64) -> Vec<Options> {
     let mut rng = Rng::new(seed ^ 0xabcd);
-    let tiny = Limits { instructions: 1, segments: 1 };
-    let small = Limits { instructions: 1 + rng.below(9) as usize, segments: 1 + rng.below(3) as usize };
+    let tiny = Limits { instructions: 1, segments: 1, checked: false };
+    let small = Limits {
+        instructions: 1 + rng.below(9) as usize,
+        segments: 1 + rng.below(3) as usize,
+        checked: false,
+    };
     let other = rng.pick(&[tiny, small]);
+    let whole = Limits::default();
+    let plain = Options { count: true, limits: whole, link: true, check: false, mode: Mode::Plain };
+    let guards = |mode, limits| Limits { checked: mode != Mode::Plain, ..limits };
+    let guarding = rng.pick(&[Mode::Clean, Mode::Guarded]);
+    let small_mode = rng.pick(&[Mode::Plain, Mode::Clean, Mode::Guarded]);
+    let (count, small_count, check) = (rng.one_in(2), rng.one_in(2), rng.one_in(2));
     vec![
-        Options { count: true, limits: Limits::default(), link: true, check: false },
-        Options { count: rng.one_in(2), limits: other, link: !rng.one_in(4), check: rng.one_in(2) },
-        Options { count: rng.one_in(2), limits: Limits::default(), link: true, check: true },
-        Options { count: false, limits: Limits::default(), link: true, check: false },
+        plain,
+        Options {
+            count: small_count,
+            limits: guards(small_mode, other),
+            link: !rng.one_in(4),
+            check: check || small_mode != Mode::Plain,
+            mode: small_mode,
+        },
+        Options { count, check: true, ..plain },
+        Options { count, limits: guards(guarding, whole), check: true, mode: guarding, ..plain },
+        Options { count: false, ..plain },
     ]
 }
 

@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 use translate::layout::{self, Fix};
-use translate::{Block, Config, First, Limits, Pointer, Prefix, Scratch, StubAddresses, Tables, Translator};
+use translate::{
+    Block, Config, First, Limits, Mode, Pointer, Prefix, Scratch, StubAddresses, Tables, Translator, What,
+};
 
 const CACHE: u64 = 0x6000_1000;
 const EXIT_STUBS_END: u64 = 0x6100_0000;
@@ -24,6 +26,8 @@ const STUBS: StubAddresses = StubAddresses {
     syscall: 0x6000_0500,
     heap_call: 0x6000_0600,
     check: 0x6000_0700,
+    step: 0x6000_0800,
+    store: [0x6000_0900, 0x6000_0a00, 0x6000_0b00, 0x6000_0c00],
 };
 
 struct Case {
@@ -33,6 +37,7 @@ struct Case {
     prefix: Option<Prefix>,
     count: bool,
     check: bool,
+    mode: Mode,
     pointer: Pointer,
 }
 
@@ -53,6 +58,7 @@ fn parse(text: &str) -> Case {
         prefix: None,
         count: false,
         check: false,
+        mode: Mode::Plain,
         pointer: Pointer::Unknown,
     };
     for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
@@ -67,6 +73,16 @@ fn parse(text: &str) -> Case {
             "prefix" if value == "indirect" => case.prefix = Some(Prefix::Indirect),
             "count" => case.count = value == "yes",
             "check" => case.check = value == "yes",
+            "mode" => {
+                case.mode = match value {
+                    "clean" => Mode::Clean,
+                    "guarded" => Mode::Guarded,
+                    "precise" => Mode::Precise,
+                    _ => panic!("unknown mode: {value}"),
+                };
+                case.check = true;
+                case.limits.checked = case.mode != Mode::Precise;
+            }
             "pointer" if value == "unresolved" => case.pointer = Pointer::Unresolved,
             "pointer" => case.pointer = Pointer::LeadsTo(number(value)),
             "instructions" => case.limits.instructions = number(value) as usize,
@@ -145,6 +161,11 @@ fn symbolic(text: &str) -> String {
         ("syscall", STUBS.syscall),
         ("heap_call", STUBS.heap_call),
         ("check", STUBS.check),
+        ("step", STUBS.step),
+        ("store_1", STUBS.store[0]),
+        ("store_2", STUBS.store[1]),
+        ("store_4", STUBS.store[2]),
+        ("store_8", STUBS.store[3]),
     ];
     for (name, address) in stubs {
         text = text.replace(&format!("{address:016X}h"), name);
@@ -161,10 +182,11 @@ fn render(case: &Case) -> String {
         exit_stubs_end: EXIT_STUBS_END,
         count: case.count,
         check_stubs: case.check.then_some(CHECK_STUBS),
+        mode: case.mode,
     };
     let mut buffer = [0u8; 4096];
     let mut translator = Translator::new();
-    let first = First { exit: 7, check: 3 };
+    let first = First { exit: 7, check: 3, steps: 0x7100_0000_1000 };
     let fragment = translator.translate(&block, &config, case.prefix, first, CACHE, &mut buffer).unwrap();
 
     let guest = support::disassemble(&case.bytes[..(fragment.end - case.pc) as usize], case.pc);
@@ -196,9 +218,15 @@ fn render(case: &Case) -> String {
         }
     }
     for (check, number) in fragment.checks.iter().zip(3..) {
-        let (pc, size, access, stub) = (check.pc, check.size, check.access, config.check_stub(number));
-        let _ =
-            writeln!(out, "check {number} at {pc:x}: {access:?} of {size}, goes on at +{:x}", check.resume);
+        let (pc, stub) = (check.pc, config.check_stub(number));
+        let what = match check.what {
+            What::Memory { size, access } => format!("{access:?} of {size}"),
+            What::Registers(uses) => {
+                format!("reads {:x}, writes {:x}, low {:x}", uses.read.0, uses.written.0, uses.written_low.0)
+            }
+        };
+        let adjust = if check.adjust == 0 { String::new() } else { format!(", count {:+}", check.adjust) };
+        let _ = writeln!(out, "check {number} at {pc:x}: {what}{adjust}, goes on at +{:x}", check.resume);
         out = out.replace(&format!("{stub:016X}h"), &format!("check_{number}"));
         let code = config.check_stub_code(number, check, CACHE);
         for line in support::disassemble(&code, stub).lines() {

@@ -15,7 +15,7 @@ use support::puppet::Puppet;
 use support::rng::Rng;
 use support::runtime::{End, Options, Runtime, State};
 use support::space::Space;
-use translate::Limits;
+use translate::{Limits, Mode};
 
 const STATUS: u32 = iced_x86::RflagsBits::OF
     | iced_x86::RflagsBits::SF
@@ -206,9 +206,16 @@ fn run(kind: usize, programs: u64) {
     let mut failures = 0;
     for seed in seeds.clone() {
         let mut rng = Rng::new(seed ^ 0x77);
-        let small = Limits { instructions: 1 + rng.below(9) as usize, segments: 1 + rng.below(3) as usize };
+        let small = Limits {
+            instructions: 1 + rng.below(9) as usize,
+            segments: 1 + rng.below(3) as usize,
+            checked: false,
+        };
         let limits = if rng.one_in(3) { small } else { Limits::default() };
-        let options = Options { count: rng.one_in(2), limits, link: !rng.one_in(4), check: rng.one_in(2) };
+        let mode = rng.pick(&[Mode::Plain, Mode::Clean, Mode::Guarded]);
+        let limits = Limits { checked: mode != Mode::Plain, ..limits };
+        let check = rng.one_in(2) || mode != Mode::Plain;
+        let options = Options { count: rng.one_in(2), limits, link: !rng.one_in(4), check, mode };
         if let Err(error) = bench.check(seed, options) {
             failures += 1;
             eprintln!("VG_SEED={kind}:{seed}: {options:?}\n{error}");

@@ -63,6 +63,10 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "yes|no", default_value = "yes", value_parser = yes_no, hide_default_value = true)]
     pub run_libc_freeres: Flag,
 
+    /// With --events=shadow: follow undefined values and report their uses (unfinished, and slow)
+    #[arg(long, value_name = "yes|no", default_value = "no", value_parser = yes_no, hide_default_value = true)]
+    pub undef_value_errors: Flag,
+
     /// The program to run, found as a shell finds it, and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "PROGRAM")]
     pub command: Vec<OsString>,
@@ -130,7 +134,11 @@ impl Cli {
     /// What is looked for in the guest: `schema::check` bits.
     pub(crate) fn checks(&self) -> u32 {
         // Undefined values, parameters of system calls and the rest are still to come.
-        if self.events.contains(&Events::Shadow) { schema::check::ADDRESSES } else { 0 }
+        match self.events.contains(&Events::Shadow) {
+            true if self.undef_value_errors.0 => schema::check::ADDRESSES | schema::check::VALUES,
+            true => schema::check::ADDRESSES,
+            false => 0,
+        }
     }
 
     fn kinds(&self) -> anyhow::Result<u32> {
@@ -185,6 +193,7 @@ impl Cli {
         if let Some(Signal(number)) = self.snapshot_signal {
             add(true, format!("--snapshot-signal={number}"));
         }
+        add(self.undef_value_errors.0, "--undef-value-errors=yes".into());
         add(!self.run_libc_freeres.0, format!("--run-libc-freeres={no}"));
         list
     }

@@ -6,7 +6,7 @@
 use crate::decode::{Recording, Stream};
 use crate::trace::Trace;
 use ring::record::{Record, halves};
-use schema::{AddressInfo, AddressKind, Error, ErrorKind, Family, Severity};
+use schema::{AddressInfo, AddressKind, Error, ErrorKind, Family, Origin, OriginKind, Severity};
 use std::collections::HashMap;
 
 /// Entries of one process; further ones are lost, and the trace says so.
@@ -83,6 +83,8 @@ impl Recording {
         let Some(stack) = self.stack(stream, stack, force) else { return false };
         let Some(allocated) = self.stack(stream, allocated, force) else { return false };
         let Some(freed) = self.stack(stream, freed, force) else { return false };
+        let (origin, source) = halves(word(11));
+        let Some(source) = self.stack(stream, source, force) else { return false };
         let (kind, about, size) = (kind as u16, about as u16, word(4));
         let process = stream.process;
         match self.errors.meet((process, kind, stack, size, about, allocated)) {
@@ -116,6 +118,8 @@ impl Recording {
                     size,
                     stack,
                     address: word(3),
+                    origin: (origin != ring::record::origin::UNKNOWN)
+                        .then(|| Origin { kind: OriginKind::from_number(origin as u16), stack: source }),
                     about: (about.kind != AddressKind::Unknown).then_some(about),
                     ..Error::default()
                 };

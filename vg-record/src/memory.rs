@@ -30,7 +30,7 @@ impl Memory {
     pub(crate) fn new() -> anyhow::Result<Memory> {
         let make = || {
             let file = File::from(sys::memfd(c"vg-rings", false)?);
-            file.set_len((shared::ONES_OFFSET + shared::ONES_BYTES) as u64)?;
+            file.set_len((shared::POISON_OFFSET + shared::ONES_BYTES) as u64)?;
             let file = OwnedFd::from(file);
             let base = sys::map_shared(&file, SHARED_BYTES)?;
             Ok::<_, std::io::Error>(Memory { file, base })
@@ -82,14 +82,17 @@ impl Memory {
             (!cli.run_libc_freeres.0, shared::FLAG_NO_FREERES),
             (!cli.leak_check.0, shared::FLAG_NO_LEAK_SCAN),
             (cli.snapshot_signal.is_some(), shared::FLAG_WATCH),
+            (cli.undef_value_errors.0, shared::FLAG_VALUES),
         ] {
             flags |= if set { flag } else { 0 };
         }
         let events = cli.event_bits()?;
         if events & shared::EVENTS_SHADOW != 0 {
-            let ones = vec![0xff; shared::ONES_BYTES];
-            File::from(self.file.try_clone()?)
-                .write_all_at(&ones, shared::ONES_OFFSET as u64)
+            let (ones, poison) =
+                (vec![0xff; shared::ONES_BYTES], vec![shared::UNADDRESSABLE; shared::ONES_BYTES]);
+            let file = File::from(self.file.try_clone()?);
+            file.write_all_at(&ones, shared::ONES_OFFSET as u64)
+                .and_then(|()| file.write_all_at(&poison, shared::POISON_OFFSET as u64))
                 .map_err(|error| anyhow!("cannot write the shadow's first pages: {}", plain(&error)))?;
         }
         control.magic.store(shared::MAGIC, Relaxed);

@@ -33,6 +33,9 @@ const NAMES: [&str; STAT_COUNT] = [
     "scan_nanoseconds",
     "check_slow_paths",
     "errors",
+    "precise_switches",
+    "precise_instructions",
+    "conservative_instructions",
 ];
 
 /// The values of a `Stats` record with their names. Counters of a newer engine are called by their number.

@@ -2,12 +2,18 @@
 
 use super::chain::patch;
 use super::{Cache, FragmentId, NONE};
+use translate::Mode;
 
 impl Cache {
-    /// Patches exit `number` to the fragment, if the exit's own fragment still lives.
+    /// Patches exit `number` to the fragment, if the exit's own fragment still lives and takes the same for granted. From
+    /// precise code the way is through the dispatcher, which looks what is undefined by then.
     pub fn link(&mut self, number: u32, to: FragmentId) {
         let body = self.body(to);
+        let mode = self.fragments[to as usize].mode;
         let exit = &mut self.exits[number as usize];
+        if mode == Mode::Precise || self.fragments[exit.fragment as usize].mode != mode {
+            return;
+        }
         if exit.patch == 0 || exit.linked != NONE || !self.fragments[exit.fragment as usize].alive {
             return;
         }

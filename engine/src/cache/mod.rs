@@ -22,12 +22,14 @@ use crate::sys;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use chain::Chains;
+use iced_x86::Instruction;
 use lookup::PcTable;
 use pages::Pages;
 use pointers::Pointers;
 use translate::layout::{self, CHECK_STUB_BYTES, EXIT_STUB_BYTES, Fix, MapEntry};
 use translate::{
-    Access, Block, Check, Config, First, Pointer, Prefix, Scratch, StubTable, Tables, Translator,
+    Block, Check, Config, First, Limits, Mode, Pointer, Prefix, Scratch, StubTable, Tables, Translator,
+    Vectors, What,
 };
 
 /// Bytes of one branch table.
@@ -57,6 +59,8 @@ struct PackedEntry {
 pub struct Fragment {
     /// Guest pc.
     pub pc: u64,
+    /// What its code takes for granted.
+    mode: Mode,
     /// Guest end of the bytes it depends on.
     pub end: u64,
     /// First byte of its code.
@@ -106,10 +110,32 @@ pub struct CheckInfo {
     pub pc: u64,
     /// Cache address where it goes on.
     resume: u32,
-    /// Bytes.
-    pub size: u8,
-    /// What it does.
-    pub access: Access,
+    /// What it looks at.
+    pub what: What,
+    /// What to add to the number of instructions when the guest leaves the fragment there.
+    pub adjust: i16,
+}
+
+/// The fragments that take the same for granted, and what leads from one to the other.
+struct Realm {
+    config: Config,
+    table: PcTable,
+    chains: Chains,
+}
+
+impl Realm {
+    fn new(config: Config) -> Realm {
+        Realm { config, table: PcTable::new(), chains: Chains::new(config.tables) }
+    }
+}
+
+/// The place of a mode's realm. A cache that knows of no undefined values has the first alone.
+fn realm(mode: Mode) -> usize {
+    match mode {
+        Mode::Plain | Mode::Clean => 0,
+        Mode::Guarded => 1,
+        Mode::Precise => 2,
+    }
 }
 
 const NONE: u32 = u32::MAX;
@@ -149,7 +175,9 @@ struct Detached {
 
 /// The cache. One for each process, behind a lock.
 pub struct Cache {
+    /// The first mode's. Stubs of exits and checks are the same for all.
     config: Config,
+    realms: Vec<Realm>,
     stubs: StubTable,
     translator: Translator,
     scratch: Scratch,
@@ -164,13 +192,13 @@ pub struct Cache {
     checks: Vec<CheckInfo>,
     /// The maps of all fragments, one behind the other.
     maps: Vec<PackedEntry>,
-    table: PcTable,
-    chains: Chains,
+    /// The decoded instructions of precise code, which leads to them by address.
+    steps: Vec<Vec<Instruction>>,
     pages: Pages,
     pointers: Pointers,
     detached: BTreeMap<u64, Detached>,
     /// Fragments of replaced functions' own code, which no table leads to.
-    own: BTreeMap<u64, FragmentId>,
+    own: BTreeMap<(u64, usize), FragmentId>,
     /// Counts changes of guest code: bytes that were fetched before the last one may be stale.
     pub code_changes: u64,
     /// Counters: translations, instructions, guest bytes, links.
@@ -179,8 +207,14 @@ pub struct Cache {
 
 impl Cache {
     /// Maps `bytes` of cache and generates the stubs. Classes: one byte for each system-call number, 0 = native.
-    /// `count`: instructions are counted; `check`: accesses are checked.
-    pub fn new(bytes: u64, count: bool, check: bool, class: impl Fn(usize) -> u8) -> Result<Cache, i64> {
+    /// `count`: instructions are counted; `check`: accesses are checked; `follow`: so are undefined values.
+    pub fn new(
+        bytes: u64,
+        count: bool,
+        check: bool,
+        follow: bool,
+        class: impl Fn(usize) -> u8,
+    ) -> Result<Cache, i64> {
         let bytes = bytes.clamp(4 << 20, space::CACHE_END - space::CACHE_BASE) & !(PAGE - 1);
         let base = space::CACHE_BASE;
         let flags = sys::MAP_PRIVATE | sys::MAP_ANONYMOUS | sys::MAP_FIXED_NOREPLACE | sys::MAP_NORESERVE;
@@ -188,8 +222,15 @@ impl Cache {
         // SAFETY: the zone of the code cache is ours alone.
         unsafe { sys::mmap(base, bytes, protection, flags, -1, 0)? };
         sys::prefer_huge_pages(base, bytes);
-        let tables = Tables { indirect: base as u32, returns: (base + TABLE_BYTES) as u32, bmi2: has_bmi2() };
-        let classes = base + 2 * TABLE_BYTES;
+        let bmi2 = has_bmi2();
+        let modes: &[Mode] =
+            if follow { &[Mode::Clean, Mode::Guarded, Mode::Precise] } else { &[Mode::Plain] };
+        let tables_of = |realm: u64| {
+            let indirect = base + CLASS_BYTES + 2 * TABLE_BYTES * realm;
+            Tables { indirect: indirect as u32, returns: (indirect + TABLE_BYTES) as u32, bmi2 }
+        };
+        let tables = tables_of(0);
+        let classes = base;
         for number in 0..CLASS_BYTES as usize {
             let class = class(number);
             if class != 0 {
@@ -197,19 +238,23 @@ impl Cache {
                 unsafe { ((classes as usize + number) as *mut u8).write(class) };
             }
         }
-        let stub_base = classes + CLASS_BYTES;
+        let stub_base = classes + CLASS_BYTES + 2 * TABLE_BYTES * modes.len() as u64;
         // SAFETY: inside the mapping made above; nobody executes it yet.
         let room = unsafe { core::slice::from_raw_parts_mut(stub_base as *mut u8, STUB_BYTES as usize) };
-        let Some(stubs) = translate::emit_stubs(stub_base, room, classes as u32, tables) else {
-            crate::fatal::fail("the stubs do not fit")
-        };
+        let made = translate::emit_stubs(stub_base, room, classes as u32, tables, vectors());
+        let Some(stubs) = made else { crate::fatal::fail("the stubs do not fit") };
         let first = stub_base + STUB_BYTES;
         // Most fragments have as many bytes of such stubs as of other code.
         let check_stubs = check.then(|| base + bytes / 2);
         let exit_stubs_end = check_stubs.unwrap_or(base + bytes);
-        let config = Config { tables, stubs: stubs.addresses, exit_stubs_end, count, check_stubs };
+        let config =
+            Config { tables, stubs: stubs.addresses, exit_stubs_end, count, check_stubs, mode: modes[0] };
+        let realms = (0..)
+            .zip(modes)
+            .map(|(number, &mode)| Realm::new(Config { tables: tables_of(number), mode, ..config }));
         let mut cache = Cache {
             config,
+            realms: realms.collect(),
             stubs,
             translator: Translator::new(),
             scratch: Scratch::default(),
@@ -220,8 +265,7 @@ impl Cache {
             checks: Vec::new(),
             end: base + bytes,
             maps: Vec::new(),
-            table: PcTable::new(),
-            chains: Chains::new(tables),
+            steps: Vec::new(),
             pages: Pages::default(),
             pointers: Pointers::default(),
             detached: BTreeMap::new(),
@@ -234,22 +278,15 @@ impl Cache {
     }
 
     fn reset_tables(&mut self) {
-        self.chains.clear(&self.config.stubs);
-    }
-
-    /// From now on the engine handles the system calls that write to descriptors.
-    pub fn handle_output_calls(&mut self) {
-        const WRITE: u64 = 1;
-        const PWRITE64: u64 = 18;
-        const WRITEV: u64 = 20;
-        const SENDTO: u64 = 44;
-        self.handle_calls(&[WRITE, PWRITE64, WRITEV, SENDTO]);
+        for realm in &mut self.realms {
+            realm.chains.clear(&self.config.stubs);
+        }
     }
 
     /// From now on the engine handles these system calls.
     pub fn handle_calls(&mut self, numbers: &[u64]) {
         for number in numbers {
-            let address = space::CACHE_BASE + 2 * TABLE_BYTES + number;
+            let address = space::CACHE_BASE + number;
             // SAFETY: an entry of the class table; one byte, read by the stub in one access.
             unsafe { (address as *mut u8).write_volatile(1) };
         }
@@ -281,8 +318,8 @@ impl Cache {
     }
 
     /// The living fragment at a guest pc.
-    pub fn find(&self, pc: u64) -> Option<FragmentId> {
-        self.table.get(pc)
+    pub fn find(&self, pc: u64, mode: Mode) -> Option<FragmentId> {
+        self.realms[realm(mode)].table.get(pc)
     }
 
     /// Cache address of a fragment's body.
@@ -301,13 +338,16 @@ impl Cache {
     pub fn translate(
         &mut self,
         pc: u64,
+        mode: Mode,
         bytes: &[u8],
         prefix: Option<Prefix>,
         peek: Peek<'_>,
     ) -> Result<FragmentId, Full> {
-        let (id, entry) = self.emit(pc, bytes, false, prefix, peek)?;
+        // No table leads to precise code.
+        let prefix = prefix.filter(|_| mode != Mode::Precise);
+        let (id, entry) = self.emit(pc, mode, bytes, false, prefix, peek)?;
         self.depends_on_source(id);
-        self.table.insert(pc, id);
+        self.realms[realm(mode)].table.insert(pc, id);
         if let (Some(kind), Some(at)) = (prefix, entry) {
             self.publish(id, kind, at);
         }
@@ -320,15 +360,21 @@ impl Cache {
     }
 
     /// The living fragment of a replaced function's own code.
-    pub fn find_own(&self, pc: u64) -> Option<FragmentId> {
-        self.own.get(&pc).copied().filter(|id| self.fragments[*id as usize].alive)
+    pub fn find_own(&self, pc: u64, mode: Mode) -> Option<FragmentId> {
+        self.own.get(&(pc, realm(mode))).copied().filter(|id| self.fragments[*id as usize].alive)
     }
 
     /// Translates the own code of the replaced function at `pc`: only [`Cache::find_own`] leads to it.
-    pub fn translate_own(&mut self, pc: u64, bytes: &[u8], peek: Peek<'_>) -> Result<FragmentId, Full> {
-        let (id, _) = self.emit(pc, bytes, false, None, peek)?;
+    pub fn translate_own(
+        &mut self,
+        pc: u64,
+        mode: Mode,
+        bytes: &[u8],
+        peek: Peek<'_>,
+    ) -> Result<FragmentId, Full> {
+        let (id, _) = self.emit(pc, mode, bytes, false, None, peek)?;
         self.depends_on_source(id);
-        self.own.insert(pc, id);
+        self.own.insert((pc, realm(mode)), id);
         Ok(id)
     }
 
@@ -336,13 +382,21 @@ impl Cache {
     fn emit(
         &mut self,
         pc: u64,
+        mode: Mode,
         bytes: &[u8],
         once: bool,
         prefix: Option<Prefix>,
         peek: Peek<'_>,
     ) -> Result<(FragmentId, Option<PrefixAt>), Full> {
-        const ONE: translate::Limits = translate::Limits { instructions: 1, segments: 1 };
-        let limits = if once { ONE } else { translate::Limits::default() };
+        const ONE: Limits = Limits { instructions: 1, segments: 1, checked: false };
+        let limits = match mode {
+            _ if once => ONE,
+            Mode::Plain => Limits::default(),
+            Mode::Clean | Mode::Guarded => Limits { checked: true, ..Limits::default() },
+            // What only precise code can do is done by itself; all else to the end of its segment.
+            Mode::Precise if translate::is_beyond(bytes, pc) => ONE,
+            Mode::Precise => Limits { segments: 1, ..Limits::default() },
+        };
         if self.room() < 2 * FRAGMENT_ROOM {
             return Err(Full);
         }
@@ -350,10 +404,13 @@ impl Cache {
         let mut block = Block::decode_in(core::mem::take(&mut self.scratch), bytes, pc, limits, pointer);
         let looked_at = if once { None } else { self.look_ahead(&mut block, peek) };
         let (at, first_exit) = (self.at, self.exits.len() as u32);
-        let first = First { exit: first_exit, check: self.checks.len() as u32 };
+        let steps: Vec<Instruction> =
+            if mode == Mode::Precise { block.decoded().copied().collect() } else { Vec::new() };
+        let config = &self.realms[realm(mode)].config;
+        let first = First { exit: first_exit, check: self.checks.len() as u32, steps: steps.as_ptr() as u64 };
         // SAFETY: the range lies between the fragments and the exits' stubs, in our mapping; nothing there is reachable yet.
         let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, FRAGMENT_ROOM as usize) };
-        let translated = self.translator.translate(&block, &self.config, prefix, first, at, room);
+        let translated = self.translator.translate(&block, config, prefix, first, at, room);
         self.scratch = block.into_scratch();
         let Ok(code) = translated else {
             return Err(Full);
@@ -384,8 +441,8 @@ impl Cache {
             // SAFETY: behind the stubs of all other checks and inside the cache, by the room that was asked for: a fragment
             // has fewer checks than its room has bytes.
             unsafe { core::ptr::copy_nonoverlapping(stub.as_ptr(), place, stub.len()) };
-            let Check { pc, size, access, .. } = *check;
-            self.checks.push(CheckInfo { pc, resume: at as u32 + check.resume, size, access });
+            let Check { pc, what, adjust, .. } = *check;
+            self.checks.push(CheckInfo { pc, resume: at as u32 + check.resume, what, adjust });
         }
         let pack = |entry: &MapEntry| PackedEntry {
             cache: entry.cache as u16,
@@ -395,8 +452,12 @@ impl Cache {
         };
         let first_entry = self.maps.len() as u32;
         self.maps.extend(code.map.iter().map(pack));
+        if mode == Mode::Precise {
+            self.steps.push(steps);
+        }
         self.fragments.push(Fragment {
             pc,
+            mode,
             end: code.end,
             start: at,
             size: code.size,
@@ -440,8 +501,8 @@ impl Cache {
 
     /// Translates the one instruction at `pc` for a single use: no table leads to the code, and nothing removes it
     /// when the bytes change. Returns the address to enter.
-    pub fn translate_once(&mut self, pc: u64, bytes: &[u8]) -> Result<u64, Full> {
-        let (id, _) = self.emit(pc, bytes, true, None, &|_, _| 0)?;
+    pub fn translate_once(&mut self, pc: u64, mode: Mode, bytes: &[u8]) -> Result<u64, Full> {
+        let (id, _) = self.emit(pc, mode, bytes, true, None, &|_, _| 0)?;
         let fragment = &mut self.fragments[id as usize];
         fragment.alive = false;
         let (first, count) = fragment.exits;
@@ -459,7 +520,7 @@ impl Cache {
     }
 
     /// A fragment of its own for a replaced guest function: its pc and `number` go to the engine.
-    pub fn translate_replaced(&mut self, pc: u64, number: u32) -> Result<FragmentId, Full> {
+    pub fn translate_replaced(&mut self, pc: u64, mode: Mode, number: u32) -> Result<FragmentId, Full> {
         if self.room() < FRAGMENT_ROOM {
             return Err(Full);
         }
@@ -473,6 +534,7 @@ impl Cache {
         self.maps.push(PackedEntry { cache: 0, guest: 0, fix: Fix::NONE });
         self.fragments.push(Fragment {
             pc,
+            mode,
             end: pc + 1,
             start: at,
             size,
@@ -485,23 +547,24 @@ impl Cache {
             next_in_page: [NONE; 2],
         });
         self.depends_on_source(id);
-        self.table.insert(pc, id);
+        self.realms[realm(mode)].table.insert(pc, id);
         Ok(id)
     }
 
     /// Makes sure that a fragment can be reached through a branch table; the address to enter now.
     pub fn ensure_prefix(&mut self, id: FragmentId, kind: Prefix) -> Result<(), Full> {
         let fragment = &self.fragments[id as usize];
-        if fragment.prefixes[kind as usize].is_some() {
+        if fragment.prefixes[kind as usize].is_some() || fragment.mode == Mode::Precise {
             return Ok(());
         }
+        let config = &self.realms[realm(fragment.mode)].config;
         if self.room() < 256 {
             return Err(Full);
         }
         let (pc, body, at) = (fragment.pc, self.body(id), self.at);
         // SAFETY: the range lies between the fragments and the exits' stubs; nothing there is reachable yet.
         let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, 256) };
-        let Ok((size, entry, map)) = translate::emit_prefix(&self.config, kind, pc, body, at, room) else {
+        let Ok((size, entry, map)) = translate::emit_prefix(config, kind, pc, body, at, room) else {
             return Err(Full);
         };
         self.at = at + u64::from(size);
@@ -514,7 +577,7 @@ impl Cache {
     fn publish(&mut self, id: FragmentId, kind: Prefix, at: PrefixAt) {
         let fragment = &mut self.fragments[id as usize];
         fragment.prefixes[kind as usize] = Some(at);
-        self.chains.add(kind, fragment.pc, at);
+        self.realms[realm(fragment.mode)].chains.add(kind, fragment.pc, at);
     }
 
     /// Which guest state an address in the cache stands for; `None` for stubs and addresses outside.
@@ -563,6 +626,13 @@ impl Cache {
         used.contains(&address).then(|| (address - stubs) % CHECK_STUB_BYTES)
     }
 
+    /// What the code at a cache address takes for granted.
+    pub fn mode_at(&self, address: u64) -> Option<Mode> {
+        let index = self.fragments.partition_point(|fragment| fragment.start <= address).checked_sub(1)?;
+        let fragment = &self.fragments[index];
+        (address < fragment.start + u64::from(fragment.size)).then_some(fragment.mode)
+    }
+
     /// The check that goes on at `resume`, and where the guest is there.
     pub fn check_before(&self, resume: u64) -> Option<(CheckInfo, Position)> {
         let at = self.checks.binary_search_by_key(&resume, |check| u64::from(check.resume)).ok()?;
@@ -599,13 +669,14 @@ impl Cache {
         let fragment = &mut self.fragments[id as usize];
         fragment.alive = false;
         let (pc, prefixes) = (fragment.pc, fragment.prefixes);
-        if self.table.get(pc) == Some(id) {
-            self.table.remove(pc);
+        let realm = &mut self.realms[realm(fragment.mode)];
+        if realm.table.get(pc) == Some(id) {
+            realm.table.remove(pc);
         }
         for kind in [Prefix::Indirect, Prefix::Return] {
             if let Some(at) = prefixes[kind as usize] {
                 let (fragments, detached) = (&self.fragments, &self.detached);
-                self.chains.remove(kind, pc, at, |entry| chain_of(fragments, detached, kind, entry));
+                realm.chains.remove(kind, pc, at, |entry| chain_of(fragments, detached, kind, entry));
             }
         }
     }
@@ -616,12 +687,34 @@ impl Cache {
         self.exits.clear();
         self.checks.clear();
         self.maps.clear();
-        self.table = PcTable::new();
+        for realm in &mut self.realms {
+            realm.table = PcTable::new();
+        }
+        self.steps.clear();
         self.pages.clear();
         self.detached.clear();
         self.own.clear();
         self.at = self.first;
         self.reset_tables();
+    }
+}
+
+fn vectors() -> Vectors {
+    use core::arch::x86_64::__cpuid_count;
+    const OSXSAVE: u32 = 1 << 27;
+    if __cpuid_count(1, 0).ecx & OSXSAVE == 0 {
+        return Vectors::Sse;
+    }
+    let enabled: u32;
+    // SAFETY: the system has switched it on.
+    unsafe {
+        core::arch::asm!("xgetbv", in("ecx") 0, out("eax") enabled, out("edx") _, options(nomem, nostack))
+    };
+    match enabled {
+        // Masks, and both halves of what AVX-512 adds.
+        _ if enabled & 0xe6 == 0xe6 => Vectors::Avx512,
+        _ if enabled & 6 == 6 => Vectors::Avx,
+        _ => Vectors::Sse,
     }
 }
 

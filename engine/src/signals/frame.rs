@@ -3,10 +3,11 @@
 //! From the frame's start: return address (8), ucontext (304: flags, link, stack_t, sigcontext, mask), siginfo (128);
 //! the floating-point state lies above, aligned to 64, and the sigcontext points to it.
 
-use super::recover::{Gregs, GuestRegs};
+use super::recover::{FLAGS, Gregs, GuestRegs, SIGCONTEXT};
 use super::{Action, AltStack, SA_ONSTACK, SS_AUTODISARM, SS_ONSTACK, ThreadSignals};
 use crate::context::gpr;
 use crate::guest_mem;
+use crate::precise::Places;
 use alloc::vec::Vec;
 
 /// The kernel's `struct ucontext` on x86-64.
@@ -125,6 +126,21 @@ pub(super) fn pull(ucontext: u64) -> Result<(Ucontext, Vec<u8>), Unwritable> {
         return Err(Unwritable);
     }
     Ok((context, head))
+}
+
+/// Where the frame whose ucontext lies at an address keeps the guest's registers.
+pub(super) fn places(ucontext: u64) -> Places {
+    const GREGS: u64 = core::mem::offset_of!(Ucontext, gregs) as u64;
+    const FPSTATE: u64 = core::mem::offset_of!(Ucontext, fpstate) as u64;
+    let at = |index: usize| ucontext.wrapping_add(GREGS + 8 * index as u64);
+    let start = guest_mem::read_u64(ucontext.wrapping_add(FPSTATE)).unwrap_or(0);
+    let mut head = [0; 512];
+    let size = if start != 0 && guest_mem::read(start, &mut head) == 512 { fpstate_bytes(&head) } else { 0 };
+    Places {
+        general: SIGCONTEXT.map(at),
+        flags: at(FLAGS),
+        extended: if size == 0 { (0, 0) } else { (start, size) },
+    }
 }
 
 fn as_bytes(context: &Ucontext) -> &[u8] {

@@ -19,12 +19,14 @@ use super::{
     Action, CARRIER_VALUE, DEFAULT, DefaultEffect, HELD_MASK, IGNORE, SA_NODEFER, SA_RESETHAND, SI_USER,
     STOP_VALUE, TRAP_FLAG, UNBLOCKABLE, bit, default_effect, kernel_mask, sig,
 };
-use crate::context::Thread;
+use crate::context::{Thread, gpr};
 use crate::state::{Engine, engine};
-use crate::{guest_mem, shadow, space, threads};
+use crate::syscalls::marks;
+use crate::{guest_mem, precise, shadow, space, threads};
 use core::arch::global_asm;
 use core::sync::atomic::Ordering;
 use ring::record::Stat;
+use translate::Missed;
 
 global_asm!(
     ".globl vg_restorer",
@@ -105,6 +107,7 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
             Purpose::Carrier => (),
         },
         Interrupted::Guest(guest, from_context) => {
+            marks::finish(thread, guest.pc, guest.regs[gpr::RAX]);
             if from_context {
                 restore_xmm(thread, kernel);
             }
@@ -157,10 +160,10 @@ fn skip_check(pc: u64, gregs: &mut Gregs) -> bool {
     let mut code = [0; LONGEST];
     let length = guest_mem::read(pc, &mut code);
     let Some(faulted) = translate::faulted(&code[..length]) else { return false };
-    if faulted.loads_rcx {
-        gregs[RCX] = 0;
-    } else {
-        gregs[FLAGS] |= ZERO;
+    match faulted.missed {
+        Missed::LoadRcx => gregs[RCX] = 0,
+        Missed::Compare => gregs[FLAGS] |= ZERO,
+        Missed::Store => (),
     }
     gregs[RIP] += u64::from(faulted.length);
     true
@@ -403,6 +406,9 @@ fn deliver(
     kernel.mask = kernel_mask(thread.signals.mask);
     waits::cover(thread);
     thread.signals.stepped_to = None;
+    if shadow::follows() {
+        precise::saved(thread, &frame::places(guest.regs[gpr::RSP].wrapping_add(8)));
+    }
     // A handler starts with the initial floating-point state.
     fpstate[0..2].copy_from_slice(&0x37fu16.to_le_bytes());
     fpstate[24..28].copy_from_slice(&0x1f80u32.to_le_bytes());
@@ -445,7 +451,11 @@ fn die(
 /// Makes the thread continue as a frame on the guest's stack says (rt_sigreturn). Returns only when the frame is
 /// unreadable.
 pub fn sigreturn(thread: &mut Thread) {
-    let Ok((mut context, mut fpstate)) = frame::pull(thread.context.regs[4]) else { return };
+    let ucontext = thread.context.regs[gpr::RSP];
+    let Ok((mut context, mut fpstate)) = frame::pull(ucontext) else { return };
+    if shadow::follows() {
+        precise::returns(thread, &frame::places(ucontext));
+    }
     let guest = GuestRegs::of_gregs(&context.gregs);
     thread.signals.stepped_to = (guest.flags & TRAP_FLAG != 0).then_some(guest.pc);
     thread.signals.mask = context.mask & !(bit(sig::KILL) | bit(sig::STOP));

@@ -9,7 +9,7 @@ use core::sync::atomic::Ordering;
 use translate::layout::{Fix, STATE_LEAVING};
 
 /// Offsets of general registers in the kernel's sigcontext, by encoding order (rax rcx rdx rbx rsp rbp rsi rdi r8..).
-const SIGCONTEXT: [usize; 16] = [13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7];
+pub(super) const SIGCONTEXT: [usize; 16] = [13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7];
 /// Index of rip in the sigcontext.
 pub const RIP: usize = 16;
 /// Index of the flags.
@@ -107,6 +107,12 @@ pub fn recover(engine: &Engine, context: &Context, gregs: &Gregs) -> Interrupted
             guest.pc = guest_mem::read_u64(rsp.wrapping_sub(8)).unwrap_or(0);
             guest.regs[gpr::R11] = context.r11;
         }
+        return Interrupted::Guest(guest, false);
+    }
+    if pc >= stubs.store_start && pc < stubs.store_end {
+        let Some(position) = engine.cache.lock().position(context.resume) else { return Interrupted::Engine };
+        guest.pc = position.pc;
+        guest.regs[gpr::R11] = context.r11;
         return Interrupted::Guest(guest, false);
     }
     if pc >= stubs.raise && pc < stubs.raise_end {

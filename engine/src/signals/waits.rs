@@ -260,6 +260,12 @@ fn about(call: &Call, regs: &[u64; 16], blocked: u64, watched: u64) -> About {
     }
 }
 
+/// Whether a call may show or await signals.
+pub fn is_observer(number: u64) -> bool {
+    matches!(number, nr::RT_SIGPENDING | nr::RT_SIGTIMEDWAIT | nr::RT_SIGSUSPEND)
+        || OBSERVERS.contains(&number)
+}
+
 /// The thread is about to make a call that may show or await signals: exposes it if need be.
 pub fn expose(engine: &Engine, thread: &mut Thread, call: &Call) {
     let blocked = UNBLOCKABLE & thread.signals.mask;

@@ -3,6 +3,7 @@
 //! [`class`] is the table of which is which. A handler ends in one of three ways: [`Outcome`].
 
 pub mod files;
+pub(crate) mod marks;
 pub mod memory;
 pub mod process;
 mod signals;
@@ -10,6 +11,7 @@ mod signals;
 use crate::context::{Context, Thread, gpr};
 use crate::state::Engine;
 use crate::sys::{errno, nr};
+use core::sync::atomic::{AtomicBool, Ordering};
 use ring::record::Stat;
 
 /// How a handler ends.
@@ -110,15 +112,28 @@ pub fn class(number: usize) -> u8 {
     ))
 }
 
+/// What the guest writes goes nowhere.
+static DISCARDS_OUTPUT: AtomicBool = AtomicBool::new(false);
+
+fn discards_output() -> bool {
+    DISCARDS_OUTPUT.load(Ordering::Relaxed)
+}
+
+/// From now on what the guest writes to descriptors goes nowhere, and succeeds.
+pub fn discard_output(engine: &Engine) {
+    DISCARDS_OUTPUT.store(true, Ordering::Relaxed);
+    engine.cache.lock().handle_calls(&[nr::WRITE, nr::PWRITE64, nr::WRITEV, nr::SENDTO]);
+}
+
 /// Handles the call that the thread is about to make.
 pub fn handle(engine: &'static Engine, thread: &mut Thread) -> Outcome {
     thread.stats[Stat::SlowSyscalls as usize] += 1;
     let call = Call::of(&thread.context);
     let a = &call.args;
     match call.number {
-        // Only after `handle_output_calls`: nothing is written, all of it succeeds.
-        nr::WRITE | nr::PWRITE64 | nr::SENDTO => Outcome::Done(a[2] as i64),
-        nr::WRITEV => Outcome::Done(files::vector_length(a[1], a[2])),
+        // Nothing is written, all of it succeeds.
+        nr::WRITE | nr::PWRITE64 | nr::SENDTO if discards_output() => Outcome::Done(a[2] as i64),
+        nr::WRITEV if discards_output() => Outcome::Done(files::vector_length(a[1], a[2])),
         nr::MMAP => Outcome::Done(memory::mmap(engine, a)),
         nr::MPROTECT | nr::PKEY_MPROTECT => Outcome::Done(memory::mprotect(engine, &call)),
         nr::MUNMAP => Outcome::Done(memory::munmap(engine, a[0], a[1])),
@@ -160,8 +175,10 @@ pub fn handle(engine: &'static Engine, thread: &mut Thread) -> Outcome {
             Outcome::Pass
         }
         // Once a signal waits, or may be watched, also whatever reads or polls.
-        _ => {
-            crate::signals::waits::expose(engine, thread, &call);
+        number => {
+            if crate::signals::waits::is_observer(number) {
+                crate::signals::waits::expose(engine, thread, &call);
+            }
             Outcome::Pass
         }
     }

@@ -7,8 +7,8 @@ use super::space::Space;
 use std::collections::HashMap;
 use translate::layout::{self, Fix, MapEntry};
 use translate::{
-    Block, Config, First, Limits, Pointer, Prefix, Scratch, Special, StubTable, Tables, Translator,
-    emit_prefix, emit_stubs,
+    Block, Config, First, Fragment, Limits, Missed, Mode, Pointer, Prefix, Scratch, Special, StubTable,
+    Tables, Translator, What, emit_prefix, emit_stubs,
 };
 
 const FRAGMENTS: u64 = 0x2000;
@@ -29,6 +29,8 @@ pub struct Options {
     pub link: bool,
     /// With shadow checks, which find V bits in the shadow that the space has.
     pub check: bool,
+    /// What is taken for granted of registers; all of them are defined.
+    pub mode: Mode,
 }
 
 /// Everything that a guest program can see of itself, but its memory.
@@ -119,7 +121,14 @@ impl Runtime {
             returns: (base + TABLES + TABLE_BYTES) as u32,
             bmi2: number.is_multiple_of(2) && is_x86_feature_detected!("bmi2"),
         };
-        let stubs = emit_stubs(base, region.bytes_mut(base, 0x1000), (base + CLASS) as u32, tables).unwrap();
+        let stubs = emit_stubs(
+            base,
+            region.bytes_mut(base, 0x1000),
+            (base + CLASS) as u32,
+            tables,
+            Default::default(),
+        );
+        let stubs = stubs.unwrap();
         region.write(base + DISPATCHER, &[0xcc]);
         let misses = [stubs.addresses.indirect_miss, stubs.addresses.return_miss];
         for (table, miss) in (0..).zip(misses) {
@@ -135,7 +144,13 @@ impl Runtime {
             stubs,
             tables,
             translator: Translator::new(),
-            options: Options { count: false, limits: Limits::default(), link: true, check: false },
+            options: Options {
+                count: false,
+                limits: Limits::default(),
+                link: true,
+                check: false,
+                mode: Mode::Plain,
+            },
             at: base + FRAGMENTS,
             fragments: Vec::new(),
             by_pc: HashMap::new(),
@@ -158,6 +173,7 @@ impl Runtime {
             exit_stubs_end: self.base() + TABLES,
             count: self.options.count,
             check_stubs: self.options.check.then(|| self.base() + CHECK_STUBS),
+            mode: self.options.mode,
         }
     }
 
@@ -229,29 +245,23 @@ impl Runtime {
         }
         let at = self.at.next_multiple_of(16);
         let config = self.config();
-        let first = First { exit: self.exits.len() as u32, check: self.checks.len() as u32 };
+        let first = First { exit: self.exits.len() as u32, check: self.checks.len() as u32, steps: 0 };
         assert!(at + 0x8000 < config.exit_stub(first.exit), "the test's cache is full");
         let buffer = self.region.bytes_mut(at, 0x4000);
         let fragment = self.translator.translate(&block, &config, prefix, first, at, buffer).unwrap();
         assert_eq!(fragment.pc, pc);
         assert_eq!(fragment.end, block.end());
         assert!(fragment.map.windows(2).all(|pair| pair[0].cache < pair[1].cache), "{:x?}", fragment.map);
-        for (exit, number) in fragment.exits.iter().zip(first.exit..) {
-            let stub = config.exit_stub(number);
-            self.region.write(stub, &config.exit_stub_code(number, exit));
-            let marks = vec![MapEntry { cache: 0, guest: exit.target, fix: Fix::NONE }];
-            self.maps.push((stub, stub + layout::EXIT_STUB_BYTES, marks));
-            self.exits.push(PlacedExit {
-                target: exit.target,
-                patch: if exit.patch == 0 { 0 } else { at + u64::from(exit.patch) },
-                special: exit.special,
-            });
-        }
+        self.place_exits(&fragment, &config, at, first.exit);
         for (check, number) in fragment.checks.iter().zip(first.check..) {
             let stub = config.check_stub(number);
             self.region.write(stub, &config.check_stub_code(number, check, at));
             let resume = at + u64::from(check.resume);
-            self.checks.push((resume, check.size));
+            let size = match check.what {
+                What::Memory { size, .. } => size,
+                What::Registers(_) => 0,
+            };
+            self.checks.push((resume, size));
         }
         let id = self.fragments.len();
         let end = at + u64::from(fragment.size);
@@ -268,6 +278,37 @@ impl Runtime {
         self.maps.push((at, end, fragment.map));
         self.at = end;
         id
+    }
+
+    /// Precise code for the one instruction at `pc`: its cache address. Nothing is linked to it.
+    fn precise(&mut self, space: &Space, pc: u64) -> u64 {
+        let limits = Limits { instructions: 1, segments: 1, checked: false };
+        let bytes = space.region.bytes(pc, (space.exit() - pc).min(16) as usize);
+        let block = Block::decode(bytes, pc, limits);
+        let at = self.at.next_multiple_of(16);
+        let config = Config { mode: Mode::Precise, ..self.config() };
+        let first = First { exit: self.exits.len() as u32, check: 0, steps: 0x7100_0000_0000 };
+        let buffer = self.region.bytes_mut(at, 0x1000);
+        let fragment = self.translator.translate(&block, &config, None, first, at, buffer).unwrap();
+        self.place_exits(&fragment, &config, at, first.exit);
+        let end = at + u64::from(fragment.size);
+        self.maps.push((at, end, fragment.map));
+        self.at = end;
+        at + u64::from(fragment.body)
+    }
+
+    fn place_exits(&mut self, fragment: &Fragment, config: &Config, at: u64, first: u32) {
+        for (exit, number) in fragment.exits.iter().zip(first..) {
+            let stub = config.exit_stub(number);
+            self.region.write(stub, &config.exit_stub_code(number, exit));
+            let marks = vec![MapEntry { cache: 0, guest: exit.target, fix: Fix::NONE }];
+            self.maps.push((stub, stub + layout::EXIT_STUB_BYTES, marks));
+            self.exits.push(PlacedExit {
+                target: exit.target,
+                patch: if exit.patch == 0 { 0 } else { at + u64::from(exit.patch) },
+                special: exit.special,
+            });
+        }
     }
 
     fn add_entry(&mut self, id: usize, kind: Prefix, pc: u64, entry: u64, chain: u64) {
@@ -328,6 +369,15 @@ impl Runtime {
             }
             layout::EXIT_INDIRECT => (self.slot(layout::TARGET), Some(Prefix::Indirect)),
             layout::EXIT_RETURN => (self.slot(layout::TARGET), Some(Prefix::Return)),
+            layout::EXIT_SPECIAL if self.exits[exit].special == Some(Special::Beyond) => {
+                let next = self.precise(space, self.exits[exit].target);
+                self.go_on(puppet, next);
+                return None;
+            }
+            layout::EXIT_STEP => {
+                self.go_on(puppet, self.slot(layout::CONTINUE));
+                return None;
+            }
             layout::EXIT_SPECIAL => {
                 self.set_slot(layout::PC, self.exits[exit].target);
                 return Some(End::Special(self.exits[exit].special.unwrap()));
@@ -340,6 +390,7 @@ impl Runtime {
                 let (address, resume) = (self.slot(layout::TARGET), self.slot(layout::CONTINUE));
                 let check = self.checks.iter().find(|check| check.0 == resume);
                 let size = check.expect("a check leads back to behind itself").1;
+                assert_ne!(size, 0, "all registers are defined");
                 assert!(space.has_v_bits(address, size), "{address:#x} has no V bits");
                 self.found += 1;
                 self.go_on(puppet, resume);
@@ -401,10 +452,10 @@ impl Runtime {
             return false;
         }
         let Some(faulted) = translate::faulted(self.region.bytes(regs.rip, 15)) else { return false };
-        if faulted.loads_rcx {
-            regs.rcx = 0;
-        } else {
-            regs.eflags |= ZERO;
+        match faulted.missed {
+            Missed::LoadRcx => regs.rcx = 0,
+            Missed::Compare => regs.eflags |= ZERO,
+            Missed::Store => (),
         }
         regs.rip += u64::from(faulted.length);
         puppet.set_regs(&regs);
@@ -454,6 +505,10 @@ impl Runtime {
             let code = self.region.bytes(state.pc - offset, layout::CHECK_STUB_BYTES as usize);
             in_stub = Some(if offset == 0 { Fix::NONE } else { Fix::R11 });
             state.pc = layout::check_resume(code.try_into().unwrap());
+        }
+        if (self.stubs.store_start..self.stubs.store_end).contains(&state.pc) {
+            in_stub = Some(Fix::R11);
+            state.pc = self.slot(layout::CONTINUE);
         }
         let (start, _, map) = self
             .maps

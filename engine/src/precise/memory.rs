@@ -1,0 +1,78 @@
+//! The V bits of memory as the rules ask for them, with a look at what the guest may not touch.
+
+use crate::errors::{self, Finding};
+use crate::shadow;
+use crate::state::Engine;
+use definedness::Shadow;
+use ring::record::Error;
+use translate::Access;
+
+/// Errors of one instruction that are kept.
+const KEPT: usize = 4;
+
+/// Shadow memory during one instruction.
+pub(super) struct Memory<'a> {
+    engine: &'a Engine,
+    found: [Option<Finding>; KEPT],
+}
+
+impl<'a> Memory<'a> {
+    pub(super) fn new(engine: &'a Engine) -> Memory<'a> {
+        Memory { engine, found: [const { None }; KEPT] }
+    }
+
+    /// The invalid accesses.
+    pub(super) fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.found.iter().flatten()
+    }
+
+    fn found(&mut self, error: Error, address: u64, size: usize) {
+        if let Some(free) = self.found.iter_mut().find(|place| place.is_none()) {
+            *free = Some(Finding { error, address, size: size as u64, origin: 0 });
+        }
+    }
+}
+
+impl Shadow for Memory<'_> {
+    fn load(&mut self, address: u64, v: &mut [u8]) -> u32 {
+        shadow::read(address, v);
+        let bad = errors::unaddressable(self.engine, address, v);
+        if bad != 0 {
+            let size = v.len();
+            let partial = errors::is_partial_load(address, size, bad.count_ones() as usize, Access::Read);
+            if !partial {
+                self.found(Error::InvalidRead, address, size);
+            }
+            // What was told of is not told again as undefined.
+            let bits = if partial { 0xff } else { 0 };
+            for (_, v) in v.iter_mut().enumerate().filter(|(at, _)| bad >> at & 1 != 0) {
+                *v = bits;
+            }
+        }
+        match v.iter().position(|v| *v != 0) {
+            Some(first) => errors::origin(self.engine, address.wrapping_add(first as u64)),
+            None => 0,
+        }
+    }
+
+    fn store(&mut self, address: u64, v: &[u8], _origin: u32) {
+        const LARGEST: usize = 64;
+        let mut before = [0; LARGEST];
+        let mut at = 0;
+        for part in v.chunks(LARGEST) {
+            let to = address.wrapping_add(at);
+            let before = &mut before[..part.len()];
+            shadow::read(to, before);
+            let bad = errors::unaddressable(self.engine, to, before);
+            if bad == 0 {
+                shadow::write(to, part);
+            } else {
+                self.found(Error::InvalidWrite, to, part.len());
+                for (i, bits) in part.iter().enumerate().filter(|(i, _)| bad >> i & 1 == 0) {
+                    shadow::write(to.wrapping_add(i as u64), core::slice::from_ref(bits));
+                }
+            }
+            at += part.len() as u64;
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What the kernel writes to the guest's memory in a system call: it is defined from then on.
+//!
+//! Always holds: between [`begin`] and [`finish`] nothing is forgotten. A call that is interrupted and made again begins
+//! anew. Not here: which call writes what (crate `syscall-params`), what is wrong with its arguments.
+
+use super::{Call, Outcome};
+use crate::context::{Thread, gpr};
+use crate::{guest_mem, precise, shadow};
+use syscall_params::{Kept, Memory};
+
+/// A system call that the kernel executes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Under {
+    call: Call,
+    kept: Kept,
+    /// Guest pc behind it.
+    behind: u64,
+}
+
+struct GuestMemory;
+
+impl Memory for GuestMemory {
+    fn read(&self, address: u64, into: &mut [u8]) -> bool {
+        guest_mem::read(address, into) == into.len()
+    }
+}
+
+/// What has to be known of a call before it is made; `None` where nobody follows.
+pub(crate) fn before(thread: &Thread, call: Call) -> Option<Under> {
+    if !shadow::follows() {
+        return None;
+    }
+    let before = syscall_params::before(call.number, &call.args, &GuestMemory, &mut |_| ());
+    Some(Under { call, kept: before.kept, behind: thread.context.pc })
+}
+
+/// The handler of a call has ended. True when the kernel is to do it and the thread is to come back afterwards.
+pub(crate) fn after(thread: &mut Thread, under: Under, outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Done(result) => mark(&under, result),
+        Outcome::Pass => {
+            precise::of(thread).call = Some(under);
+            return true;
+        }
+        Outcome::Resume => (),
+    }
+    false
+}
+
+/// A thread that was in a system call stands at `pc` with `result` in rax: behind the call, it is done.
+pub(crate) fn finish(thread: &mut Thread, pc: u64, result: u64) {
+    if let Some(undefined) = &mut thread.undefined
+        && let Some(under) = undefined.call.take()
+        && under.behind == pc
+    {
+        mark(&under, result as i64);
+    }
+}
+
+/// As [`finish`], with the state in the context.
+pub(crate) fn finish_here(thread: &mut Thread) {
+    let (pc, result) = (thread.context.pc, thread.context.regs[gpr::RAX]);
+    finish(thread, pc, result);
+}
+
+fn mark(under: &Under, result: i64) {
+    syscall_params::after(
+        under.call.number,
+        &under.call.args,
+        result,
+        &under.kept,
+        &GuestMemory,
+        &mut |address, bytes| shadow::written(address, bytes),
+    );
+}
+
+/// Whether the engine has to see a call for its marks.
+pub(crate) fn is_wanted(number: usize) -> bool {
+    syscall_params::name(number as u64).is_some()
+}

@@ -1,0 +1,175 @@
+//! The address of a memory operand, and instructions of ours that name it.
+
+use crate::decode::number;
+use crate::emit::{Emitter, fits_i32, reg};
+use crate::layout::{self, SHADOW_BIAS};
+use iced_x86::{Instruction, Register};
+
+/// A memory operand's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Address {
+    /// Register numbers.
+    base: Option<u8>,
+    index: Option<u8>,
+    /// log2.
+    scale: u8,
+    /// With neither base nor index: the address.
+    displacement: u64,
+    /// Registers and sum have 32 bits.
+    narrow: bool,
+    /// The context's slot with the base of the segment that it lies behind.
+    segment: Option<u32>,
+}
+
+impl Address {
+    /// What lies at a distance from a register.
+    pub(crate) fn at(register: u8, displacement: u64) -> Address {
+        Address { base: Some(register), index: None, scale: 0, displacement, narrow: false, segment: None }
+    }
+
+    /// The address of the only explicit memory operand; `None` where it is made of vectors.
+    pub(crate) fn of(insn: &Instruction) -> Option<Address> {
+        let (base, index) = (insn.memory_base(), insn.memory_index());
+        if index.is_vector_register() {
+            return None;
+        }
+        let segment = match insn.memory_segment() {
+            Register::FS => Some(layout::GUEST_FS),
+            Register::GS => Some(layout::GUEST_GS),
+            _ => None,
+        };
+        if insn.is_ip_rel_memory_operand() {
+            let displacement = insn.ip_rel_memory_address();
+            return Some(Address { base: None, index: None, scale: 0, displacement, narrow: false, segment });
+        }
+        let absolute = base == Register::None && index == Register::None;
+        let narrow = base.is_gpr32() || index.is_gpr32() || (absolute && insn.memory_displ_size() == 4);
+        let displacement = insn.memory_displacement64();
+        // With no register there is nothing left to cut to 32 bits.
+        let displacement = if absolute && narrow { u64::from(displacement as u32) } else { displacement };
+        Some(Address {
+            base: number(base),
+            index: number(index),
+            scale: insn.memory_index_scale().trailing_zeros() as u8,
+            displacement,
+            narrow: narrow && !absolute,
+            segment,
+        })
+    }
+
+    pub(crate) fn plus(self, bytes: u64) -> Address {
+        Address { displacement: self.displacement.wrapping_add(bytes), ..self }
+    }
+
+    /// Whether it lies behind FS or GS.
+    pub(crate) fn is_behind_segment(self) -> bool {
+        self.segment.is_some()
+    }
+
+    /// Whether [`Address::load_sum`] can make it in rcx and in r11. Behind a segment there is room for one register, which
+    /// must not be the one that the base is loaded to.
+    pub(crate) fn can_be_named(self) -> bool {
+        self.segment.is_none()
+            || !(self.narrow
+                || self.uses(reg::RCX)
+                || self.uses(reg::R11)
+                || (self.base.is_some() && self.index.is_some())
+                || !fits_i32(self.displacement))
+    }
+
+    /// Whether one instruction can name it, from anywhere in the cache.
+    fn is_near(self) -> bool {
+        self.base.is_some() || self.index.is_some() || fits_i32(self.displacement)
+    }
+
+    /// Where GS has its shadow; `None` when that needs a register.
+    pub(crate) fn shadow(self) -> Option<Address> {
+        let shadow = self.plus(SHADOW_BIAS);
+        (!self.narrow && self.segment.is_none() && fits_i32(shadow.displacement)).then_some(shadow)
+    }
+
+    pub(crate) fn uses(self, register: u8) -> bool {
+        self.base == Some(register) || self.index == Some(register)
+    }
+
+    /// Loads `register` with what is needed to name the address by it; returns that name.
+    pub(crate) fn load(self, e: &mut Emitter<'_>, register: u8) -> Address {
+        if let Some(slot) = self.segment {
+            e.load_ctx(register, slot);
+            let sum = Address { segment: None, ..self };
+            return match (self.base, self.index) {
+                (Some(base), _) => Address { base: Some(base), index: Some(register), scale: 0, ..sum },
+                (None, _) => Address { base: Some(register), ..sum },
+            };
+        }
+        self.load_sum(e, register);
+        Address::at(register, 0)
+    }
+
+    /// Loads `register` with the address.
+    pub(crate) fn load_sum(self, e: &mut Emitter<'_>, register: u8) {
+        if self.segment.is_some() {
+            let sum = self.load(e, register);
+            sum.emit(e, &[], true, &[0x8d], register, &[]);
+        } else if self.is_near() {
+            // lea: it names no segment.
+            self.emit(e, &[], !self.narrow, &[0x8d], register, &[]);
+        } else {
+            e.load_imm(register, self.displacement);
+        }
+    }
+
+    /// Emits an instruction with this operand: `prefixes`, REX (`wide`: its W bit), `opcode`, operands with `register`,
+    /// `immediate`.
+    pub(crate) fn emit(
+        self,
+        e: &mut Emitter<'_>,
+        prefixes: &[u8],
+        wide: bool,
+        opcode: &[u8],
+        register: u8,
+        immediate: &[u8],
+    ) {
+        e.bytes(prefixes);
+        if self.narrow {
+            e.bytes(&[0x67]);
+        }
+        let (base, index) = (self.base.unwrap_or(0), self.index.unwrap_or(0));
+        let rex = 0x40 | u8::from(wide) << 3 | (register >> 3) << 2 | (index >> 3) << 1 | base >> 3;
+        if rex != 0x40 {
+            e.bytes(&[rex]);
+        }
+        e.bytes(opcode);
+        let field = (register & 7) << 3;
+        let displacement = self.displacement as u32;
+        match (self.base, self.index) {
+            (None, index) => {
+                // Absolute: a SIB byte without base, and without index where there is none.
+                let index = index.map_or(4, |index| index & 7);
+                e.bytes(&[0x04 | field, self.scale << 6 | index << 3 | 5]);
+                e.u32(displacement);
+            }
+            (Some(base), index) => {
+                let short = i8::try_from(displacement as i32);
+                let mode = match short {
+                    Ok(0) if base & 7 != reg::RBP => 0,
+                    Ok(_) => 0x40,
+                    Err(_) => 0x80,
+                };
+                match index {
+                    Some(index) => {
+                        e.bytes(&[mode | field | 4, self.scale << 6 | (index & 7) << 3 | base & 7]);
+                    }
+                    None if base & 7 == reg::RSP => e.bytes(&[mode | field | 4, 0x24]),
+                    None => e.bytes(&[mode | field | base & 7]),
+                }
+                match (mode, short) {
+                    (0, _) => (),
+                    (_, Ok(short)) => e.bytes(&[short as u8]),
+                    (_, Err(_)) => e.u32(displacement),
+                }
+            }
+        }
+        e.bytes(immediate);
+    }
+}
