@@ -106,7 +106,9 @@ pub(crate) fn origin(engine: &Engine, address: u64) -> u32 {
     let block = engine.heap.get().and_then(|heap| heap.lookup(address));
     match block {
         Some(block) if block.state == State::Live => block.stack << 2 | origin::HEAP,
-        _ => 0,
+        Some(_) => 0,
+        // All else that is undefined, or was copied from what is, lies on a stack; of which function, is not looked for yet.
+        None => origin::STACK,
     }
 }
 

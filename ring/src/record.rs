@@ -181,6 +181,8 @@ pub mod origin {
     pub const UNKNOWN: u32 = 0;
     /// A block of the heap, by its allocation.
     pub const HEAP: u32 = 1;
+    /// A function's stack.
+    pub const STACK: u32 = 2;
     /// Mask of the kinds.
     pub const KINDS: u32 = 3;
 }

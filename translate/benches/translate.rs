@@ -64,7 +64,7 @@ fn main() {
             heap_call: CACHE + 0x380,
             check: CACHE + 0x400,
             step: CACHE + 0x480,
-            store: [CACHE + 0x500; 4],
+            store: [CACHE + 0x500; 7],
         },
         exit_stubs_end: CACHE + 0x100_0000,
         count,

@@ -57,6 +57,11 @@ impl Address {
         })
     }
 
+    /// The same with an index register, times 1 << `scale`.
+    pub(crate) fn indexed(self, index: u8, scale: u8) -> Address {
+        Address { index: Some(index), scale, ..self }
+    }
+
     pub(crate) fn plus(self, bytes: u64) -> Address {
         Address { displacement: self.displacement.wrapping_add(bytes), ..self }
     }

@@ -85,6 +85,9 @@ pub(crate) struct CheckPlan {
     next: usize,
     defined: Vec<Defined>,
     next_defined: usize,
+    /// Instructions that make the stack grow, and by how many bytes.
+    grown: Vec<(usize, u64)>,
+    next_grown: usize,
 }
 
 impl CheckPlan {
@@ -99,12 +102,18 @@ impl CheckPlan {
     ) {
         self.planned.clear();
         self.defined.clear();
-        (self.next, self.next_defined) = (0, 0);
+        self.grown.clear();
+        (self.next, self.next_defined, self.next_grown) = (0, 0, 0);
         let mut segment = 0;
         let mut first = true;
         for (i, insn) in block.insns.iter().enumerate() {
             if core::mem::take(&mut first) && mode.guards() {
                 self.guard(block, mode, segment, live, tools);
+            }
+            if mode.guards()
+                && let Some(Growth::Constant(bytes)) = stack_growth(&insn.iced)
+            {
+                self.grown.push((i, bytes));
             }
             let stack = if mode.guards() { stack_write(insn, tools) } else { None };
             if let Some((address, bytes)) = stack {
@@ -211,6 +220,73 @@ impl CheckPlan {
             }
         }
     }
+}
+
+impl CheckPlan {
+    /// Emits what is to be done behind instruction `i`, at guest address `next`: the new part of the stack is undefined.
+    pub(crate) fn emit_behind(&mut self, e: &mut Emitter<'_>, i: usize, next: u64) {
+        let Some(&(_, bytes)) = self.grown.get(self.next_grown).filter(|(at, _)| *at == i) else { return };
+        self.next_grown += 1;
+        undefine(e, bytes.min(MOST_UNDEFINED), next);
+    }
+}
+
+/// Of a larger piece of the stack, so many bytes at its lower end become undefined.
+pub const MOST_UNDEFINED: u64 = 64 << 10;
+
+/// How an instruction makes the stack grow by more than a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Growth {
+    /// By so many bytes.
+    Constant(u64),
+    /// By what this register holds.
+    Register(Register),
+}
+
+/// By how much an instruction moves the stack pointer down.
+pub fn stack_growth(insn: &Instruction) -> Option<Growth> {
+    if insn.op_count() != 2 || insn.op0_kind() != OpKind::Register || insn.op0_register() != Register::RSP {
+        return None;
+    }
+    let constant = |by: u64| ((by as i64) > 0).then_some(Growth::Constant(by));
+    match (insn.mnemonic(), insn.op1_kind()) {
+        (Mnemonic::Sub, OpKind::Register) => Some(Growth::Register(insn.op1_register())),
+        (Mnemonic::Sub, _) => constant(insn.try_immediate(1).ok()?),
+        (Mnemonic::Add, _) => constant(insn.try_immediate(1).ok()?.wrapping_neg()),
+        (Mnemonic::Lea, _)
+            if insn.memory_base() == Register::RSP && insn.memory_index() == Register::None =>
+        {
+            constant(insn.memory_displacement64().wrapping_neg())
+        }
+        _ => None,
+    }
+}
+
+/// Makes `bytes` bytes from the stack pointer on undefined.
+fn undefine(e: &mut Emitter<'_>, bytes: u64, pc: u64) {
+    /// So many words are stored one by one.
+    const FEW: u64 = 12;
+    const ONES: [u8; 4] = [0xff; 4];
+    let words = bytes / 8;
+    let at = Address::at(reg::RSP, SHADOW_BIAS);
+    if words <= FEW {
+        for word in 0..words {
+            at.plus(8 * word).emit(e, &[0x65], true, &[0xc7], 0, &ONES);
+        }
+        return;
+    }
+    e.store_ctx(layout::SPILL, reg::RCX);
+    e.mark(pc, Fix::spill(reg::RCX));
+    e.load_imm(reg::RCX, words);
+    let start = e.offset();
+    // The word below rsp + rcx * 8; no flag changes.
+    at.plus(8u64.wrapping_neg()).indexed(reg::RCX, 3).emit(e, &[0x65], true, &[0xc7], 0, &ONES);
+    // lea rcx, [rcx - 1]; jrcxz over the jump back
+    e.bytes(&[0x48, 0x8d, 0x49, 0xff, 0xe3, 2, 0xeb, 0]);
+    let back = start.wrapping_sub(e.offset());
+    e.patch_u8(e.offset() - 1, back as u8);
+    e.load_ctx(reg::RCX, layout::SPILL);
+    e.mark(pc, Fix::NONE);
 }
 
 /// An operand in pieces of 1, 2, 4 or 8 bytes.
@@ -364,6 +440,9 @@ pub(crate) fn is_unchecked(insn: &Instruction) -> bool {
     {
         return true;
     }
+    if matches!(stack_growth(insn), Some(Growth::Register(_))) {
+        return true;
+    }
     let has_memory = (0..insn.op_count()).any(|op| insn.op_kind(op) == OpKind::Memory);
     if !has_memory || !names_memory(insn) {
         return false;
@@ -380,7 +459,9 @@ fn place(insns: &[Insn], live: &[u32], address: Option<Address>, tools: &mut Too
     let mut back = 0;
     while live[last - back] & STATUS != 0 {
         let changes = |n| address.is_some_and(|address| address.uses(n));
-        if back == last || tools.writes_any(&insns[last - back - 1].iced, changes) {
+        // What the stack grows by is undefined behind that instruction, whatever was found before.
+        let before = back != last && stack_growth(&insns[last - back - 1].iced).is_none();
+        if !before || tools.writes_any(&insns[last - back - 1].iced, changes) {
             return None;
         }
         back += 1;

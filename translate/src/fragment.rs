@@ -29,9 +29,9 @@ pub struct StubAddresses {
     pub heap_call: u64,
     /// A check has found V bits: r11 = address of the access, `R11` = guest r11, `CONTINUE` = where to go on.
     pub check: u64,
-    /// As [`StubAddresses::check`], for stores of 1, 2, 4 and 8 bytes where no status flag is live: what is undefined in
-    /// full is defined without the engine.
-    pub store: [u64; 4],
+    /// As [`StubAddresses::check`], for stores of 1, 2, 4 and up to 64 bytes where no status flag is live: what is
+    /// undefined in full is defined without the engine.
+    pub store: [u64; 7],
     /// Precise code is about to execute an instruction: `STEP` and `CONTINUE` are set.
     pub step: u64,
 }
@@ -280,6 +280,9 @@ impl Translator {
                         break;
                     }
                     e.mark(insn.next_pc(), Fix::NONE);
+                    if checks_memory {
+                        self.checker.emit_behind(&mut e, i, insn.next_pc());
+                    }
                 }
                 Flow::Jump(target) => exits.push(leave(&mut e, target, None)),
                 Flow::Condition(target) => {

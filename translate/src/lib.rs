@@ -28,7 +28,9 @@ mod segment;
 mod stubs;
 mod tables;
 
-pub use check::{Access, Check, Faulted, Missed, What, faulted, is_beyond};
+pub use check::{
+    Access, Check, Faulted, Growth, MOST_UNDEFINED, Missed, What, faulted, is_beyond, stack_growth,
+};
 pub use decode::{Block, Limits, Pointer, Scratch, Special};
 pub use flags::overwrites_flags;
 pub use fragment::{

@@ -145,22 +145,33 @@ fn heap_call(e: &mut Emitter<'_>, table: &mut StubTable, tables: Tables) {
 /// A store of 1 << `log` bytes to the address in r11 has found V bits, and no flag is live. What is undefined in full is
 /// memory that the guest may write to: it is defined from now on. All else is for the engine, at `check`.
 fn store(e: &mut Emitter<'_>, log: u8, check: u64) {
-    let bias = layout::SHADOW_BIAS as u8;
-    // cmp gs:[r11 + bias], -1
-    match log {
-        0 => e.bytes(&[0x65, 0x41, 0x80, 0x7b, bias, 0xff]),
-        1 => e.bytes(&[0x65, 0x66, 0x41, 0x83, 0x7b, bias, 0xff]),
-        2 => e.bytes(&[0x65, 0x41, 0x83, 0x7b, bias, 0xff]),
-        _ => e.bytes(&[0x65, 0x49, 0x83, 0x7b, bias, 0xff]),
+    let bias = |word: u8| (layout::SHADOW_BIAS as u8).wrapping_add(8 * word);
+    let words = 1 << log.saturating_sub(3);
+    // cmp gs:[r11 + bias], -1 or 0
+    let compare = |e: &mut Emitter<'_>, word: u8, with: u8| match log {
+        0 => e.bytes(&[0x65, 0x41, 0x80, 0x7b, bias(word), with]),
+        1 => e.bytes(&[0x65, 0x66, 0x41, 0x83, 0x7b, bias(word), with]),
+        2 => e.bytes(&[0x65, 0x41, 0x83, 0x7b, bias(word), with]),
+        _ => e.bytes(&[0x65, 0x49, 0x83, 0x7b, bias(word), with]),
+    };
+    for word in 0..words {
+        compare(e, word, 0xff);
+        if words > 1 {
+            // je over the comparison with 0 (7 bytes) and jne (6)
+            e.bytes(&[0x74, 13]);
+            compare(e, word, 0);
+        }
+        e.bytes(&[0x0f, 0x85]);
+        e.rel32(check);
     }
-    e.bytes(&[0x0f, 0x85]);
-    e.rel32(check);
     // mov gs:[r11 + bias], 0
-    match log {
-        0 => e.bytes(&[0x65, 0x41, 0xc6, 0x43, bias, 0]),
-        1 => e.bytes(&[0x65, 0x66, 0x41, 0xc7, 0x43, bias, 0, 0]),
-        2 => e.bytes(&[0x65, 0x41, 0xc7, 0x43, bias, 0, 0, 0, 0]),
-        _ => e.bytes(&[0x65, 0x49, 0xc7, 0x43, bias, 0, 0, 0, 0]),
+    for word in 0..words {
+        match log {
+            0 => e.bytes(&[0x65, 0x41, 0xc6, 0x43, bias(word), 0]),
+            1 => e.bytes(&[0x65, 0x66, 0x41, 0xc7, 0x43, bias(word), 0, 0]),
+            2 => e.bytes(&[0x65, 0x41, 0xc7, 0x43, bias(word), 0, 0, 0, 0]),
+            _ => e.bytes(&[0x65, 0x49, 0xc7, 0x43, bias(word), 0, 0, 0, 0]),
+        }
     }
     e.load_ctx(reg::R11, layout::R11);
     // jmp fs:[CONTINUE]
@@ -305,7 +316,7 @@ pub fn emit_stubs(
     table.switch_end = e.here();
 
     table.store_start = e.here();
-    for log in 0..4 {
+    for log in 0..7 {
         table.addresses.store[log as usize] = e.here();
         store(e, log, table.addresses.check);
     }

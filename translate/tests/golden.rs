@@ -27,7 +27,7 @@ const STUBS: StubAddresses = StubAddresses {
     heap_call: 0x6000_0600,
     check: 0x6000_0700,
     step: 0x6000_0800,
-    store: [0x6000_0900, 0x6000_0a00, 0x6000_0b00, 0x6000_0c00],
+    store: [0x6000_0900, 0x6000_0a00, 0x6000_0b00, 0x6000_0c00, 0x6000_0d00, 0x6000_0e00, 0x6000_0f00],
 };
 
 struct Case {
@@ -166,6 +166,9 @@ fn symbolic(text: &str) -> String {
         ("store_2", STUBS.store[1]),
         ("store_4", STUBS.store[2]),
         ("store_8", STUBS.store[3]),
+        ("store_16", STUBS.store[4]),
+        ("store_32", STUBS.store[5]),
+        ("store_64", STUBS.store[6]),
     ];
     for (name, address) in stubs {
         text = text.replace(&format!("{address:016X}h"), name);

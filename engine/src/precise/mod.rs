@@ -15,17 +15,17 @@ mod memory;
 
 pub(crate) use frame::{Places, returns, saved};
 
-use crate::context::{Thread, gpr};
+use crate::context::{Context, Thread, gpr};
 use crate::errors::{self, Finding};
-use crate::shadow;
 use crate::state::Engine;
+use crate::{shadow, space};
 use alloc::boxed::Box;
 use definedness::{Registers, Report, Rules};
 use guest::{State, VectorDump};
 use iced_x86::Instruction;
 use memory::Memory;
 use ring::record::{Error, Stat};
-use translate::{Mode, Set, Uses};
+use translate::{Growth, Mode, Set, Uses};
 
 /// What is known of a thread's undefined registers.
 pub struct Undefined {
@@ -195,6 +195,7 @@ pub fn step(engine: &Engine, thread: &mut Thread) -> bool {
         Some(undefined) => undefined,
         None => Undefined::new(),
     };
+    stack_grows(&insn, &thread.context);
     let wide = guest::has_rare_registers(&insn);
     if wide {
         undefined.vectors.take(engine, &thread.context);
@@ -228,6 +229,19 @@ pub fn step(engine: &Engine, thread: &mut Thread) -> bool {
         errors::tell_finding(engine, thread, &insn, &Finding { error, address: 0, size, origin });
     }
     true
+}
+
+/// What an instruction adds to the stack is undefined.
+fn stack_grows(insn: &Instruction, context: &Context) {
+    let bytes = match translate::stack_growth(insn) {
+        Some(Growth::Constant(bytes)) => bytes,
+        Some(Growth::Register(register)) if register.is_gpr64() => context.regs[register.number()],
+        _ => return,
+    };
+    let sp = context.regs[gpr::RSP].wrapping_sub(bytes);
+    if sp < context.regs[gpr::RSP] && context.regs[gpr::RSP] < space::GUEST_END {
+        shadow::set(sp, bytes.min(translate::MOST_UNDEFINED), shadow::Bits::Undefined);
+    }
 }
 
 /// The reports of one instruction: few, each kind once.
