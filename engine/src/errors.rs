@@ -1,14 +1,14 @@
-//! Errors of the guest: what a check that found V bits means, and the record that tells of it.
+//! Errors of the guest: what a check that found V bits means, and the record that tells of any error.
 //!
 //! Always holds: the guest goes on as natively, whatever was found. Not here: where checks stand (`translate::check`),
-//! the V bits (`shadow`), grouping and counting (`vg-record`).
+//! the V bits (`shadow`), errors in calls of allocators (`heap_errors`), grouping and counting (`vg-record`).
 
 use crate::context::Thread;
 use crate::shadow;
 use crate::state::Engine;
 use crate::{stacks, sys};
-use heap::{Block, Relation, State};
-use ring::record::{Error, Kind, Stat, about, header, pair};
+use heap::{Block, Freed, Relation, State};
+use ring::record::{Error, Kind, Stat, about, header, pair, put_string};
 use translate::Access;
 
 /// The largest access of one instruction that is checked.
@@ -47,11 +47,11 @@ fn is_partial_load(address: u64, size: usize, bad: usize, access: Access) -> boo
 fn invalid_access(engine: &Engine, thread: &mut Thread, pc: u64, error: Error, address: u64, size: usize) {
     let stack = stacks::of_access(engine, thread, pc);
     let about = About::of(engine, address);
-    tell(thread, error, stack, address, size as u64, about);
+    tell(thread, stack, &Told { address, size: size as u64, ..Told::new(error, about) });
 }
 
 /// What lies at an address, in the words of the record.
-struct About {
+pub(crate) struct About {
     kind: u32,
     start: u64,
     size: u64,
@@ -62,12 +62,25 @@ struct About {
 }
 
 impl About {
-    fn of(engine: &Engine, address: u64) -> About {
+    /// Nothing, for errors that are about no address.
+    pub(crate) const NOTHING: About =
+        About { kind: about::UNKNOWN, start: 0, size: 0, offset: 0, family: 0, allocated: 0, freed: 0 };
+
+    pub(crate) fn of(engine: &Engine, address: u64) -> About {
         let block = engine.heap.get().and_then(|heap| heap.lookup(address));
-        block.map_or(
-            About { kind: about::UNKNOWN, start: 0, size: 0, offset: 0, family: 0, allocated: 0, freed: 0 },
-            |block| About::block(&block),
-        )
+        block.map_or(About::NOTHING, |block| About::block(&block))
+    }
+
+    /// A block that has just been freed, as it was before.
+    pub(crate) fn freed_now(address: u64, block: &Freed) -> About {
+        About {
+            kind: about::LIVE_BLOCK,
+            start: address,
+            size: block.size,
+            family: block.family as u32,
+            allocated: block.stack,
+            ..About::NOTHING
+        }
     }
 
     fn block(block: &Block) -> About {
@@ -88,23 +101,52 @@ impl About {
     }
 }
 
+/// An error as it is told. What is 0 or empty does not belong to it.
+pub(crate) struct Told {
+    pub(crate) error: Error,
+    pub(crate) address: u64,
+    pub(crate) size: u64,
+    pub(crate) about: About,
+    pub(crate) value: u64,
+    pub(crate) wanted: u64,
+    pub(crate) given: u64,
+    /// At most [`LONGEST_TEXT`] bytes.
+    pub(crate) text: &'static str,
+}
+
+impl Told {
+    pub(crate) const fn new(error: Error, about: About) -> Told {
+        Told { error, address: 0, size: 0, about, value: 0, wanted: 0, given: 0, text: "" }
+    }
+}
+
+pub(crate) const LONGEST_TEXT: usize = 40;
+
 /// Tells the recorder.
-fn tell(thread: &mut Thread, error: Error, stack: u32, address: u64, size: u64, about: About) {
+pub(crate) fn tell(thread: &mut Thread, stack: u32, told: &Told) {
+    const FIXED: usize = 14;
     let instructions = thread.context.instructions();
     thread.stats[Stat::Errors as usize] += 1;
-    if let Some(writer) = &mut thread.writer {
-        writer.push(&[
-            header(Kind::Error, 11),
-            sys::tsc(),
-            pair(error as u32, stack),
-            address,
-            size,
-            instructions,
-            pair(about.kind, about.family),
-            about.start,
-            about.size,
-            about.offset,
-            pair(about.allocated, about.freed),
-        ]);
-    }
+    let Some(writer) = &mut thread.writer else { return };
+    let about = &told.about;
+    let mut words = [0; FIXED + 1 + LONGEST_TEXT.div_ceil(8)];
+    words[..FIXED].copy_from_slice(&[
+        0,
+        sys::tsc(),
+        pair(told.error as u32, stack),
+        told.address,
+        told.size,
+        instructions,
+        pair(about.kind, about.family),
+        about.start,
+        about.size,
+        about.offset,
+        pair(about.allocated, about.freed),
+        told.value,
+        told.wanted,
+        told.given,
+    ]);
+    let used = FIXED + put_string(&mut words[FIXED..], told.text.as_bytes()).unwrap_or(0);
+    words[0] = header(Kind::Error, used);
+    writer.push(&words[..used]);
 }

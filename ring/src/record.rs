@@ -65,8 +65,9 @@ pub enum Kind {
     /// `tsc, pid` then one byte string: a child that is not followed, and why.
     NotFollowed = 19,
     /// `tsc, error|stack, address, size, instructions, about|family, start, bytes, offset, stack of the allocation|of the
-    /// free`: an error that the guest has made. `error`: see [`Error`]; `about`: what lies at the address, see [`about`],
-    /// with its first byte, its bytes and the address's offset in it (wrapped below 0 before it).
+    /// free, value, wanted, given` then one byte string: an error that the guest has made. `error`: see [`Error`]; `about`:
+    /// what lies at the address, see [`about`], with its first byte, its bytes and the address's offset in it (wrapped
+    /// below 0 before it). What the last three words and the string mean depends on the error: see `trace.capnp`.
     Error = 20,
 }
 
@@ -158,6 +159,24 @@ pub enum Error {
     InvalidRead = 1,
     /// The same, written.
     InvalidWrite = 2,
+    /// What was freed is no live block.
+    InvalidFree = 4,
+    /// A block was freed by another family than the one that allocated it.
+    MismatchedFree = 5,
+    /// A block was freed as one of another size.
+    SizeMismatch = 6,
+    /// A block was freed as one of another alignment.
+    AlignMismatch = 7,
+    /// A size that is negative if signed.
+    FishyValue = 12,
+    /// realloc to no bytes.
+    ReallocSizeZero = 13,
+    /// An alignment that is no power of two.
+    InvalidAlignment = 14,
+    /// No bytes asked for, where what that gives is not the same everywhere.
+    InvalidSize = 15,
+    /// A size that is no multiple of the alignment.
+    InvalidSizeAndAlignment = 16,
 }
 
 /// `about` of [`Kind::Error`]: the numbers of the trace's kinds of address.

@@ -130,7 +130,10 @@ impl Cli {
     /// What is looked for in the guest: `schema::check` bits.
     pub(crate) fn checks(&self) -> u32 {
         // Undefined values, parameters of system calls and the rest are still to come.
-        if self.events.contains(&Events::Shadow) { schema::check::ADDRESSES } else { 0 }
+        let bits = self.kinds().unwrap_or(0);
+        let looked = |events, check| if bits & events != 0 { check } else { 0 };
+        looked(ring::shared::EVENTS_ALLOC, schema::check::ALLOCATORS)
+            | looked(ring::shared::EVENTS_SHADOW, schema::check::ADDRESSES)
     }
 
     fn kinds(&self) -> anyhow::Result<u32> {

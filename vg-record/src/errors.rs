@@ -12,8 +12,8 @@ use std::collections::HashMap;
 /// Entries of one process; further ones are lost, and the trace says so.
 const LIMIT: u32 = 100_000;
 
-/// What makes two errors one: process, kind, stack, size, kind of address, stack of the block's allocation.
-type Key = (u32, u16, u32, u64, u16, u32);
+/// What makes two errors one: process, kind, stack, size, what was given, kind of address, stack of the block's allocation.
+type Key = (u32, u16, u32, u64, u64, u16, u32);
 
 /// The errors met so far.
 #[derive(Debug, Default)]
@@ -83,9 +83,9 @@ impl Recording {
         let Some(stack) = self.stack(stream, stack, force) else { return false };
         let Some(allocated) = self.stack(stream, allocated, force) else { return false };
         let Some(freed) = self.stack(stream, freed, force) else { return false };
-        let (kind, about, size) = (kind as u16, about as u16, word(4));
+        let (kind, about, size, given) = (kind as u16, about as u16, word(4), word(13));
         let process = stream.process;
-        match self.errors.meet((process, kind, stack, size, about, allocated)) {
+        match self.errors.meet((process, kind, stack, size, given, about, allocated)) {
             Met::Known => {}
             Met::TooMany => {
                 let name = self.describe(process);
@@ -105,6 +105,8 @@ impl Recording {
                     freed,
                     ..AddressInfo::default()
                 };
+                let mut text = Vec::new();
+                record.strings(14, |bytes| text.extend(bytes));
                 let error = Error {
                     number,
                     process,
@@ -117,6 +119,10 @@ impl Recording {
                     stack,
                     address: word(3),
                     about: (about.kind != AddressKind::Unknown).then_some(about),
+                    text: String::from_utf8_lossy(&text).into_owned(),
+                    value: word(11) as i64,
+                    wanted: word(12),
+                    given,
                     ..Error::default()
                 };
                 self.trace.flush_tables();
