@@ -1,7 +1,8 @@
 //! Error suite: every program in `programs/errors/` carries its errors beside its lines. They are compared with
 //! vg-errors by line, kind and size; a program without such lines must have none anywhere.
 //!
-//! The cases `peer/...` hold the same expectations against Valgrind itself, so that a wrong expectation shows.
+//! The cases `peer/...` hold the same expectations against Valgrind itself, so that a wrong expectation shows; what the
+//! installed version cannot know is left out. The cases `alloc/...` record without looking at memory accesses.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -32,8 +33,14 @@ fn add(suite: &mut Suite, program: &Program, variant: Variant) {
     let name = program.case_name(&variant);
     let (same, other) = (program.clone(), variant.clone());
     suite.case(format!("peer/{name}"), None, move || against_peer(&same, &other));
+    if errors::expectations(&program.text).is_ok_and(|errors| errors::of_allocators(&errors)) {
+        let (same, other) = (program.clone(), variant.clone());
+        suite.case(format!("alloc/{name}"), None, move || {
+            recorded(&same, &other, "--events=alloc", "--kinds=free,size")
+        });
+    }
     let (program, known) = (program.clone(), variant.known.clone());
-    suite.case(name, known, move || recorded(&program, &variant));
+    suite.case(name, known, move || recorded(&program, &variant, "--events=alloc,shadow", "--kinds=default"));
 }
 
 fn source_name(program: &Program) -> String {
@@ -58,13 +65,19 @@ fn against_peer(program: &Program, variant: &Variant) -> Verdict {
         return Err(Problem::wrong(outcome.summary()));
     }
     let found = errors::from_log(&std::fs::read_to_string(&log)?, &source_name(program));
-    verdict(errors::differences(&errors::expectations(&program.text)?, &found))
+    let expected = errors::known_to_peer(errors::expectations(&program.text)?);
+    verdict(errors::differences(&expected, &found))
 }
 
-fn record(trace: &Path, events: &[&str], exe: &Path, cwd: &Path, program: &Program) -> Verdict {
+fn record(trace: &Path, events: &str, exe: &Path, cwd: &Path, program: &Program) -> Verdict {
     let mut argv = vec![tools::tool("vg-record")?.display().to_string()];
-    argv.extend(events.iter().map(|word| (*word).to_owned()));
-    argv.extend(["-o".into(), trace.display().to_string(), "--".into(), exe.display().to_string()]);
+    argv.extend([
+        events.to_owned(),
+        "-o".into(),
+        trace.display().to_string(),
+        "--".into(),
+        exe.display().to_string(),
+    ]);
     let outcome = Run::new(argv, cwd).timeout(program.timeout).run()?;
     if outcome.code() == Some(0)
         && outcome.out().ends_with("EXIT-SUCCESS\n")
@@ -75,14 +88,15 @@ fn record(trace: &Path, events: &[&str], exe: &Path, cwd: &Path, program: &Progr
     Err(Problem::wrong(format!("recorded {}", outcome.summary())))
 }
 
-fn recorded(program: &Program, variant: &Variant) -> Verdict {
+fn recorded(program: &Program, variant: &Variant, events: &str, kinds: &str) -> Verdict {
     let exe = program.compile(variant)?;
     let expected = errors::expectations(&program.text)?;
     let scratch = Scratch::new("errors")?;
     let trace = scratch.path().join("trace.capnp");
-    record(&trace, &["--events=alloc,shadow"], &exe, &scratch.fresh("cwd")?, program)?;
+    record(&trace, events, &exe, &scratch.fresh("cwd")?, program)?;
     let reader = tools::tool("vg-errors")?.display().to_string();
-    let outcome = Run::new([&reader, "--format=json", &trace.display().to_string()], scratch.path()).run()?;
+    let argv = [&reader, kinds, "--format=json", &trace.display().to_string()];
+    let outcome = Run::new(argv, scratch.path()).run()?;
     let findings = i32::from(!expected.is_empty());
     if outcome.code() != Some(findings) {
         return Err(Problem::wrong(format!("vg-errors is to exit {findings}: {}", outcome.summary())));
@@ -98,11 +112,26 @@ fn not_looked_for() -> Verdict {
     let exe = program.compile(&program.variants[0])?;
     let scratch = Scratch::new("silence")?;
     let trace = scratch.path().join("trace.capnp");
-    record(&trace, &["--events=alloc"], &exe, &scratch.fresh("cwd")?, &program)?;
+    record(&trace, "--events=alloc", &exe, &scratch.fresh("cwd")?, &program)?;
     let reader = tools::tool("vg-errors")?.display().to_string();
     let outcome = Run::new([&reader, &trace.display().to_string()], scratch.path()).run()?;
-    if outcome.code() == Some(2) && outcome.err().lines().count() == 1 && outcome.err().contains("shadow") {
+    if outcome.code() != Some(2)
+        || outcome.err().lines().count() != 1
+        || !outcome.err().contains("shadow")
+        || !outcome.out().contains("did not look for invalid reads, writes and jumps")
+    {
+        return Err(Problem::wrong(format!("vg-errors {}", outcome.summary())));
+    }
+    // Of what was looked for, it is one without.
+    let argv = [&reader, "--kinds=free,size", &trace.display().to_string()];
+    let outcome = Run::new(argv, scratch.path()).run()?;
+    if outcome.code() != Some(0) || !outcome.err().is_empty() {
+        return Err(Problem::wrong(format!("vg-errors --kinds=free,size {}", outcome.summary())));
+    }
+    let argv = [&reader, "--kinds=access", &trace.display().to_string()];
+    let outcome = Run::new(argv, scratch.path()).run()?;
+    if outcome.code() == Some(2) && outcome.err().contains("did not look for InvalidRead") {
         return Ok(());
     }
-    Err(Problem::wrong(format!("vg-errors {}", outcome.summary())))
+    Err(Problem::wrong(format!("vg-errors --kinds=access {}", outcome.summary())))
 }
