@@ -80,7 +80,7 @@ Examples:
 /// A kind of event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Events {
-    /// Allocations and frees with their stacks, and the leak graph
+    /// Allocations and frees with their stacks, the leak graph, and errors in calls of allocators, for vg-errors
     Alloc,
     /// Invalid reads and writes of heap blocks, for vg-errors (unfinished: more is to come, and string functions of libc
     /// seem to make some)
