@@ -50,6 +50,25 @@ fn invalid_access(engine: &Engine, thread: &mut Thread, pc: u64, error: Error, a
     tell(thread, stack, &Told { address, size: size as u64, ..Told::new(error, about) });
 }
 
+/// The thread's fatal signal, when it is one that tells of a mistake: those that leave a core file. Others end programs
+/// every day. The world stands still.
+pub fn fatal_signal(engine: &Engine, thread: &mut Thread) {
+    // signal(7): QUIT, ILL, TRAP, ABRT, BUS, FPE, SEGV, XCPU, XFSZ, SYS.
+    const CORE: [u32; 10] = [3, 4, 5, 6, 7, 8, 11, 24, 25, 31];
+    const OF_FAULTS: [u32; 5] = [4, 5, 7, 8, 11];
+    let signal = thread.signals.fatal;
+    // Modules are known to the unwinder where allocations are recorded.
+    if !CORE.contains(&signal) || engine.heap.get().is_none() {
+        return;
+    }
+    let code = thread.signals.info[1] as u32;
+    let is_fault = (code as i32) > 0 && OF_FAULTS.contains(&signal);
+    let address = if is_fault { thread.signals.info[2] } else { 0 };
+    let stack = stacks::here(engine, thread);
+    let (value, given) = (u64::from(signal), u64::from(code));
+    tell(thread, stack, &Told { address, value, given, ..Told::new(Error::FatalSignal, About::NOTHING) });
+}
+
 /// What lies at an address, in the words of the record.
 pub(crate) struct About {
     kind: u32,

@@ -177,6 +177,8 @@ pub enum Error {
     InvalidSize = 15,
     /// A size that is no multiple of the alignment.
     InvalidSizeAndAlignment = 16,
+    /// A signal ends the process.
+    FatalSignal = 19,
 }
 
 /// `about` of [`Kind::Error`]: the numbers of the trace's kinds of address.

@@ -71,17 +71,21 @@ pub fn from_json(text: &str, source: &str) -> Result<BTreeSet<Error>, String> {
 pub fn from_log(text: &str, source: &str) -> BTreeSet<Error> {
     let mut found = BTreeSet::new();
     let mut open: Option<Error> = None;
+    let mut in_stack = false;
     for line in crate::peer::lines(text) {
         if let Some(error) = headline(line) {
-            open = Some(error);
+            found.extend(open.replace(error));
+            in_stack = false;
         } else if let Some(error) = &mut open
             && let Some((file, number)) = crate::peer::position(line)
             && file == source
         {
             error.line = Some(number);
             found.extend(open.take());
-        } else if !line.starts_with("at ") && !line.starts_with("by ") {
-            // What follows is about the address.
+        } else if line.starts_with("at ") || line.starts_with("by ") {
+            in_stack = true;
+        } else if in_stack {
+            // What follows is about the address; before the stack, why a signal came.
             found.extend(open.take());
         }
     }
@@ -120,6 +124,7 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("FishyValue", "Argument '", "has a fishy (possibly negative) value: "),
     ("ReallocSizeZero", "realloc() with size 0", ""),
     ("InvalidAlignment", "Invalid alignment value: ", ""),
+    ("FatalSignal", "Process terminating with default action of signal ", ""),
     ("InvalidSize", "", " invalid size value: "),
     ("InvalidSize", "Unsafe allocation with size of zero", ""),
 ];
@@ -162,7 +167,7 @@ pub fn differences(expected: &BTreeSet<Error>, found: &BTreeSet<Error>) -> Vec<S
 /// The options of memcheck for a run of `command` with its log in `log`.
 pub fn under_memcheck(command: &[String], log: &str, cwd: &std::path::Path) -> Run {
     let mut argv: Vec<String> =
-        ["valgrind", "-q", "--num-callers=40", "--undef-value-errors=no", "--leak-check=no"]
+        ["valgrind", "--num-callers=40", "--undef-value-errors=no", "--leak-check=no"]
             .map(str::to_owned)
             .to_vec();
     argv.push(format!("--log-file={log}"));

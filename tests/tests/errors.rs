@@ -36,7 +36,7 @@ fn add(suite: &mut Suite, program: &Program, variant: Variant) {
     if errors::expectations(&program.text).is_ok_and(|errors| errors::of_allocators(&errors)) {
         let (same, other) = (program.clone(), variant.clone());
         suite.case(format!("alloc/{name}"), None, move || {
-            recorded(&same, &other, "--events=alloc", "--kinds=free,size")
+            recorded(&same, &other, "--events=alloc", "--kinds=free,size,fatal-signal")
         });
     }
     let (program, known) = (program.clone(), variant.known.clone());
@@ -61,12 +61,16 @@ fn against_peer(program: &Program, variant: &Variant) -> Verdict {
     let log = scratch.path().join("log");
     let run = errors::under_memcheck(&[exe], &log.display().to_string(), &scratch.fresh("cwd")?);
     let outcome = run.timeout(program.timeout).run()?;
-    if outcome.code() != Some(0) {
+    if outcome.ending() != ending(program) {
         return Err(Problem::wrong(outcome.summary()));
     }
     let found = errors::from_log(&std::fs::read_to_string(&log)?, &source_name(program));
     let expected = errors::known_to_peer(errors::expectations(&program.text)?);
     verdict(errors::differences(&expected, &found))
+}
+
+fn ending(program: &Program) -> &str {
+    program.ends.as_deref().unwrap_or("exit 0")
 }
 
 fn record(trace: &Path, events: &str, exe: &Path, cwd: &Path, program: &Program) -> Verdict {
@@ -79,9 +83,10 @@ fn record(trace: &Path, events: &str, exe: &Path, cwd: &Path, program: &Program)
         exe.display().to_string(),
     ]);
     let outcome = Run::new(argv, cwd).timeout(program.timeout).run()?;
-    if outcome.code() == Some(0)
-        && outcome.out().ends_with("EXIT-SUCCESS\n")
-        && outcome.out().lines().count() == 1
+    let (line, lines) = if program.ends.is_some() { ("", 0) } else { ("EXIT-SUCCESS\n", 1) };
+    if outcome.ending() == ending(program)
+        && outcome.out().ends_with(line)
+        && outcome.out().lines().count() == lines
     {
         return Ok(());
     }
