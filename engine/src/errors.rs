@@ -3,7 +3,7 @@
 //! Always holds: the guest goes on as natively, whatever was found. Not here: where checks stand (`translate::check`),
 //! the V bits (`shadow`), errors in calls of allocators (`heap_errors`), grouping and counting (`vg-record`).
 
-use crate::context::Thread;
+use crate::context::{Thread, gpr};
 use crate::shadow;
 use crate::state::Engine;
 use crate::{stacks, sys};
@@ -88,6 +88,34 @@ impl About {
     pub(crate) fn of(engine: &Engine, address: u64) -> About {
         let block = engine.heap.get().and_then(|heap| heap.lookup(address));
         block.map_or(About::NOTHING, |block| About::block(&block))
+    }
+
+    /// The same; what is no block's is described, too.
+    pub(crate) fn anything(engine: &Engine, thread: &Thread, address: u64) -> About {
+        if engine.heap.get().is_some_and(|heap| heap.contains(address)) {
+            return About::of(engine, address);
+        }
+        let found = engine.space.lock().find(address).map(|(start, mapping)| (start, mapping.clone()));
+        let Some((start, mapping)) = found else {
+            return About { kind: about::UNMAPPED, ..About::NOTHING };
+        };
+        let within = |kind, start: u64, end: u64, family| {
+            let (size, offset) = (end - start, address - start);
+            About { kind, start, size, offset, family, ..About::NOTHING }
+        };
+        let sp = thread.context.regs[gpr::RSP];
+        if (start..mapping.end).contains(&sp) {
+            let about = within(about::STACK, start, mapping.end, 0);
+            return match sp.checked_sub(address) {
+                None | Some(0) => about,
+                Some(below) => About { kind: about::BELOW_STACK, offset: below, ..about },
+            };
+        }
+        if let Some(module) = engine.modules.lock().find(address) {
+            let kind = if mapping.protection & 4 != 0 { about::CODE } else { about::DATA };
+            return within(kind, module.start, module.end, module.id);
+        }
+        within(about::MAPPING, start, mapping.end, u32::from(mapping.protection))
     }
 
     /// A block that has just been freed, as it was before.

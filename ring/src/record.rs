@@ -189,6 +189,18 @@ pub mod about {
     pub const LIVE_BLOCK: u32 = 1;
     /// Inside or near a block that was freed.
     pub const FREED_BLOCK: u32 = 2;
+    /// The stack of the thread that made the error.
+    pub const STACK: u32 = 5;
+    /// The same, below its stack pointer; the offset says how far.
+    pub const BELOW_STACK: u32 = 6;
+    /// Data of a module, whose id stands in place of the family.
+    pub const DATA: u32 = 7;
+    /// Another mapping; its protection (1 read, 2 write, 4 execute) stands in place of the family.
+    pub const MAPPING: u32 = 8;
+    /// Nothing is mapped there.
+    pub const UNMAPPED: u32 = 9;
+    /// Code of a module, as [`DATA`].
+    pub const CODE: u32 = 10;
 }
 
 /// `reason` of [`Kind::SnapshotBegin`].

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Err(error) => suite.case("programs", None, move || Err(Problem::Wrong(error))),
     }
     suite.case("silence", None, not_looked_for);
+    suite.case("places", None, places);
     suite.run()
 }
 
@@ -108,6 +109,33 @@ fn recorded(program: &Program, variant: &Variant, events: &str, kinds: &str) -> 
     }
     let found = errors::from_json(&outcome.out(), &source_name(program))?;
     verdict(errors::differences(&expected, &found))
+}
+
+/// What lies at an address that is freed is said in Valgrind's words.
+fn places() -> Verdict {
+    let source = tests::guest::root().join("errors/bad_frees.c");
+    let program = Program::read(&source)?.ok_or_else(|| "bad_frees.c has no build line".to_owned())?;
+    let exe = program.compile(&program.variants[0])?;
+    let scratch = Scratch::new("places")?;
+    let trace = scratch.path().join("trace.capnp");
+    record(&trace, "--events=alloc", &exe, &scratch.fresh("cwd")?, &program)?;
+    let reader = tools::tool("vg-errors")?.display().to_string();
+    let outcome = Run::new([&reader, &trace.display().to_string()], scratch.path()).run()?;
+    let text = outcome.out();
+    let module = exe.display();
+    let wanted = [
+        "is on thread 1's stack".to_owned(),
+        format!("is in the Data segment of {module}"),
+        format!("is in the Text segment of {module}"),
+        "Address 0x8 is not stack'd, malloc'd or (recently) free'd".to_owned(),
+        "is 1 bytes inside a block of size 40 alloc'd".to_owned(),
+        "is 16 bytes before a block of size 40 alloc'd".to_owned(),
+        "is 0 bytes after a block of size 40 alloc'd".to_owned(),
+        "is 0 bytes inside a block of size 40 free'd".to_owned(),
+        "is 64 bytes before a block of size 100 alloc'd".to_owned(),
+    ];
+    let missing = wanted.iter().filter(|words| !text.contains(*words));
+    verdict(missing.map(|words| format!("not said: {words}\n{text}")).collect())
 }
 
 /// A recording that has not looked for errors is not one without errors.

@@ -95,12 +95,26 @@ impl Recording {
                 self.trace.remark(Severity::Warning, 0, process, time, &text);
             }
             Met::New(number) => {
+                let kind_of_address = AddressKind::from_number(about);
+                // What stands in place of the family where there is none.
+                let (family, module, protection) = match kind_of_address {
+                    AddressKind::Data | AddressKind::Code => {
+                        let image = self.image(stream);
+                        (0, self.mapped.get(&(image, family)).copied().unwrap_or(0), 0)
+                    }
+                    AddressKind::Mapping => (0, 0, family as u8),
+                    _ => (family as u8, 0, 0),
+                };
+                let on_stack = matches!(kind_of_address, AddressKind::Stack | AddressKind::BelowStack);
                 let about = AddressInfo {
-                    kind: AddressKind::from_number(about),
+                    kind: kind_of_address,
                     start: word(7),
                     size: word(8),
                     offset: word(9) as i64,
-                    family: Family::from_number(family as u8),
+                    family: Family::from_number(family),
+                    module,
+                    protection,
+                    thread: if on_stack { stream.thread } else { 0 },
                     allocated,
                     freed,
                     ..AddressInfo::default()
