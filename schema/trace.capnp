@@ -291,14 +291,17 @@ struct Error {
 #    3 InvalidJump      to address
 #    4 InvalidFree      of address: free, delete, delete[] or realloc
 #    5 MismatchedFree   of address by another family (wanted: family of the block, given: of the free)
-#    6 MismatchedAllocateDeallocateSize       wanted: size of the block, given: size that was passed
-#    7 MismatchedAllocateDeallocateAlignment  wanted: alignment of the block, given: of the free; 0: the default
+#    6 MismatchedAllocateDeallocateSize       wanted: size of the block, given: size that was passed; text: the
+#                       functions ("new[]/delete[]"; empty: "new/delete")
+#    7 MismatchedAllocateDeallocateAlignment  wanted: alignment of the block, given: of the free; 0: the default; text as
+#                       of 6
 #    8 UninitCondition  a branch depends on undefined bits
 #    9 UninitValue      size bytes of undefined value used as an address
 #   10 Overlap          text: function ("memcpy"); address: destination, otherAddress: source, size: bytes (0: a
 #                       function without a length, as strcpy)
 #   11 SyscallParam     text: "write(buf)". address: the bytes it points to; 0: the parameter itself
-#   12 FishyValue       text: function; value: the argument, which is negative if signed
+#   12 FishyValue       text: function ("malloc"), with its argument where that is not "size" ("calloc(nmemb)"); value:
+#                       the argument, which is negative if signed
 #   13 ReallocSizeZero  address: the block
 #   14 InvalidAlignment text: function; given: the alignment
 #   15 InvalidSize      text: function; given: the size

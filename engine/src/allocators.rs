@@ -29,10 +29,12 @@ pub enum Function {
     /// Grows or shrinks in place, which never works.
     Expand,
     Free,
-    /// One function for free and both operators delete.
+    /// One function for free and both operators delete, or a free that takes blocks of any family.
     FreeAny,
-    /// (alignment, size)
+    /// (alignment, size); also the name of aligned_alloc where that is the same function.
     Memalign,
+    /// (alignment, size), where it is a function of its own.
+    AlignedAlloc,
     /// (size, alignment)
     AlignedSizeFirst,
     ZallocAligned,
@@ -62,6 +64,23 @@ pub enum Function {
     NewReallocN,
     Delete,
     DeleteArray,
+    /// (pointer, size)
+    DeleteSized,
+    DeleteArraySized,
+    /// (pointer, alignment)
+    DeleteAligned,
+    DeleteArrayAligned,
+    /// (pointer, size, alignment)
+    DeleteSizedAligned,
+    DeleteArraySizedAligned,
+    /// (pointer, size)
+    FreeSized,
+    /// (pointer, alignment, size)
+    FreeAlignedSized,
+    /// Rust's default allocator, which knows the size and the alignment: (pointer, size, alignment)
+    RustDealloc,
+    /// (pointer, size, alignment, new size)
+    RustRealloc,
     /// jemalloc's extended interface: (size, flags)
     Mallocx,
     Rallocx,
@@ -77,7 +96,7 @@ pub enum Function {
 
 impl Function {
     /// All functions, at the index that is their number.
-    const ALL: [Function; 48] = {
+    const ALL: [Function; 59] = {
         use Function as F;
         [
             F::Malloc,
@@ -96,6 +115,7 @@ impl Function {
             F::Free,
             F::FreeAny,
             F::Memalign,
+            F::AlignedAlloc,
             F::AlignedSizeFirst,
             F::ZallocAligned,
             F::CallocAligned,
@@ -119,6 +139,16 @@ impl Function {
             F::NewReallocN,
             F::Delete,
             F::DeleteArray,
+            F::DeleteSized,
+            F::DeleteArraySized,
+            F::DeleteAligned,
+            F::DeleteArrayAligned,
+            F::DeleteSizedAligned,
+            F::DeleteArraySizedAligned,
+            F::FreeSized,
+            F::FreeAlignedSized,
+            F::RustDealloc,
+            F::RustRealloc,
             F::Mallocx,
             F::Rallocx,
             F::Xallocx,
@@ -132,7 +162,23 @@ impl Function {
     };
 
     fn frees(self) -> bool {
-        matches!(self, Function::Free | Function::FreeAny | Function::Delete | Function::DeleteArray)
+        use Function as F;
+        matches!(
+            self,
+            F::Free
+                | F::FreeAny
+                | F::Delete
+                | F::DeleteArray
+                | F::DeleteSized
+                | F::DeleteArraySized
+                | F::DeleteAligned
+                | F::DeleteArrayAligned
+                | F::DeleteSizedAligned
+                | F::DeleteArraySizedAligned
+                | F::FreeSized
+                | F::FreeAlignedSized
+                | F::RustDealloc
+        )
     }
 }
 
@@ -168,7 +214,7 @@ impl Replacement {
         Some(Replacement { function, of_heap: number & OF_HEAP != 0, foreign: number & FOREIGN != 0 })
     }
 
-    /// What stands in for a function with two names: of frees of several families, one that takes any block.
+    /// What stands in for a function with two names: of frees that say different things, one that takes any block.
     #[must_use]
     pub fn or(self, other: Replacement) -> Replacement {
         let foreign = self.foreign || other.foreign;
@@ -190,10 +236,10 @@ const PLAIN: Names = &[
     (b"reallocarray", Function::ReallocArray),
     (b"free", Function::Free),
     (b"cfree", Function::Free),
-    (b"free_sized", Function::Free),
-    (b"free_aligned_sized", Function::Free),
+    (b"free_sized", Function::FreeSized),
+    (b"free_aligned_sized", Function::FreeAlignedSized),
     (b"memalign", Function::Memalign),
-    (b"aligned_alloc", Function::Memalign),
+    (b"aligned_alloc", Function::AlignedAlloc),
     (b"posix_memalign", Function::PosixMemalign),
     (b"valloc", Function::Valloc),
     (b"pvalloc", Function::Pvalloc),
@@ -225,17 +271,17 @@ const PLAIN: Names = &[
     (b"_ZnwmSt11align_val_tRKSt9nothrow_t", Function::NewAlignedNothrow),
     (b"_ZnamSt11align_val_tRKSt9nothrow_t", Function::NewArrayAlignedNothrow),
     (b"_ZdlPv", Function::Delete),
-    (b"_ZdlPvm", Function::Delete),
-    (b"_ZdlPvSt11align_val_t", Function::Delete),
-    (b"_ZdlPvmSt11align_val_t", Function::Delete),
+    (b"_ZdlPvm", Function::DeleteSized),
+    (b"_ZdlPvSt11align_val_t", Function::DeleteAligned),
+    (b"_ZdlPvmSt11align_val_t", Function::DeleteSizedAligned),
     (b"_ZdlPvRKSt9nothrow_t", Function::Delete),
-    (b"_ZdlPvSt11align_val_tRKSt9nothrow_t", Function::Delete),
+    (b"_ZdlPvSt11align_val_tRKSt9nothrow_t", Function::DeleteAligned),
     (b"_ZdaPv", Function::DeleteArray),
-    (b"_ZdaPvm", Function::DeleteArray),
-    (b"_ZdaPvSt11align_val_t", Function::DeleteArray),
-    (b"_ZdaPvmSt11align_val_t", Function::DeleteArray),
+    (b"_ZdaPvm", Function::DeleteArraySized),
+    (b"_ZdaPvSt11align_val_t", Function::DeleteArrayAligned),
+    (b"_ZdaPvmSt11align_val_t", Function::DeleteArraySizedAligned),
     (b"_ZdaPvRKSt9nothrow_t", Function::DeleteArray),
-    (b"_ZdaPvSt11align_val_tRKSt9nothrow_t", Function::DeleteArray),
+    (b"_ZdaPvSt11align_val_tRKSt9nothrow_t", Function::DeleteArrayAligned),
     (b"__builtin_new", Function::New),
     (b"__builtin_delete", Function::Delete),
     (b"__builtin_vec_new", Function::NewArray),
@@ -253,7 +299,7 @@ const JEMALLOC: Names = &[
     (b"nallocx", Function::Nallocx),
 ];
 
-/// mimalloc's functions behind `mi_`. Those for blocks at an offset from an alignment ignore the offset for our blocks.
+/// mimalloc's functions behind `mi_`. Its free takes what its operators new gave, too. Those for blocks at an offset from an alignment ignore the offset for our blocks.
 const MIMALLOC: Names = &[
     (b"zalloc", Function::Zalloc),
     (b"mallocn", Function::Calloc),
@@ -277,9 +323,11 @@ const MIMALLOC: Names = &[
     (b"aligned_offset_recalloc", Function::RecallocAligned),
     (b"expand", Function::Expand),
     (b"_expand", Function::Expand),
-    (b"free_size", Function::Free),
-    (b"free_size_aligned", Function::Free),
-    (b"free_aligned", Function::Free),
+    (b"free", Function::FreeAny),
+    (b"cfree", Function::FreeAny),
+    (b"free_size", Function::FreeAny),
+    (b"free_size_aligned", Function::FreeAny),
+    (b"free_aligned", Function::FreeAny),
     (b"usable_size", Function::UsableSize),
     (b"is_in_heap_region", Function::IsOwned),
     (b"check_owned", Function::IsOwned),
@@ -346,16 +394,16 @@ const TCMALLOC: Names = &[
     (b"newarray_aligned_nothrow", Function::NewArrayAlignedNothrow),
     (b"delete", Function::Delete),
     (b"delete_nothrow", Function::Delete),
-    (b"delete_sized", Function::Delete),
-    (b"delete_aligned", Function::Delete),
-    (b"delete_aligned_nothrow", Function::Delete),
-    (b"delete_sized_aligned", Function::Delete),
+    (b"delete_sized", Function::DeleteSized),
+    (b"delete_aligned", Function::DeleteAligned),
+    (b"delete_aligned_nothrow", Function::DeleteAligned),
+    (b"delete_sized_aligned", Function::DeleteSizedAligned),
     (b"deletearray", Function::DeleteArray),
     (b"deletearray_nothrow", Function::DeleteArray),
-    (b"deletearray_sized", Function::DeleteArray),
-    (b"deletearray_aligned", Function::DeleteArray),
-    (b"deletearray_aligned_nothrow", Function::DeleteArray),
-    (b"deletearray_sized_aligned", Function::DeleteArray),
+    (b"deletearray_sized", Function::DeleteArraySized),
+    (b"deletearray_aligned", Function::DeleteArrayAligned),
+    (b"deletearray_aligned_nothrow", Function::DeleteArrayAligned),
+    (b"deletearray_sized_aligned", Function::DeleteArraySizedAligned),
 ];
 
 /// oneTBB's functions behind `scalable_`.
@@ -376,6 +424,18 @@ const PREFIXES: &[(&[u8], Names)] = &[
     (b"scalable_", SCALABLE),
 ];
 
+/// Functions of Rust's default allocator that know the block's size; what it allocates is asked of malloc.
+const RUST: Names = &[(b"__rdl_dealloc", Function::RustDealloc), (b"__rdl_realloc", Function::RustRealloc)];
+
+/// One of [`RUST`]'s by itself, or mangled as of crate `__rustc`.
+fn rust(name: &[u8]) -> Option<Function> {
+    let plain = match name.strip_prefix(b"_R") {
+        Some(mangled) => mangled.get(mangled.len().checked_sub(b"7___rustc13___rdl_dealloc".len())?..)?,
+        None => return find(RUST, name),
+    };
+    find(RUST, plain.strip_prefix(b"7___rustc13_")?)
+}
+
 fn find(names: Names, name: &[u8]) -> Option<Function> {
     names.iter().find(|(known, _)| *known == name).map(|(_, function)| *function)
 }
@@ -388,6 +448,9 @@ pub fn replacement(name: &[u8], jemalloc: bool) -> Option<Replacement> {
     if let Some(rest) = name.strip_prefix(b"mi_heap_") {
         let function = find(MIMALLOC_HEAP, rest)?;
         return Some(Replacement { function, of_heap: true, foreign: true });
+    }
+    if let Some(function) = rust(name) {
+        return Some(Replacement::plain(function));
     }
     let prefixed = PREFIXES.iter().find_map(|(prefix, names)| Some((name.strip_prefix(*prefix)?, *names)));
     let function = match prefixed {
@@ -407,6 +470,7 @@ pub fn may_match(name: &[u8]) -> bool {
         name,
         [b'_', b'Z', b'n' | b'd', ..]
             | [b'_', b'_' | b'r' | b'p', ..]
+            | [b'_', b'R', .., b'd' | b'r', b'e', b'a', b'l', b'l', b'o', b'c']
             | [b'm' | b'c' | b'r' | b'f' | b'a' | b'p' | b'v' | b'j' | b't' | b's' | b'd' | b'x' | b'n', ..]
     )
 }
@@ -424,6 +488,13 @@ mod tests {
         assert_eq!(function(b"mi_calloc"), Some(Function::Calloc));
         assert_eq!(function(b"mi_heap_calloc"), Some(Function::OwnBlocks));
         assert_eq!(function(b"mi_option_get"), None);
+        assert_eq!(function(b"mi_free"), Some(Function::FreeAny));
+        assert_eq!(function(b"__rdl_dealloc"), Some(Function::RustDealloc));
+        let mangled = b"_RNvCsfLfy6EI15iL_7___rustc13___rdl_realloc";
+        assert_eq!(function(mangled), Some(Function::RustRealloc));
+        assert!(may_match(mangled));
+        assert_eq!(function(b"_RNvCsfLfy6EI15iL_7___rustc14___rust_dealloc"), None);
+        assert_eq!(function(b"_Rdealloc"), None);
         assert_eq!(function(b"mallocate"), None);
         assert_eq!(function(b"je__Znwm"), None);
         assert_eq!(function(b"tc_zalloc"), None);

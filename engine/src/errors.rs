@@ -1,14 +1,14 @@
-//! Errors of the guest: what a check that found V bits means, and the record that tells of it.
+//! Errors of the guest: what a check that found V bits means, and the record that tells of any error.
 //!
 //! Always holds: the guest goes on as natively, whatever was found. Not here: where checks stand (`translate::check`),
-//! the V bits (`shadow`), grouping and counting (`vg-record`).
+//! the V bits (`shadow`), errors in calls of allocators (`heap_errors`), grouping and counting (`vg-record`).
 
-use crate::context::Thread;
+use crate::context::{Thread, gpr};
 use crate::state::Engine;
 use crate::{precise, shadow, stacks, sys};
-use heap::{Block, Relation, State};
+use heap::{Block, Freed, Relation, State};
 use iced_x86::Instruction;
-use ring::record::{Error, Kind, Stat, about, header, origin, pair};
+use ring::record::{Error, Kind, Stat, about, header, origin, pair, put_string};
 use translate::{Access, What};
 
 /// The largest access of one instruction that is checked.
@@ -136,19 +136,39 @@ pub(crate) fn tell_finding(engine: &Engine, thread: &mut Thread, insn: &Instruct
     let stack = stacks::of_access(engine, thread, insn.ip());
     let about = match finding.error {
         Error::InvalidRead | Error::InvalidWrite => About::of(engine, finding.address),
-        _ => About::NONE,
+        _ => About::NOTHING,
     };
-    tell(thread, finding.error, stack, finding.address, finding.size, about, finding.origin);
+    let Finding { error, address, size, origin } = *finding;
+    tell(thread, stack, &Told { address, size, origin, ..Told::new(error, about) });
 }
 
 fn invalid_access(engine: &Engine, thread: &mut Thread, pc: u64, error: Error, address: u64, size: usize) {
     let stack = stacks::of_access(engine, thread, pc);
     let about = About::of(engine, address);
-    tell(thread, error, stack, address, size as u64, about, 0);
+    tell(thread, stack, &Told { address, size: size as u64, ..Told::new(error, about) });
+}
+
+/// The thread's fatal signal, when it is one that tells of a mistake: those that leave a core file. Others end programs
+/// every day. The world stands still.
+pub fn fatal_signal(engine: &Engine, thread: &mut Thread) {
+    // signal(7): QUIT, ILL, TRAP, ABRT, BUS, FPE, SEGV, XCPU, XFSZ, SYS.
+    const CORE: [u32; 10] = [3, 4, 5, 6, 7, 8, 11, 24, 25, 31];
+    const OF_FAULTS: [u32; 5] = [4, 5, 7, 8, 11];
+    let signal = thread.signals.fatal;
+    // Modules are known to the unwinder where allocations are recorded.
+    if !CORE.contains(&signal) || engine.heap.get().is_none() {
+        return;
+    }
+    let code = thread.signals.info[1] as u32;
+    let is_fault = (code as i32) > 0 && OF_FAULTS.contains(&signal);
+    let address = if is_fault { thread.signals.info[2] } else { 0 };
+    let stack = stacks::here(engine, thread);
+    let (value, given) = (u64::from(signal), u64::from(code));
+    tell(thread, stack, &Told { address, value, given, ..Told::new(Error::FatalSignal, About::NOTHING) });
 }
 
 /// What lies at an address, in the words of the record.
-struct About {
+pub(crate) struct About {
     kind: u32,
     start: u64,
     size: u64,
@@ -159,12 +179,53 @@ struct About {
 }
 
 impl About {
-    const NONE: About =
+    /// Nothing, for errors that are about no address.
+    pub(crate) const NOTHING: About =
         About { kind: about::UNKNOWN, start: 0, size: 0, offset: 0, family: 0, allocated: 0, freed: 0 };
 
-    fn of(engine: &Engine, address: u64) -> About {
+    pub(crate) fn of(engine: &Engine, address: u64) -> About {
         let block = engine.heap.get().and_then(|heap| heap.lookup(address));
-        block.map_or(About::NONE, |block| About::block(&block))
+        block.map_or(About::NOTHING, |block| About::block(&block))
+    }
+
+    /// The same; what is no block's is described, too.
+    pub(crate) fn anything(engine: &Engine, thread: &Thread, address: u64) -> About {
+        if engine.heap.get().is_some_and(|heap| heap.contains(address)) {
+            return About::of(engine, address);
+        }
+        let found = engine.space.lock().find(address).map(|(start, mapping)| (start, mapping.clone()));
+        let Some((start, mapping)) = found else {
+            return About { kind: about::UNMAPPED, ..About::NOTHING };
+        };
+        let within = |kind, start: u64, end: u64, family| {
+            let (size, offset) = (end - start, address - start);
+            About { kind, start, size, offset, family, ..About::NOTHING }
+        };
+        let sp = thread.context.regs[gpr::RSP];
+        if (start..mapping.end).contains(&sp) {
+            let about = within(about::STACK, start, mapping.end, 0);
+            return match sp.checked_sub(address) {
+                None | Some(0) => about,
+                Some(below) => About { kind: about::BELOW_STACK, offset: below, ..about },
+            };
+        }
+        if let Some(module) = engine.modules.lock().find(address) {
+            let kind = if mapping.protection & 4 != 0 { about::CODE } else { about::DATA };
+            return within(kind, module.start, module.end, module.id);
+        }
+        within(about::MAPPING, start, mapping.end, u32::from(mapping.protection))
+    }
+
+    /// A block that has just been freed, as it was before.
+    pub(crate) fn freed_now(address: u64, block: &Freed) -> About {
+        About {
+            kind: about::LIVE_BLOCK,
+            start: address,
+            size: block.size,
+            family: block.family as u32,
+            allocated: block.stack,
+            ..About::NOTHING
+        }
     }
 
     fn block(block: &Block) -> About {
@@ -185,24 +246,55 @@ impl About {
     }
 }
 
+/// An error as it is told. What is 0 or empty does not belong to it.
+pub(crate) struct Told {
+    pub(crate) error: Error,
+    pub(crate) address: u64,
+    pub(crate) size: u64,
+    pub(crate) about: About,
+    pub(crate) value: u64,
+    pub(crate) wanted: u64,
+    pub(crate) given: u64,
+    /// See [`origin`].
+    pub(crate) origin: u32,
+    /// At most [`LONGEST_TEXT`] bytes.
+    pub(crate) text: &'static str,
+}
+
+impl Told {
+    pub(crate) const fn new(error: Error, about: About) -> Told {
+        Told { error, address: 0, size: 0, about, value: 0, wanted: 0, given: 0, origin: 0, text: "" }
+    }
+}
+
+pub(crate) const LONGEST_TEXT: usize = 40;
+
 /// Tells the recorder.
-fn tell(thread: &mut Thread, error: Error, stack: u32, address: u64, size: u64, about: About, origin: u32) {
+pub(crate) fn tell(thread: &mut Thread, stack: u32, told: &Told) {
+    const FIXED: usize = 15;
     let instructions = thread.context.instructions();
     thread.stats[Stat::Errors as usize] += 1;
-    if let Some(writer) = &mut thread.writer {
-        writer.push(&[
-            header(Kind::Error, 12),
-            sys::tsc(),
-            pair(error as u32, stack),
-            address,
-            size,
-            instructions,
-            pair(about.kind, about.family),
-            about.start,
-            about.size,
-            about.offset,
-            pair(about.allocated, about.freed),
-            pair(origin & origin::KINDS, origin >> origin::KINDS.count_ones()),
-        ]);
-    }
+    let Some(writer) = &mut thread.writer else { return };
+    let about = &told.about;
+    let mut words = [0; FIXED + 1 + LONGEST_TEXT.div_ceil(8)];
+    words[..FIXED].copy_from_slice(&[
+        0,
+        sys::tsc(),
+        pair(told.error as u32, stack),
+        told.address,
+        told.size,
+        instructions,
+        pair(about.kind, about.family),
+        about.start,
+        about.size,
+        about.offset,
+        pair(about.allocated, about.freed),
+        told.value,
+        told.wanted,
+        told.given,
+        pair(told.origin & origin::KINDS, told.origin >> origin::KINDS.count_ones()),
+    ]);
+    let used = FIXED + put_string(&mut words[FIXED..], told.text.as_bytes()).unwrap_or(0);
+    words[0] = header(Kind::Error, used);
+    writer.push(&words[..used]);
 }

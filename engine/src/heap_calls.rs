@@ -1,6 +1,7 @@
 //! The guest's malloc family, answered by the engine: what each function does, and its events.
 //!
-//! Not here: which addresses are such functions (`symbols`), the blocks themselves (crate `heap`).
+//! Not here: which addresses are such functions (`symbols`), the blocks themselves (crate `heap`), what is wrong with a
+//! call (`heap_errors`).
 //!
 //! # Safety
 //! `unsafe` here copies between guest blocks, which the heap has just vouched for, and maps the heap's arena.
@@ -8,6 +9,7 @@
 
 use crate::allocators::{Function, Replacement};
 use crate::context::{Context, Thread, gpr};
+use crate::heap_errors::{Claim, NOT_SAID, rust_align};
 use crate::lock::Mutex;
 use crate::shadow::{self, Bits};
 use crate::state::Engine;
@@ -15,7 +17,7 @@ use crate::{guest_mem, limits, own_code, space, stacks, sys, threads};
 use alloc::collections::BTreeMap;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use heap::{Arena, Heap, Pages, Request, State, ThreadCache};
+use heap::{Arena, Block, Heap, Pages, Request, State, ThreadCache};
 use ring::record::{Family, Kind, Stat, header, pair};
 use ring::shared::{Control, EVENTS_ALLOC};
 
@@ -217,10 +219,8 @@ pub extern "C" fn helper(context: *mut Context) -> u64 {
     let engine = crate::state::engine();
     let thread = threads::current();
     debug_assert!(core::ptr::eq(context, &raw const thread.context));
-    let Some(Replacement { function, of_heap, foreign }) = Replacement::from_number(thread.context.exit)
-    else {
-        return 0;
-    };
+    let Some(called) = Replacement::from_number(thread.context.exit) else { return 0 };
+    let Replacement { function, of_heap, foreign } = called;
     let pc = thread.context.pc;
     let regs = &thread.context.regs;
     // Handed on by reference: a copy by vectors of what was stored by words has to wait for those stores.
@@ -236,7 +236,7 @@ pub extern "C" fn helper(context: *mut Context) -> u64 {
     } else {
         None
     };
-    let mut call = HeapCall { engine, thread, pc, failed_new };
+    let mut call = HeapCall { engine, thread, pc, called, failed_new };
     if foreign && call.is_foreign(function, of_heap, &a) {
         remark_own_blocks(engine, call.thread);
         own_code::run(engine, call.thread, pc);
@@ -251,12 +251,14 @@ pub(crate) struct HeapCall<'a> {
     pub(crate) engine: &'static Engine,
     pub(crate) thread: &'a mut Thread,
     pub(crate) pc: u64,
+    /// What stands in for it.
+    pub(crate) called: Replacement,
     /// The operator new on whose behalf the guest's code calls. (Its registers would be copied at each event.)
-    failed_new: Option<&'a own_code::Caller>,
+    pub(crate) failed_new: Option<&'a own_code::Caller>,
 }
 
-/// What malloc aligns to.
-pub(crate) const MALLOC_ALIGN: u64 = 16;
+/// That no alignment was asked for. The heap aligns every block as malloc does.
+pub(crate) const MALLOC_ALIGN: u64 = 1;
 
 impl HeapCall<'_> {
     fn run(&mut self, function: Function, a: &[u64; 4]) -> u64 {
@@ -273,7 +275,7 @@ impl HeapCall<'_> {
                 let family = self.heap().lookup(a[0]).map_or(Family::Malloc, |block| block.family);
                 self.free(a[0], family)
             }
-            F::Memalign => self.aligned(a[0], a[1], Family::Malloc),
+            F::Memalign | F::AlignedAlloc => self.memalign(a[0], a[1]),
             F::AlignedSizeFirst => self.aligned(a[1], a[0], Family::Malloc),
             F::ZallocAligned => match a[1].checked_next_power_of_two() {
                 Some(align) => self.allocate(a[0], align.max(MALLOC_ALIGN), Family::Malloc, true),
@@ -287,13 +289,23 @@ impl HeapCall<'_> {
             },
             F::PosixMemalign => self.posix_memalign(a[0], a[1], a[2]),
             F::Valloc => self.aligned(space::PAGE, a[0], Family::Malloc),
-            F::Pvalloc => self.aligned(space::PAGE, a[0].next_multiple_of(space::PAGE), Family::Malloc),
+            F::Pvalloc => {
+                let size = a[0].checked_next_multiple_of(space::PAGE).unwrap_or(a[0]);
+                self.aligned(space::PAGE, size, Family::Malloc)
+            }
             F::New | F::NewNothrow => self.new_block(a[0], MALLOC_ALIGN, Family::New),
             F::NewArray | F::NewArrayNothrow => self.new_block(a[0], MALLOC_ALIGN, Family::NewArray),
-            F::NewAligned | F::NewAlignedNothrow => self.new_block(a[0], a[1], Family::New),
-            F::NewArrayAligned | F::NewArrayAlignedNothrow => self.new_block(a[0], a[1], Family::NewArray),
-            F::Delete => self.free(a[0], Family::New),
-            F::DeleteArray => self.free(a[0], Family::NewArray),
+            F::NewAligned | F::NewAlignedNothrow => self.new_aligned(a[0], a[1], Family::New),
+            F::NewArrayAligned | F::NewArrayAlignedNothrow => self.new_aligned(a[0], a[1], Family::NewArray),
+            F::Delete => self.delete(a[0], Family::New, NOT_SAID, 0),
+            F::DeleteArray => self.delete(a[0], Family::NewArray, NOT_SAID, 0),
+            F::DeleteSized => self.delete(a[0], Family::New, a[1], 0),
+            F::DeleteArraySized => self.delete(a[0], Family::NewArray, a[1], 0),
+            F::DeleteAligned => self.delete(a[0], Family::New, NOT_SAID, a[1]),
+            F::DeleteArrayAligned => self.delete(a[0], Family::NewArray, NOT_SAID, a[1]),
+            F::DeleteSizedAligned => self.delete(a[0], Family::New, a[1], a[2]),
+            F::DeleteArraySizedAligned => self.delete(a[0], Family::NewArray, a[1], a[2]),
+            F::RustDealloc => self.delete(a[0], Family::Malloc, a[1], rust_align(a[2])),
             F::ReturnZero => 0,
             _ => self.rare(function, a),
         }
@@ -323,7 +335,7 @@ impl HeapCall<'_> {
         self.thread.heap = self.heap().thread_cache();
     }
 
-    fn stack(&mut self) -> u32 {
+    pub(crate) fn stack(&mut self) -> u32 {
         stacks::take(self.engine, self.thread, self.pc)
     }
 
@@ -339,7 +351,7 @@ impl HeapCall<'_> {
         // A big block may be made of memory that is there already.
         const BIG: u64 = 128 << 10;
         if size > i64::MAX as u64 || (size >= BIG && !within_limits(size)) {
-            return self.no_memory();
+            return self.refuse(size);
         }
         let caller = self.failed_new;
         let family = caller.map_or(family, |caller| caller.family);
@@ -371,8 +383,24 @@ impl HeapCall<'_> {
         self.allocate(size, align.max(MALLOC_ALIGN).next_power_of_two(), family, false)
     }
 
+    fn memalign(&mut self, align: u64, size: u64) -> u64 {
+        let strict = self.called.function == Function::AlignedAlloc;
+        if !align.is_power_of_two() || size == 0 || (strict && !size.is_multiple_of(align)) {
+            self.doubtful_alignment(align, size);
+            if strict && !align.is_power_of_two() {
+                crate::symbols::set_errno(self.engine, self.thread, sys::errno::EINVAL as u32);
+                return 0;
+            }
+        }
+        self.aligned(align, size, Family::Malloc)
+    }
+
     fn posix_memalign(&mut self, out: u64, align: u64, size: u64) -> u64 {
-        if !align.is_power_of_two() || !align.is_multiple_of(8) {
+        let sound = align.is_power_of_two() && align.is_multiple_of(8);
+        if !sound || size == 0 {
+            self.doubtful_alignment(align, size);
+        }
+        if !sound {
             return sys::errno::EINVAL as u64;
         }
         let address = self.aligned(align, size, Family::Malloc);
@@ -391,18 +419,38 @@ impl HeapCall<'_> {
         }
     }
 
+    /// One with an alignment: a bad one throws in the guest's own code, as no memory does.
+    fn new_aligned(&mut self, size: u64, align: u64, family: Family) -> u64 {
+        if !align.is_power_of_two() {
+            self.doubtful_alignment(align, size);
+            own_code::run_failed_new(self.engine, self.thread, self.pc, family, self.failed_new);
+        }
+        self.new_block(size, align, family)
+    }
+
     pub(crate) fn no_memory(&mut self) -> u64 {
         crate::symbols::set_errno(self.engine, self.thread, sys::errno::ENOMEM as u32);
         0
     }
 
-    /// Requested size of a live block that starts at an address.
-    pub(crate) fn live_size(&self, address: u64) -> Option<u64> {
+    /// The live block that starts at an address.
+    pub(crate) fn live_block(&self, address: u64) -> Option<Block> {
         let block = self.heap().lookup(address)?;
-        (block.state == State::Live && block.address == address).then_some(block.size)
+        (block.state == State::Live && block.address == address).then_some(block)
     }
 
     pub(crate) fn free(&mut self, address: u64, family: Family) -> u64 {
+        self.release(address, Claim { family, size: NOT_SAID, align: NOT_SAID })
+    }
+
+    /// The same with what the caller says of the block; see [`Claim`].
+    pub(crate) fn delete(&mut self, address: u64, family: Family, size: u64, align: u64) -> u64 {
+        self.release(address, Claim { family, size, align })
+    }
+
+    /// In line, so that a free without claims makes none of the comparisons.
+    #[inline(always)]
+    fn release(&mut self, address: u64, claim: Claim) -> u64 {
         if address == 0 {
             return 0;
         }
@@ -411,14 +459,18 @@ impl HeapCall<'_> {
         let stack = self.stack();
         let tsc = sys::tsc();
         self.poison(address);
-        // Blocks of the dynamic linker's own start-up heap end up here, too: not an error of the program's.
-        if heap.free_live(self.cache(), address, stack).is_some() {
-            self.thread.stats[Stat::Frees as usize] += 1;
-            let instructions = self.thread.context.instructions();
-            if let Some(writer) = &mut self.thread.writer {
-                let stack = pair(stack, u32::from(family as u8));
-                writer.push_event(&[header(Kind::Free, 6), tsc, address, 0, stack, instructions]);
-            }
+        let Some(freed) = heap.free_live(self.cache(), address, stack) else {
+            self.invalid_free(address, stack);
+            return 0;
+        };
+        if !claim.fits(&freed) {
+            self.misfit(address, stack, &claim, &freed);
+        }
+        self.thread.stats[Stat::Frees as usize] += 1;
+        let instructions = self.thread.context.instructions();
+        if let Some(writer) = &mut self.thread.writer {
+            let stack = pair(stack, u32::from(claim.family as u8));
+            writer.push_event(&[header(Kind::Free, 6), tsc, address, 0, stack, instructions]);
         }
         0
     }
@@ -427,9 +479,9 @@ impl HeapCall<'_> {
     #[inline]
     fn poison(&self, address: u64) {
         if shadow::is_on()
-            && let Some(size) = self.live_size(address)
+            && let Some(block) = self.live_block(address)
         {
-            shadow::set(address, size, Bits::Unaddressable);
+            shadow::set(address, block.size, Bits::Unaddressable);
         }
     }
 
@@ -439,14 +491,22 @@ impl HeapCall<'_> {
             return self.allocate(size, align, Family::Malloc, zeroed);
         }
         if size == 0 {
-            self.free(old, Family::Malloc);
+            self.realloc_to_nothing(old);
             return 0;
         }
-        let Some(old_size) = self.live_size(old) else { return 0 };
-        if size > i64::MAX as u64 || (size > old_size && !within_limits(size - old_size)) {
+        if size > i64::MAX as u64 {
+            return self.refuse(size);
+        }
+        let Some(Block { size: old_size, family, .. }) = self.live_block(old) else {
+            let stack = self.stack();
+            self.invalid_free(old, stack);
+            return 0;
+        };
+        if size > old_size && !within_limits(size - old_size) {
             return self.no_memory();
         }
         let stack = self.stack();
+        let mismatched = family != Family::Malloc && !self.called.foreign;
         let heap = self.heap();
         let request = Request { size, align, family: Family::Malloc, stack, zeroed };
         let Some(new) = heap.allocate(self.cache(), request) else { return self.no_memory() };
@@ -461,7 +521,12 @@ impl HeapCall<'_> {
         }
         let tsc = sys::tsc();
         self.poison(old);
-        heap.free_live(self.cache(), old, stack);
+        if let Some(freed) = heap.free_live(self.cache(), old, stack)
+            && mismatched
+        {
+            let claim = Claim { family: Family::Malloc, size: NOT_SAID, align: NOT_SAID };
+            self.misfit(old, stack, &claim, &freed);
+        }
         self.thread.stats[Stat::Allocations as usize] += 1;
         self.thread.stats[Stat::Frees as usize] += 1;
         let what = u64::from(Family::Malloc as u8) | u64::from(align.trailing_zeros()) << 8;

@@ -4,6 +4,7 @@
 
 use crate::allocators::Function;
 use crate::heap_calls::{HeapCall, MALLOC_ALIGN};
+use crate::heap_errors::NOT_SAID;
 use crate::{guest_mem, own_code, space, sys};
 use ring::record::Family;
 
@@ -26,6 +27,16 @@ fn pointer(function: Function, a: &[u64; 4]) -> Option<u64> {
         | F::FreeAny
         | F::Delete
         | F::DeleteArray
+        | F::DeleteSized
+        | F::DeleteArraySized
+        | F::DeleteAligned
+        | F::DeleteArrayAligned
+        | F::DeleteSizedAligned
+        | F::DeleteArraySizedAligned
+        | F::FreeSized
+        | F::FreeAlignedSized
+        | F::RustDealloc
+        | F::RustRealloc
         | F::UsableSize
         | F::IsOwned
         | F::Rallocx
@@ -56,7 +67,8 @@ impl HeapCall<'_> {
             F::Realloc => self.resize(a[0], a[1], 0, false),
             F::Rezalloc => self.resize(a[0], a[1], 0, true),
             F::Reallocf => match self.resize(a[0], a[1], 0, false) {
-                0 if a[1] != 0 => self.free(a[0], Family::Malloc),
+                // What is no block was told already.
+                0 if a[1] != 0 && self.live_block(a[0]).is_some() => self.free(a[0], Family::Malloc),
                 block => block,
             },
             F::ReallocArray => self.resize(a[0], product(a[1], a[2]), 0, false),
@@ -74,15 +86,18 @@ impl HeapCall<'_> {
             F::ReallocAligned => self.resize(a[0], a[1], a[2], false),
             F::RezallocAligned => self.resize(a[0], a[1], a[2], true),
             F::RecallocAligned => self.resize(a[0], product(a[1], a[2]), a[3], true),
-            F::Expand => match self.live_size(a[0]) {
-                Some(size) if a[1] <= size => a[0],
+            F::Expand => match self.live_block(a[0]) {
+                Some(block) if a[1] <= block.size => a[0],
                 _ => 0,
             },
             F::NewRealloc => self.resize(a[0], a[1], 0, false),
             F::NewReallocN => self.resize(a[0], product(a[1], a[2]), 0, false),
             F::NewN => self.new_block(product(a[0], a[1]), MALLOC_ALIGN, Family::New),
-            F::UsableSize | F::Xallocx | F::Sallocx => self.live_size(a[0]).unwrap_or(0),
-            F::IsOwned => u64::from(self.live_size(a[0]).is_some()),
+            F::FreeSized => self.delete(a[0], Family::Malloc, a[1], NOT_SAID),
+            F::FreeAlignedSized => self.delete(a[0], Family::Malloc, a[2], a[1]),
+            F::RustRealloc => self.rust_realloc(a[0], a[1], a[2], a[3]),
+            F::UsableSize | F::Xallocx | F::Sallocx => self.live_block(a[0]).map_or(0, |block| block.size),
+            F::IsOwned => u64::from(self.live_block(a[0]).is_some()),
             F::Strdup => self.copy_string(a[0], u64::MAX),
             F::Strndup => self.copy_string(a[0], a[1]),
             F::Mallocx => self.allocate(a[0], flag_align(a[1]), Family::Malloc, a[1] & FLAG_ZERO != 0),

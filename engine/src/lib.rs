@@ -23,6 +23,7 @@ pub mod allocators;
 pub mod client_blocks;
 pub mod errors;
 pub mod heap_calls;
+pub mod heap_errors;
 pub mod heap_forms;
 pub mod leak;
 pub mod modules;

@@ -10,7 +10,7 @@ use crate::state::Engine;
 use crate::syscalls::{Outcome, again};
 use crate::threads::stop::{WorldStopped, stop_world};
 use crate::trace::Writer;
-use crate::{guest_mem, leak, space, sys};
+use crate::{errors, guest_mem, leak, space, sys};
 use core::sync::atomic::Ordering;
 use ring::record::{End, Kind, Reason, STAT_COUNT, Stat, header};
 use ring::shared::{FLAG_NO_FREERES, FLAG_NO_LEAK_SCAN, FLAG_STATS, SLOT_CLOSED, SLOT_OPEN};
@@ -208,9 +208,11 @@ fn finish(engine: &Engine, thread: &mut Thread, how: End, value: u64) {
 pub fn die(engine: &'static Engine, thread: &mut Thread) -> ! {
     let signal = thread.signals.fatal;
     if thread.foreign {
+        errors::fatal_signal(engine, thread);
         finish(engine, thread, End::Signal, u64::from(signal));
     } else {
         let world = stop_world_again(engine, thread);
+        errors::fatal_signal(engine, thread);
         last_scan(engine, thread, &world, Reason::Signal);
         finish(engine, thread, End::Signal, u64::from(signal));
     }

@@ -125,7 +125,7 @@ pub fn analyse(engine: &Engine, pc: u64) {
 }
 
 /// glibc's dynamic linker has a small heap of its own until libc's takes over; nothing of it is ever freed.
-fn is_dynamic_linker(module: &Module) -> bool {
+pub(crate) fn is_dynamic_linker(module: &Module) -> bool {
     let name = module.path.rsplit(|b| *b == b'/').next().unwrap_or(&[]);
     name.starts_with(b"ld-linux") || (name.starts_with(b"ld-2") && name.ends_with(b".so"))
 }

@@ -65,9 +65,10 @@ pub enum Kind {
     /// `tsc, pid` then one byte string: a child that is not followed, and why.
     NotFollowed = 19,
     /// `tsc, error|stack, address, size, instructions, about|family, start, bytes, offset, stack of the allocation|of the
-    /// free`: an error that the guest has made. `error`: see [`Error`]; `about`: what lies at the address, see [`about`],
-    /// with its first byte, its bytes and the address's offset in it (wrapped below 0 before it). Then `origin|stack`: where
-    /// an undefined value comes from, see [`origin`].
+    /// free, value, wanted, given` then one byte string: an error that the guest has made. `error`: see [`Error`]; `about`:
+    /// what lies at the address, see [`about`], with its first byte, its bytes and the address's offset in it (wrapped
+    /// below 0 before it). What the last three words and the string mean depends on the error: see `trace.capnp`. In front of
+    /// the string: `origin|stack`, where an undefined value comes from, see [`origin`].
     Error = 20,
 }
 
@@ -159,10 +160,30 @@ pub enum Error {
     InvalidRead = 1,
     /// The same, written.
     InvalidWrite = 2,
+    /// What was freed is no live block.
+    InvalidFree = 4,
+    /// A block was freed by another family than the one that allocated it.
+    MismatchedFree = 5,
+    /// A block was freed as one of another size.
+    SizeMismatch = 6,
+    /// A block was freed as one of another alignment.
+    AlignMismatch = 7,
     /// A branch that depends on undefined bits.
     UninitCondition = 8,
     /// An undefined value used as an address.
     UninitValue = 9,
+    /// A size that is negative if signed.
+    FishyValue = 12,
+    /// realloc to no bytes.
+    ReallocSizeZero = 13,
+    /// An alignment that is no power of two.
+    InvalidAlignment = 14,
+    /// No bytes asked for, where what that gives is not the same everywhere.
+    InvalidSize = 15,
+    /// A size that is no multiple of the alignment.
+    InvalidSizeAndAlignment = 16,
+    /// A signal ends the process.
+    FatalSignal = 19,
 }
 
 /// `about` of [`Kind::Error`]: the numbers of the trace's kinds of address.
@@ -173,6 +194,18 @@ pub mod about {
     pub const LIVE_BLOCK: u32 = 1;
     /// Inside or near a block that was freed.
     pub const FREED_BLOCK: u32 = 2;
+    /// The stack of the thread that made the error.
+    pub const STACK: u32 = 5;
+    /// The same, below its stack pointer; the offset says how far.
+    pub const BELOW_STACK: u32 = 6;
+    /// Data of a module, whose id stands in place of the family.
+    pub const DATA: u32 = 7;
+    /// Another mapping; its protection (1 read, 2 write, 4 execute) stands in place of the family.
+    pub const MAPPING: u32 = 8;
+    /// Nothing is mapped there.
+    pub const UNMAPPED: u32 = 9;
+    /// Code of a module, as [`DATA`].
+    pub const CODE: u32 = 10;
 }
 
 /// `origin` of [`Kind::Error`]: the numbers of the trace's kinds of origin.

@@ -16,7 +16,7 @@ pub struct Error {
     pub line: Option<u32>,
     /// Valgrind's name of its kind.
     pub kind: String,
-    /// Bytes accessed.
+    /// Bytes accessed; 0 for kinds that are about none.
     pub size: u64,
 }
 
@@ -71,17 +71,21 @@ pub fn from_json(text: &str, source: &str) -> Result<BTreeSet<Error>, String> {
 pub fn from_log(text: &str, source: &str) -> BTreeSet<Error> {
     let mut found = BTreeSet::new();
     let mut open: Option<Error> = None;
+    let mut in_stack = false;
     for line in crate::peer::lines(text) {
         if let Some(error) = headline(line) {
-            open = Some(error);
+            found.extend(open.replace(error));
+            in_stack = false;
         } else if let Some(error) = &mut open
             && let Some((file, number)) = crate::peer::position(line)
             && file == source
         {
             error.line = Some(number);
             found.extend(open.take());
-        } else if !line.starts_with("at ") && !line.starts_with("by ") {
-            // What follows is about the address.
+        } else if line.starts_with("at ") || line.starts_with("by ") {
+            in_stack = true;
+        } else if in_stack {
+            // What follows is about the address; before the stack, why a signal came.
             found.extend(open.take());
         }
     }
@@ -91,10 +95,67 @@ pub fn from_log(text: &str, source: &str) -> BTreeSet<Error> {
 
 /// `Invalid read of size 4`
 fn headline(line: &str) -> Option<Error> {
-    let (kind, rest) = [("InvalidRead", "Invalid read of size "), ("InvalidWrite", "Invalid write of size ")]
-        .iter()
-        .find_map(|(kind, text)| Some((kind, line.strip_prefix(text)?)))?;
-    Some(Error { line: None, kind: (*kind).to_owned(), size: rest.trim().parse().ok()? })
+    let error = |kind: &str, size| Error { line: None, kind: kind.to_owned(), size };
+    let sized = |(kind, text): &(&str, &str)| {
+        // Newer versions go on behind the size: `Invalid size value: 24 alignment value: 16 (...)`.
+        let number = line.strip_prefix(text)?.split(' ').next()?;
+        Some(error(kind, number.parse().ok()?))
+    };
+    if let Some(error) = SIZED.iter().find_map(sized) {
+        return Some(error);
+    }
+    let fits = |(_, start, within): &&(&str, &str, &str)| line.starts_with(start) && line.contains(within);
+    OTHERS.iter().find(fits).map(|(kind, ..)| error(kind, 0))
+}
+
+/// Kinds with a size, and the beginning of Valgrind's headline before it.
+const SIZED: &[(&str, &str)] = &[
+    ("InvalidRead", "Invalid read of size "),
+    ("InvalidWrite", "Invalid write of size "),
+    ("InvalidSizeAndAlignment", "Invalid size value: "),
+];
+
+/// Kinds without one: how the headline begins, and what is in it.
+const OTHERS: &[(&str, &str, &str)] = &[
+    ("InvalidFree", "Invalid free() / delete", ""),
+    ("MismatchedFree", "Mismatched free() / delete", ""),
+    ("MismatchedAllocateDeallocateSize", "Mismatched ", " size value: "),
+    ("MismatchedAllocateDeallocateAlignment", "Mismatched ", " alignment alloc value: "),
+    ("FishyValue", "Argument '", "has a fishy (possibly negative) value: "),
+    ("ReallocSizeZero", "realloc() with size 0", ""),
+    ("InvalidAlignment", "Invalid alignment value: ", ""),
+    ("FatalSignal", "Process terminating with default action of signal ", ""),
+    ("InvalidSize", "", " invalid size value: "),
+    ("InvalidSize", "Unsafe allocation with size of zero", ""),
+];
+
+/// Kinds that Valgrind has not always known, with the first version that does.
+const SINCE: &[(&str, (u32, u32))] = &[
+    ("ReallocSizeZero", (3, 21)),
+    ("MismatchedAllocateDeallocateSize", (3, 22)),
+    ("MismatchedAllocateDeallocateAlignment", (3, 22)),
+    ("InvalidAlignment", (3, 22)),
+    ("InvalidSize", (3, 22)),
+    ("InvalidSizeAndAlignment", (3, 22)),
+];
+
+/// What the installed Valgrind can find of some errors.
+pub fn known_to_peer(errors: BTreeSet<Error>) -> BTreeSet<Error> {
+    let text = Run::new(["valgrind", "--version"], std::path::Path::new("/")).run().map(|run| run.out());
+    let version = text.ok().and_then(|text| version(&text)).unwrap_or((0, 0));
+    let known = |error: &Error| SINCE.iter().all(|(kind, since)| *kind != error.kind || version >= *since);
+    errors.into_iter().filter(known).collect()
+}
+
+/// Major and minor number of `valgrind-3.19.0`.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.trim().strip_prefix("valgrind-")?.split('.').map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+/// Whether errors are all found where no memory access is looked at: those of calls of allocators.
+pub fn of_allocators(errors: &BTreeSet<Error>) -> bool {
+    errors.iter().all(|error| error.kind != "InvalidRead" && error.kind != "InvalidWrite")
 }
 
 /// What is different between two lists; empty when nothing is.
@@ -106,10 +167,40 @@ pub fn differences(expected: &BTreeSet<Error>, found: &BTreeSet<Error>) -> Vec<S
 /// The options of memcheck for a run of `command` with its log in `log`.
 pub fn under_memcheck(command: &[String], log: &str, cwd: &std::path::Path) -> Run {
     let mut argv: Vec<String> =
-        ["valgrind", "-q", "--num-callers=40", "--undef-value-errors=no", "--leak-check=no"]
+        ["valgrind", "--num-callers=40", "--undef-value-errors=no", "--leak-check=no"]
             .map(str::to_owned)
             .to_vec();
     argv.push(format!("--log-file={log}"));
     argv.extend(command.iter().cloned());
     Run::new(argv, cwd)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headlines() {
+        let known = |line| headline(line).map(|error| (error.kind, error.size));
+        for (line, kind, size) in [
+            ("Invalid write of size 16", "InvalidWrite", 16),
+            ("Invalid free() / delete / delete[] / realloc()", "InvalidFree", 0),
+            ("Mismatched free() / delete / delete []", "MismatchedFree", 0),
+            ("Mismatched new[]/delete[] size value: 8", "MismatchedAllocateDeallocateSize", 0),
+            (
+                "Mismatched new/delete alignment alloc value: 64 dealloc value: default-aligned",
+                "MismatchedAllocateDeallocateAlignment",
+                0,
+            ),
+            ("Argument 'size' of function malloc has a fishy (possibly negative) value: -1", "FishyValue", 0),
+            ("realloc() with size 0", "ReallocSizeZero", 0),
+            ("Invalid alignment value: 3 (should be power of 2)", "InvalidAlignment", 0),
+            ("Invalid size value: 24 alignment value: 16 (...)", "InvalidSizeAndAlignment", 24),
+            ("memalign() invalid size value: 0", "InvalidSize", 0),
+        ] {
+            assert_eq!(known(line), Some((kind.to_owned(), size)), "{line}");
+        }
+        assert_eq!(known("Address 0x4a40041 is 1 bytes inside a block of size 10 alloc'd"), None);
+        assert_eq!(version("valgrind-3.19.0\n"), Some((3, 19)));
+    }
 }

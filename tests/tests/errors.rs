@@ -1,7 +1,8 @@
 //! Error suite: every program in `programs/errors/` carries its errors beside its lines. They are compared with
 //! vg-errors by line, kind and size; a program without such lines must have none anywhere.
 //!
-//! The cases `peer/...` hold the same expectations against Valgrind itself, so that a wrong expectation shows.
+//! The cases `peer/...` hold the same expectations against Valgrind itself, so that a wrong expectation shows; what the
+//! installed version cannot know is left out. The cases `alloc/...` record without looking at memory accesses.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Err(error) => suite.case("programs", None, move || Err(Problem::Wrong(error))),
     }
     suite.case("silence", None, not_looked_for);
+    suite.case("places", None, places);
     suite.run()
 }
 
@@ -32,8 +34,14 @@ fn add(suite: &mut Suite, program: &Program, variant: Variant) {
     let name = program.case_name(&variant);
     let (same, other) = (program.clone(), variant.clone());
     suite.case(format!("peer/{name}"), None, move || against_peer(&same, &other));
+    if errors::expectations(&program.text).is_ok_and(|errors| errors::of_allocators(&errors)) {
+        let (same, other) = (program.clone(), variant.clone());
+        suite.case(format!("alloc/{name}"), None, move || {
+            recorded(&same, &other, "--events=alloc", "--kinds=free,size,fatal-signal")
+        });
+    }
     let (program, known) = (program.clone(), variant.known.clone());
-    suite.case(name, known, move || recorded(&program, &variant));
+    suite.case(name, known, move || recorded(&program, &variant, "--events=alloc,shadow", "--kinds=default"));
 }
 
 fn source_name(program: &Program) -> String {
@@ -54,41 +62,80 @@ fn against_peer(program: &Program, variant: &Variant) -> Verdict {
     let log = scratch.path().join("log");
     let run = errors::under_memcheck(&[exe], &log.display().to_string(), &scratch.fresh("cwd")?);
     let outcome = run.timeout(program.timeout).run()?;
-    if outcome.code() != Some(0) {
+    if outcome.ending() != ending(program) {
         return Err(Problem::wrong(outcome.summary()));
     }
     let found = errors::from_log(&std::fs::read_to_string(&log)?, &source_name(program));
-    verdict(errors::differences(&errors::expectations(&program.text)?, &found))
+    let expected = errors::known_to_peer(errors::expectations(&program.text)?);
+    verdict(errors::differences(&expected, &found))
 }
 
-fn record(trace: &Path, events: &[&str], exe: &Path, cwd: &Path, program: &Program) -> Verdict {
+fn ending(program: &Program) -> &str {
+    program.ends.as_deref().unwrap_or("exit 0")
+}
+
+fn record(trace: &Path, events: &str, exe: &Path, cwd: &Path, program: &Program) -> Verdict {
     let mut argv = vec![tools::tool("vg-record")?.display().to_string()];
-    argv.extend(events.iter().map(|word| (*word).to_owned()));
-    argv.extend(["-o".into(), trace.display().to_string(), "--".into(), exe.display().to_string()]);
+    argv.extend([
+        events.to_owned(),
+        "-o".into(),
+        trace.display().to_string(),
+        "--".into(),
+        exe.display().to_string(),
+    ]);
     let outcome = Run::new(argv, cwd).timeout(program.timeout).run()?;
-    if outcome.code() == Some(0)
-        && outcome.out().ends_with("EXIT-SUCCESS\n")
-        && outcome.out().lines().count() == 1
+    let (line, lines) = if program.ends.is_some() { ("", 0) } else { ("EXIT-SUCCESS\n", 1) };
+    if outcome.ending() == ending(program)
+        && outcome.out().ends_with(line)
+        && outcome.out().lines().count() == lines
     {
         return Ok(());
     }
     Err(Problem::wrong(format!("recorded {}", outcome.summary())))
 }
 
-fn recorded(program: &Program, variant: &Variant) -> Verdict {
+fn recorded(program: &Program, variant: &Variant, events: &str, kinds: &str) -> Verdict {
     let exe = program.compile(variant)?;
     let expected = errors::expectations(&program.text)?;
     let scratch = Scratch::new("errors")?;
     let trace = scratch.path().join("trace.capnp");
-    record(&trace, &["--events=alloc,shadow"], &exe, &scratch.fresh("cwd")?, program)?;
+    record(&trace, events, &exe, &scratch.fresh("cwd")?, program)?;
     let reader = tools::tool("vg-errors")?.display().to_string();
-    let outcome = Run::new([&reader, "--format=json", &trace.display().to_string()], scratch.path()).run()?;
+    let argv = [&reader, kinds, "--format=json", &trace.display().to_string()];
+    let outcome = Run::new(argv, scratch.path()).run()?;
     let findings = i32::from(!expected.is_empty());
     if outcome.code() != Some(findings) {
         return Err(Problem::wrong(format!("vg-errors is to exit {findings}: {}", outcome.summary())));
     }
     let found = errors::from_json(&outcome.out(), &source_name(program))?;
     verdict(errors::differences(&expected, &found))
+}
+
+/// What lies at an address that is freed is said in Valgrind's words.
+fn places() -> Verdict {
+    let source = tests::guest::root().join("errors/bad_frees.c");
+    let program = Program::read(&source)?.ok_or_else(|| "bad_frees.c has no build line".to_owned())?;
+    let exe = program.compile(&program.variants[0])?;
+    let scratch = Scratch::new("places")?;
+    let trace = scratch.path().join("trace.capnp");
+    record(&trace, "--events=alloc", &exe, &scratch.fresh("cwd")?, &program)?;
+    let reader = tools::tool("vg-errors")?.display().to_string();
+    let outcome = Run::new([&reader, &trace.display().to_string()], scratch.path()).run()?;
+    let text = outcome.out();
+    let module = exe.display();
+    let wanted = [
+        "is on thread 1's stack".to_owned(),
+        format!("is in the Data segment of {module}"),
+        format!("is in the Text segment of {module}"),
+        "Address 0x8 is not stack'd, malloc'd or (recently) free'd".to_owned(),
+        "is 1 bytes inside a block of size 40 alloc'd".to_owned(),
+        "is 16 bytes before a block of size 40 alloc'd".to_owned(),
+        "is 0 bytes after a block of size 40 alloc'd".to_owned(),
+        "is 0 bytes inside a block of size 40 free'd".to_owned(),
+        "is 64 bytes before a block of size 100 alloc'd".to_owned(),
+    ];
+    let missing = wanted.iter().filter(|words| !text.contains(*words));
+    verdict(missing.map(|words| format!("not said: {words}\n{text}")).collect())
 }
 
 /// A recording that has not looked for errors is not one without errors.
@@ -98,11 +145,26 @@ fn not_looked_for() -> Verdict {
     let exe = program.compile(&program.variants[0])?;
     let scratch = Scratch::new("silence")?;
     let trace = scratch.path().join("trace.capnp");
-    record(&trace, &["--events=alloc"], &exe, &scratch.fresh("cwd")?, &program)?;
+    record(&trace, "--events=alloc", &exe, &scratch.fresh("cwd")?, &program)?;
     let reader = tools::tool("vg-errors")?.display().to_string();
     let outcome = Run::new([&reader, &trace.display().to_string()], scratch.path()).run()?;
-    if outcome.code() == Some(2) && outcome.err().lines().count() == 1 && outcome.err().contains("shadow") {
+    if outcome.code() != Some(2)
+        || outcome.err().lines().count() != 1
+        || !outcome.err().contains("shadow")
+        || !outcome.out().contains("did not look for invalid reads, writes and jumps")
+    {
+        return Err(Problem::wrong(format!("vg-errors {}", outcome.summary())));
+    }
+    // Of what was looked for, it is one without.
+    let argv = [&reader, "--kinds=free,size", &trace.display().to_string()];
+    let outcome = Run::new(argv, scratch.path()).run()?;
+    if outcome.code() != Some(0) || !outcome.err().is_empty() {
+        return Err(Problem::wrong(format!("vg-errors --kinds=free,size {}", outcome.summary())));
+    }
+    let argv = [&reader, "--kinds=access", &trace.display().to_string()];
+    let outcome = Run::new(argv, scratch.path()).run()?;
+    if outcome.code() == Some(2) && outcome.err().contains("did not look for InvalidRead") {
         return Ok(());
     }
-    Err(Problem::wrong(format!("vg-errors {}", outcome.summary())))
+    Err(Problem::wrong(format!("vg-errors --kinds=access {}", outcome.summary())))
 }

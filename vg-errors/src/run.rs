@@ -2,7 +2,8 @@
 //!
 //! A recording that did not look for errors cannot answer: status 2 and one line. So does one that looked for none of
 //! the selected kinds. One that is incomplete and in which nothing was found ends with 2, too: a program that was killed
-//! does not pass. Not here: formats, grouping.
+//! does not pass. So does one that looked at no access to memory, as most do, unless only other kinds are selected: what
+//! it says of calls of allocators is not what most people take 'no errors' for. Not here: formats, grouping.
 
 use crate::findings::{self, Findings};
 use crate::kinds::{self, CHECKS, KINDS, NAMES};
@@ -11,6 +12,7 @@ use crate::options::{Format, Options};
 use crate::{csv, github, json, sarif, text, xml};
 use report::cli::{self, Stop};
 use report::style::Style;
+use schema::check;
 use std::io::{BufWriter, Write};
 
 /// The name in messages.
@@ -63,7 +65,13 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<u8
     let findings = findings::analyse(&recordings, &options);
     let status = match (findings.listed.is_empty(), complete) {
         (false, _) => options.error_exitcode,
-        (true, true) => cli::CLEAN,
+        (true, true) => match recordings.iter().find_map(|recording| without_accesses(recording, &options)) {
+            Some(why) => {
+                cli::warn(TOOL, why);
+                cli::TROUBLE
+            }
+            None => cli::CLEAN,
+        },
         (true, false) => {
             cli::warn(TOOL, "nothing was found, but the recording is not complete: that is no clean result");
             cli::TROUBLE
@@ -113,6 +121,20 @@ fn blind(recording: &Recording, options: &Options) -> Option<String> {
         return None;
     }
     Some(format!("{name}: the recording did not look for {}", NAMES.list(selected)))
+}
+
+/// That a recording in which nothing was found did not look at the accesses to memory whose errors are selected.
+fn without_accesses(recording: &Recording, options: &Options) -> Option<String> {
+    const ACCESSES: u32 = check::ADDRESSES | check::VALUES;
+    let selected = options.selected();
+    let asked = (0..KINDS.len()).any(|index| selected.has(index) && KINDS[index].checks & ACCESSES != 0);
+    (asked && recording.checks & ACCESSES == 0).then(|| {
+        format!(
+            "{}: nothing was found, but the recording did not look at accesses to memory: record with \
+             --events=alloc,shadow, or ask for what it looked for alone, with --kinds=free,size",
+            recording.name
+        )
+    })
 }
 
 /// What at least one recording did not look for.

@@ -4,7 +4,7 @@
 //! here: layout.
 
 use crate::findings::{Finding, Stack};
-use crate::words::{position, was_open};
+use crate::words::{function_and_argument, position, was_open};
 use report::format::{counted, grouped, harmless, signal_name};
 use report::stack::Frame;
 use schema::{AddressInfo, AddressKind, ErrorKind, Family, OriginKind, flag};
@@ -67,7 +67,14 @@ fn once(finding: &Finding<'_>) -> String {
             format!("{own} gives the kernel, as {name}, {}", never_set(finding))
         }
         ErrorKind::FishyValue => {
-            format!("{own} asks {name} for {} bytes, which is negative or far too much", error.value)
+            let (function, argument) = function_and_argument(&name);
+            let what = if argument == "size" { "bytes" } else { "elements" };
+            let function = match function {
+                "__builtin_new" | "__builtin_new_aligned" => "new",
+                "__builtin_vec_new" | "__builtin_vec_new_aligned" => "new[]",
+                _ => function,
+            };
+            format!("{own} asks {function} for {} {what}, which is negative or far too much", error.value)
         }
         ErrorKind::ReallocSizeZero => {
             format!("{own} calls realloc with size 0, which does not do the same on every system")

@@ -28,9 +28,12 @@ pub(crate) fn what(finding: &Finding<'_>) -> String {
         ErrorKind::InvalidJump => "Jump to the invalid address stated on the next line".to_owned(),
         ErrorKind::InvalidFree => "Invalid free() / delete / delete[] / realloc()".to_owned(),
         ErrorKind::MismatchedFree => "Mismatched free() / delete / delete []".to_owned(),
-        ErrorKind::SizeMismatch => format!("Mismatched new/delete size value: {}", error.given),
+        ErrorKind::SizeMismatch => {
+            format!("Mismatched {} size value: {}", functions(&text), error.given)
+        }
         ErrorKind::AlignMismatch => format!(
-            "Mismatched new/delete alignment alloc value: {} dealloc value: {}",
+            "Mismatched {} alignment alloc value: {} dealloc value: {}",
+            functions(&text),
             alignment(error.wanted),
             alignment(error.given)
         ),
@@ -48,10 +51,13 @@ pub(crate) fn what(finding: &Finding<'_>) -> String {
             format!("Syscall param {text} contains {bytes} byte(s)")
         }
         ErrorKind::SyscallParam => format!("Syscall param {text} points to {bytes} byte(s)"),
-        ErrorKind::FishyValue => format!(
-            "Argument 'size' of function {text} has a fishy (possibly negative) value: {}",
-            error.value
-        ),
+        ErrorKind::FishyValue => {
+            let (function, argument) = function_and_argument(&text);
+            let value = error.value;
+            format!(
+                "Argument '{argument}' of function {function} has a fishy (possibly negative) value: {value}"
+            )
+        }
         ErrorKind::ReallocSizeZero => "realloc() with size 0".to_owned(),
         ErrorKind::InvalidAlignment => {
             format!("Invalid alignment value: {} (should be power of 2)", error.given)
@@ -89,6 +95,16 @@ pub(crate) fn what(finding: &Finding<'_>) -> String {
             format!("{} error, number {number}", KINDS[finding.kind].name)
         }
     }
+}
+
+/// `new[]/delete[]`: the functions that a size or an alignment was given to.
+fn functions(text: &str) -> &str {
+    if text.is_empty() { "new/delete" } else { text }
+}
+
+/// `calloc` and `nmemb` of `calloc(nmemb)`; without an argument it is the size.
+pub(crate) fn function_and_argument(text: &str) -> (&str, &str) {
+    text.strip_suffix(')').and_then(|text| text.split_once('(')).unwrap_or((text, "size"))
 }
 
 fn alignment(value: u64) -> String {

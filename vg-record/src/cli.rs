@@ -84,7 +84,7 @@ Examples:
 /// A kind of event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Events {
-    /// Allocations and frees with their stacks, and the leak graph
+    /// Allocations and frees with their stacks, the leak graph, and errors in calls of allocators, for vg-errors
     Alloc,
     /// Invalid reads and writes of heap blocks, for vg-errors (unfinished: more is to come, and string functions of libc
     /// seem to make some)
@@ -134,11 +134,14 @@ impl Cli {
     /// What is looked for in the guest: `schema::check` bits.
     pub(crate) fn checks(&self) -> u32 {
         // Undefined values, parameters of system calls and the rest are still to come.
-        match self.events.contains(&Events::Shadow) {
-            true if self.undef_value_errors.0 => schema::check::ADDRESSES | schema::check::VALUES,
-            true => schema::check::ADDRESSES,
-            false => 0,
-        }
+        let bits = self.kinds().unwrap_or(0);
+        let looked = |events, check| if bits & events != 0 { check } else { 0 };
+        looked(ring::shared::EVENTS_ALLOC, schema::check::ALLOCATORS)
+            | looked(ring::shared::EVENTS_SHADOW, schema::check::ADDRESSES)
+            | looked(
+                if self.undef_value_errors.0 { ring::shared::EVENTS_SHADOW } else { 0 },
+                schema::check::VALUES,
+            )
     }
 
     fn kinds(&self) -> anyhow::Result<u32> {

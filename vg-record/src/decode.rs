@@ -45,7 +45,7 @@ pub(crate) struct Recording {
     threads: HashMap<(u32, u32), u32>,
     last_thread: u32,
     /// Module ids of the trace, for the end of a mapping.
-    mapped: HashMap<(ImageId, u32), u32>,
+    pub(crate) mapped: HashMap<(ImageId, u32), u32>,
     said: BTreeSet<String>,
 }
 
@@ -217,7 +217,7 @@ impl Recording {
 
     /// The image that a ring belongs to.
     #[inline]
-    fn image(&mut self, stream: &mut Stream) -> ImageId {
+    pub(crate) fn image(&mut self, stream: &mut Stream) -> ImageId {
         stream.image.unwrap_or_else(|| self.find_image(stream))
     }
 

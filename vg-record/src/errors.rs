@@ -12,8 +12,8 @@ use std::collections::HashMap;
 /// Entries of one process; further ones are lost, and the trace says so.
 const LIMIT: u32 = 100_000;
 
-/// What makes two errors one: process, kind, stack, size, kind of address, stack of the block's allocation.
-type Key = (u32, u16, u32, u64, u16, u32);
+/// What makes two errors one: process, kind, stack, size, what was given, kind of address, stack of the block's allocation.
+type Key = (u32, u16, u32, u64, u64, u16, u32);
 
 /// The errors met so far.
 #[derive(Debug, Default)]
@@ -83,11 +83,11 @@ impl Recording {
         let Some(stack) = self.stack(stream, stack, force) else { return false };
         let Some(allocated) = self.stack(stream, allocated, force) else { return false };
         let Some(freed) = self.stack(stream, freed, force) else { return false };
-        let (origin, source) = halves(word(11));
+        let (origin, source) = halves(word(14));
         let Some(source) = self.stack(stream, source, force) else { return false };
-        let (kind, about, size) = (kind as u16, about as u16, word(4));
+        let (kind, about, size, given) = (kind as u16, about as u16, word(4), word(13));
         let process = stream.process;
-        match self.errors.meet((process, kind, stack, size, about, allocated)) {
+        match self.errors.meet((process, kind, stack, size, given, about, allocated)) {
             Met::Known => {}
             Met::TooMany => {
                 let name = self.describe(process);
@@ -97,16 +97,32 @@ impl Recording {
                 self.trace.remark(Severity::Warning, 0, process, time, &text);
             }
             Met::New(number) => {
+                let kind_of_address = AddressKind::from_number(about);
+                // What stands in place of the family where there is none.
+                let (family, module, protection) = match kind_of_address {
+                    AddressKind::Data | AddressKind::Code => {
+                        let image = self.image(stream);
+                        (0, self.mapped.get(&(image, family)).copied().unwrap_or(0), 0)
+                    }
+                    AddressKind::Mapping => (0, 0, family as u8),
+                    _ => (family as u8, 0, 0),
+                };
+                let on_stack = matches!(kind_of_address, AddressKind::Stack | AddressKind::BelowStack);
                 let about = AddressInfo {
-                    kind: AddressKind::from_number(about),
+                    kind: kind_of_address,
                     start: word(7),
                     size: word(8),
                     offset: word(9) as i64,
-                    family: Family::from_number(family as u8),
+                    family: Family::from_number(family),
+                    module,
+                    protection,
+                    thread: if on_stack { stream.thread } else { 0 },
                     allocated,
                     freed,
                     ..AddressInfo::default()
                 };
+                let mut text = Vec::new();
+                record.strings(15, |bytes| text.extend(bytes));
                 let error = Error {
                     number,
                     process,
@@ -121,6 +137,10 @@ impl Recording {
                     origin: (origin != ring::record::origin::UNKNOWN)
                         .then(|| Origin { kind: OriginKind::from_number(origin as u16), stack: source }),
                     about: (about.kind != AddressKind::Unknown).then_some(about),
+                    text: String::from_utf8_lossy(&text).into_owned(),
+                    value: word(11) as i64,
+                    wanted: word(12),
+                    given,
                     ..Error::default()
                 };
                 self.trace.flush_tables();
