@@ -160,6 +160,8 @@ pub struct Thread {
     pub heap: Option<heap::ThreadCache>,
     /// The operator new that could not be answered last.
     pub failed_new: Option<crate::own_code::FailedNew>,
+    /// Calls of string functions.
+    pub strings: crate::strings::ThreadStrings,
     /// Unwinder with its rule cache, made when the first stack is taken.
     pub unwinder: Option<alloc::boxed::Box<crate::stacks::ThreadUnwinder>>,
     /// Bounds of the mapping that the stack pointer was last seen in.

@@ -4,9 +4,10 @@
 //! the V bits (`shadow`), grouping and counting (`vg-record`).
 
 use crate::context::Thread;
-use crate::shadow;
 use crate::state::Engine;
-use crate::{stacks, sys};
+use crate::strings::shape::Shape;
+use crate::{shadow, shadow_range};
+use crate::{stacks, strings, symbols, sys};
 use heap::{Block, Relation, State};
 use ring::record::{Error, Kind, Stat, about, header, pair};
 use translate::Access;
@@ -27,7 +28,11 @@ pub fn check(engine: &Engine, thread: &mut Thread) -> Option<u64> {
     let mut bits = [0; LARGEST];
     shadow::read(address, &mut bits[..size]);
     let bad = bits[..size].iter().filter(|bits| **bits == shadow::Bits::Undefined as u8).count();
-    if bad == 0 || is_partial_load(address, size, bad, check.access) {
+    let known = || {
+        is_partial_load(address, size, bad, check.access)
+            || is_load_of_linker(engine, check.pc, address, size, check.access)
+    };
+    if bad == 0 || known() {
         return Some(resume);
     }
     // Of an instruction that does both, Valgrind tells the read alone, too.
@@ -42,6 +47,105 @@ pub fn check(engine: &Engine, thread: &mut Thread) -> Option<u64> {
 fn is_partial_load(address: u64, size: usize, bad: usize, access: Access) -> bool {
     let aligned = matches!(size, 4 | 8) && address.is_multiple_of(size as u64);
     access == Access::Read && bad < size && (aligned || matches!(size, 16 | 32 | 64))
+}
+
+/// A string function, at whose entry the thread is, goes through a range: tells of the first access that it may not make.
+#[inline(always)]
+pub fn check_range(
+    engine: &Engine,
+    thread: &mut Thread,
+    pc: u64,
+    start: u64,
+    length: u64,
+    access: Access,
+    shape: Shape,
+) {
+    if !shadow_range::is_clean(start, length) {
+        range_has_bits(engine, thread, pc, start, length, access, shape);
+    }
+}
+
+#[cold]
+fn range_has_bits(
+    engine: &Engine,
+    thread: &mut Thread,
+    pc: u64,
+    start: u64,
+    length: u64,
+    access: Access,
+    shape: Shape,
+) {
+    thread.stats[Stat::CheckSlowPaths as usize] += 1;
+    let (mut at, end) = (start, start + length);
+    let mut bad = None;
+    while at < end {
+        let run = run(engine, at, end);
+        if !run.addressable {
+            if !shape.is_backward() {
+                bad = Some(at);
+                break;
+            }
+            bad = Some(run.end - 1);
+        }
+        at = run.end;
+    }
+    let Some(bad) = bad else { return };
+    let (offset, size) = shape.access(bad - start, length);
+    let error = if access == Access::Write { Error::InvalidWrite } else { Error::InvalidRead };
+    let stack = stacks::take(engine, thread, strings::symbol(engine, pc));
+    let address = start + offset;
+    tell(thread, error, stack, address, size, About::of(engine, address));
+}
+
+/// Bytes that the guest may touch, or may not.
+pub struct Run {
+    /// It may.
+    pub addressable: bool,
+    /// Behind the last.
+    pub end: u64,
+}
+
+/// The bytes from `at` on, up to `end` at most, that are addressable like the first. There may be more of them.
+pub fn run(engine: &Engine, at: u64, end: u64) -> Run {
+    let clean = shadow_range::first_set(at, end - at).unwrap_or(end - at);
+    if clean != 0 {
+        return Run { addressable: true, end: at + clean };
+    }
+    // Only the heap has memory that nobody may touch.
+    let Some(heap) = engine.heap.get().filter(|heap| heap.contains(at)) else {
+        return Run { addressable: true, end };
+    };
+    let block = heap.lookup(at);
+    match block.filter(|block| block.state == State::Live && matches!(block.relation, Relation::Inside(_))) {
+        Some(block) => Run { addressable: true, end: end.min(block.address + block.size) },
+        // Blocks are aligned to this.
+        None => Run { addressable: false, end: end.min((at | 15) + 1) },
+    }
+}
+
+/// The string function at whose entry the thread is copies between ranges that overlap. `size`: its argument, or 0.
+#[cold]
+pub fn overlap(engine: &Engine, thread: &mut Thread, pc: u64, name: &[u8], to: u64, from: u64, size: u64) {
+    let stack = stacks::take(engine, thread, strings::symbol(engine, pc));
+    let instructions = thread.context.instructions();
+    thread.stats[Stat::Errors as usize] += 1;
+    if let Some(writer) = &mut thread.writer {
+        let error = pair(Error::Overlap as u32, stack);
+        let fixed = [sys::tsc(), error, to, size, instructions, 0, 0, 0, 0, 0, from];
+        writer.push_strings(Kind::Error, &fixed, &[name]);
+    }
+}
+
+/// Whether it is a load of the dynamic linker's own strlen and its like, which look at 64 bytes at a time from the one on
+/// that is in the block.
+#[cold]
+fn is_load_of_linker(engine: &Engine, pc: u64, address: u64, size: usize, access: Access) -> bool {
+    const BEFORE: u64 = 48;
+    if access != Access::Read || size != 16 || !address.is_multiple_of(16) {
+        return false;
+    }
+    let linker = engine.modules.lock().find(pc).is_some_and(symbols::is_dynamic_linker);
+    linker && (address - BEFORE..address + 16).step_by(16).any(|at| run(engine, at, at + 16).addressable)
 }
 
 fn invalid_access(engine: &Engine, thread: &mut Thread, pc: u64, error: Error, address: u64, size: usize) {

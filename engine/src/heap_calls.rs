@@ -11,7 +11,7 @@ use crate::context::{Context, Thread, gpr};
 use crate::lock::Mutex;
 use crate::shadow::{self, Bits};
 use crate::state::Engine;
-use crate::{guest_mem, limits, own_code, space, stacks, sys, threads};
+use crate::{guest_mem, limits, own_code, space, stacks, strings, sys, threads};
 use alloc::collections::BTreeMap;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -182,7 +182,8 @@ impl GuestHeap {
 pub fn replacement(engine: &Engine, pc: u64) -> Option<u32> {
     engine.heap.heap.as_ref()?;
     crate::symbols::analyse(engine, pc);
-    let replacement = engine.heap.targets.lock().by_pc.get(&pc).map(|(_, replacement)| *replacement)?;
+    let found = engine.heap.targets.lock().by_pc.get(&pc).map(|(_, replacement)| *replacement);
+    let Some(replacement) = found else { return strings::replacement(engine, pc) };
     if replacement.function == Function::OwnBlocks {
         remark_own_blocks(engine, threads::current());
         return None;
@@ -217,6 +218,9 @@ pub extern "C" fn helper(context: *mut Context) -> u64 {
     let engine = crate::state::engine();
     let thread = threads::current();
     debug_assert!(core::ptr::eq(context, &raw const thread.context));
+    if thread.context.exit & strings::MARK != 0 {
+        return strings::answer(engine, thread);
+    }
     let Some(Replacement { function, of_heap, foreign }) = Replacement::from_number(thread.context.exit)
     else {
         return 0;

@@ -29,7 +29,9 @@ pub mod modules;
 pub mod own_code;
 pub mod pagemap;
 pub mod shadow;
+pub mod shadow_range;
 pub mod stacks;
+pub mod strings;
 pub mod symbols;
 
 pub mod cache;

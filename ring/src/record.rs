@@ -66,7 +66,8 @@ pub enum Kind {
     NotFollowed = 19,
     /// `tsc, error|stack, address, size, instructions, about|family, start, bytes, offset, stack of the allocation|of the
     /// free`: an error that the guest has made. `error`: see [`Error`]; `about`: what lies at the address, see [`about`],
-    /// with its first byte, its bytes and the address's offset in it (wrapped below 0 before it).
+    /// with its first byte, its bytes and the address's offset in it (wrapped below 0 before it). Of some kinds another
+    /// address follows, and one byte string: the name of a function.
     Error = 20,
 }
 
@@ -158,6 +159,8 @@ pub enum Error {
     InvalidRead = 1,
     /// The same, written.
     InvalidWrite = 2,
+    /// A copy of `size` bytes (0: of a string) to `address` from another address that it overlaps.
+    Overlap = 10,
 }
 
 /// `about` of [`Kind::Error`]: the numbers of the trace's kinds of address.

@@ -122,15 +122,16 @@ impl Cli {
     /// What the user should know about the kinds of event that were asked for.
     pub(crate) fn caveat(&self) -> Option<&'static str> {
         self.events.contains(&Events::Shadow).then_some(
-            "--events=shadow is unfinished: only invalid reads and writes of heap blocks are looked for, \
-             and functions of libc like strlen read in large pieces, which are taken for such",
+            "--events=shadow is unfinished: only invalid reads and writes of heap blocks and copies of memory that \
+             overlaps are looked for",
         )
     }
 
     /// What is looked for in the guest: `schema::check` bits.
     pub(crate) fn checks(&self) -> u32 {
         // Undefined values, parameters of system calls and the rest are still to come.
-        if self.events.contains(&Events::Shadow) { schema::check::ADDRESSES } else { 0 }
+        const CHECKS: u32 = schema::check::ADDRESSES | schema::check::OVERLAPS;
+        if self.events.contains(&Events::Shadow) { CHECKS } else { 0 }
     }
 
     fn kinds(&self) -> anyhow::Result<u32> {

@@ -105,6 +105,9 @@ impl Recording {
                     freed,
                     ..AddressInfo::default()
                 };
+                let mut text = String::new();
+                record
+                    .strings(12, |bytes| text = String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).into());
                 let error = Error {
                     number,
                     process,
@@ -116,6 +119,8 @@ impl Recording {
                     size,
                     stack,
                     address: word(3),
+                    text,
+                    other_address: word(11),
                     about: (about.kind != AddressKind::Unknown).then_some(about),
                     ..Error::default()
                 };
