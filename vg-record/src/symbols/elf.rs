@@ -177,8 +177,11 @@ impl Symbols {
     }
 
     fn consider<'data>(&mut self, elf: &ElfFile64<'data>, symbol: &impl ObjectSymbol<'data>) {
-        // Labels of assembly have no type; ifuncs are reported as "unknown" or text by version of the reader.
+        let chooses = matches!(symbol.flags(), SymbolFlags::Elf { st_info, .. }
+            if st_info.st_type() == object::elf::STT_GNU_IFUNC);
+        // Labels of assembly have no type; ifuncs are no definitions for the reader.
         if !symbol.is_definition()
+            && !chooses
             && symbol.kind() != SymbolKind::Label
             && symbol.kind() != SymbolKind::Unknown
         {
@@ -209,8 +212,6 @@ impl Symbols {
         if name.is_empty() {
             return;
         }
-        let chooses = matches!(symbol.flags(), SymbolFlags::Elf { st_info, .. }
-            if st_info.st_type() == object::elf::STT_GNU_IFUNC);
         let underscores = name.bytes().take_while(|&byte| byte == b'_').count();
         // Mangled names begin with one underscore of their own.
         let underscores = underscores - usize::from(name.starts_with("_Z") || name.starts_with("_R"));
