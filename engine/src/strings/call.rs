@@ -25,11 +25,11 @@ impl<'a> Call<'a> {
     /// no lock, and nothing that has to be dropped.
     #[inline(always)]
     pub(super) fn guarded<T: Copy>(&mut self, work: impl FnOnce() -> T) -> T {
-        self.thread.strings.touching = true;
+        self.thread.strings.touching.store(true, Ordering::Relaxed);
         compiler_fence(Ordering::SeqCst);
         let result = work();
         compiler_fence(Ordering::SeqCst);
-        self.thread.strings.touching = false;
+        self.thread.strings.touching.store(false, Ordering::Relaxed);
         result
     }
 

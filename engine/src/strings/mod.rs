@@ -24,6 +24,7 @@ use crate::context::{Thread, gpr};
 use crate::signals::recover::Gregs;
 use crate::state::Engine;
 use call::Call;
+use core::sync::atomic::{AtomicBool, Ordering};
 use names::Function;
 use shape::Shape;
 
@@ -36,7 +37,7 @@ const RESOLVER: u32 = 0x800;
 #[derive(Debug, Default)]
 pub struct ThreadStrings {
     /// It is touching the guest's memory for a call: a fault is the guest's.
-    touching: bool,
+    touching: AtomicBool,
     /// Resolvers that run.
     resolving: resolve::Running,
 }
@@ -137,7 +138,7 @@ fn run(call: &mut Call<'_>, [a, b, c, d]: [u64; 4]) -> u64 {
 pub fn leads_to_own_code(thread: &mut Thread, gregs: &mut Gregs) -> bool {
     const RSP: usize = 15;
     const RIP: usize = 16;
-    if !core::mem::take(&mut thread.strings.touching) {
+    if !thread.strings.touching.swap(false, Ordering::Relaxed) {
         return false;
     }
     // As if the stub had called it.

@@ -1,6 +1,7 @@
 // build: cc -g -O1 -fno-builtin
 // build static: cc -g -O1 -fno-builtin -static
 // build musl: musl-gcc -g -O1 -fno-builtin -static
+// peer: takes what wide functions read ahead for errors
 // peer musl: neither replaces the allocator nor the functions of a static program
 // timeout: 120
 // libc's string functions at the very end of heap blocks, at all alignments: right results, and no errors.
