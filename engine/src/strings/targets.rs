@@ -126,7 +126,10 @@ impl Found {
             b"__ctype_tolower_loc" => self.tolower_location = pc,
             _ => (),
         }
-        if !global || resolver && size <= BEHIND_RESOLVER {
+        // A program's own functions may have such names where they are not seen, but no resolvers; those of a static
+        // libc are often hidden.
+        let usable = if resolver { size > BEHIND_RESOLVER } else { global };
+        if !usable {
             return;
         }
         if let Some(function) = Function::named(name) {
@@ -148,6 +151,7 @@ mod tests {
         found.consider(b"strcat", 0x3000, 40, false, true, false);
         found.consider(b"strlen", 0x4000, 40, false, false, false);
         found.consider(b"strchr", 0x5000, 16, true, true, false);
+        found.consider(b"strrchr", 0x5100, 17, true, false, false);
         if libc {
             found.consider(b"__libc_start_main", 0x6000, 1, false, true, false);
         }
@@ -163,6 +167,7 @@ mod tests {
         assert_eq!(function(&targets, 0x3000), Some(Function::Strcat));
         assert_eq!(function(&targets, 0x4000), None, "a program's own");
         assert!(!targets.is_resolver(0x5000), "too short");
+        assert!(targets.is_resolver(0x5100), "hidden");
 
         assert!(targets.is_resolver(0x1000) && targets.resolved(0x1000).is_none());
         let answer = targets.resolve(0x1000, 0x2000).expect("a resolver");

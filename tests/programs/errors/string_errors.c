@@ -1,5 +1,7 @@
 // build: cc -g -O0 -fno-builtin
 // build static: cc -g -O1 -fno-builtin -static
+// build pie: cc -g -O1 -fno-builtin -static-pie
+// peer pie: does not replace the functions of a static program
 // build musl: musl-gcc -g -O1 -fno-builtin -static
 // peer musl: does not replace the functions of a static program
 // peer static: does not replace the functions of a static program

@@ -1,5 +1,7 @@
 // build: cc -g -O1 -fno-builtin
 // build static: cc -g -O1 -fno-builtin -static
+// build pie: cc -g -O1 -fno-builtin -static-pie
+// peer pie: does not replace the functions of a static program
 // build musl: musl-gcc -g -O1 -fno-builtin -static
 // peer: takes what wide functions read ahead for errors
 // peer musl: neither replaces the allocator nor the functions of a static program
