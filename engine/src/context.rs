@@ -167,6 +167,8 @@ pub struct Thread {
     pub heap: Option<heap::ThreadCache>,
     /// The operator new that could not be answered last.
     pub failed_new: Option<crate::own_code::FailedNew>,
+    /// Calls of string functions.
+    pub strings: crate::strings::ThreadStrings,
     /// Unwinder with its rule cache, made when the first stack is taken.
     pub unwinder: Option<alloc::boxed::Box<crate::stacks::ThreadUnwinder>>,
     /// What is known of undefined registers, made when the first is met.

@@ -9,7 +9,7 @@ use crate::signals::{TRAP_FLAG, raise, sig, waits};
 use crate::state::{Engine, engine};
 use crate::syscalls::{self, Call, Outcome, marks};
 use crate::threads::stop;
-use crate::{boot, code, errors, heap_calls, precise, process_end, requests, sys, threads};
+use crate::{boot, code, errors, heap_calls, precise, process_end, requests, strings, sys, threads};
 use core::sync::atomic::Ordering;
 use ring::record::Stat;
 use translate::layout;
@@ -330,6 +330,9 @@ fn unmapped(engine: &'static Engine, thread: &mut Thread, pc: u64) {
         return;
     }
     if pc == requests::call::RETURN && requests::call::returned(thread) {
+        return;
+    }
+    if pc == strings::resolve::RETURN && strings::resolve::returned(engine, thread) {
         return;
     }
     if let Some(result) = vsyscall(thread, pc) {

@@ -5,7 +5,8 @@
 
 use crate::context::{Thread, gpr};
 use crate::state::Engine;
-use crate::{precise, shadow, stacks, sys};
+use crate::strings::shape::Shape;
+use crate::{precise, shadow, shadow_range, stacks, strings, symbols, sys};
 use heap::{Block, Freed, Relation, State};
 use iced_x86::Instruction;
 use ring::record::{Error, Kind, Stat, about, header, origin, pair, put_string};
@@ -61,13 +62,15 @@ fn memory(engine: &Engine, thread: &mut Thread, pc: u64, address: u64, size: usi
     shadow::read(address, bits);
     let bad = unaddressable(engine, address, bits);
     let undefined = (0..size).any(|at| bits[at] != 0 && bad >> at & 1 == 0);
-    let partial = is_partial_load(address, size, bad.count_ones() as usize, access);
+    let partial = bad != 0
+        && (is_partial_load(address, size, bad.count_ones() as usize, access)
+            || is_load_of_linker(engine, pc, address, size, access));
     if access == Access::Write {
         // Clean code stores defined values.
         for at in (0..size).filter(|at| bad >> at & 1 == 0) {
             shadow::write(address.wrapping_add(at as u64), &[0]);
         }
-    } else if shadow::follows() && (undefined || (bad != 0 && partial)) {
+    } else if shadow::follows() && (undefined || partial) {
         precise::begin(thread);
         return true;
     }
@@ -140,6 +143,101 @@ pub(crate) fn tell_finding(engine: &Engine, thread: &mut Thread, insn: &Instruct
     };
     let Finding { error, address, size, origin } = *finding;
     tell(thread, stack, &Told { address, size, origin, ..Told::new(error, about) });
+}
+
+/// A string function, at whose entry the thread is, goes through a range: tells of the first access that it may not make.
+#[inline(always)]
+pub fn check_range(
+    engine: &Engine,
+    thread: &mut Thread,
+    pc: u64,
+    start: u64,
+    length: u64,
+    access: Access,
+    shape: Shape,
+) {
+    if !shadow_range::is_clean(start, length) {
+        range_has_bits(engine, thread, pc, start, length, access, shape);
+    }
+}
+
+#[cold]
+fn range_has_bits(
+    engine: &Engine,
+    thread: &mut Thread,
+    pc: u64,
+    start: u64,
+    length: u64,
+    access: Access,
+    shape: Shape,
+) {
+    thread.stats[Stat::CheckSlowPaths as usize] += 1;
+    let (mut at, end) = (start, start + length);
+    let mut bad = None;
+    while at < end {
+        let run = run(engine, at, end);
+        if !run.addressable {
+            if !shape.is_backward() {
+                bad = Some(at);
+                break;
+            }
+            bad = Some(run.end - 1);
+        }
+        at = run.end;
+    }
+    let Some(bad) = bad else { return };
+    let (offset, size) = shape.access(bad - start, length);
+    let error = if access == Access::Write { Error::InvalidWrite } else { Error::InvalidRead };
+    let stack = stacks::take(engine, thread, strings::symbol(engine, pc));
+    let address = start + offset;
+    tell(thread, stack, &Told { address, size, ..Told::new(error, About::of(engine, address)) });
+}
+
+/// Bytes that the guest may touch, or may not.
+pub struct Run {
+    /// It may.
+    pub addressable: bool,
+    /// Behind the last.
+    pub end: u64,
+}
+
+/// The bytes from `at` on, up to `end` at most, that are addressable like the first. There may be more of them.
+pub fn run(engine: &Engine, at: u64, end: u64) -> Run {
+    let clean = shadow_range::first_set(at, end - at).unwrap_or(end - at);
+    if clean != 0 {
+        return Run { addressable: true, end: at + clean };
+    }
+    // Only the heap has memory that nobody may touch.
+    let Some(heap) = engine.heap.get().filter(|heap| heap.contains(at)) else {
+        return Run { addressable: true, end };
+    };
+    let block = heap.lookup(at);
+    match block.filter(|block| block.state == State::Live && matches!(block.relation, Relation::Inside(_))) {
+        Some(block) => Run { addressable: true, end: end.min(block.address + block.size) },
+        // Blocks are aligned to this.
+        None => Run { addressable: false, end: end.min((at | 15) + 1) },
+    }
+}
+
+/// The string function at whose entry the thread is copies between ranges that overlap. `size`: its argument, or 0.
+#[cold]
+pub fn overlap(engine: &Engine, thread: &mut Thread, pc: u64, name: &[u8], to: u64, from: u64, size: u64) {
+    let stack = stacks::take(engine, thread, strings::symbol(engine, pc));
+    let told =
+        Told { address: to, size, value: from, text: name, ..Told::new(Error::Overlap, About::NOTHING) };
+    tell(thread, stack, &told);
+}
+
+/// Whether it is a load of the dynamic linker's own strlen and its like, which look at 64 bytes at a time from the one on
+/// that is in the block.
+#[cold]
+pub(crate) fn is_load_of_linker(engine: &Engine, pc: u64, address: u64, size: usize, access: Access) -> bool {
+    const BEFORE: u64 = 48;
+    if access != Access::Read || size != 16 || !address.is_multiple_of(16) {
+        return false;
+    }
+    let linker = engine.modules.lock().find(pc).is_some_and(symbols::is_dynamic_linker);
+    linker && (address - BEFORE..address + 16).step_by(16).any(|at| run(engine, at, at + 16).addressable)
 }
 
 fn invalid_access(engine: &Engine, thread: &mut Thread, pc: u64, error: Error, address: u64, size: usize) {
@@ -247,7 +345,7 @@ impl About {
 }
 
 /// An error as it is told. What is 0 or empty does not belong to it.
-pub(crate) struct Told {
+pub(crate) struct Told<'a> {
     pub(crate) error: Error,
     pub(crate) address: u64,
     pub(crate) size: u64,
@@ -258,19 +356,19 @@ pub(crate) struct Told {
     /// See [`origin`].
     pub(crate) origin: u32,
     /// At most [`LONGEST_TEXT`] bytes.
-    pub(crate) text: &'static str,
+    pub(crate) text: &'a [u8],
 }
 
-impl Told {
-    pub(crate) const fn new(error: Error, about: About) -> Told {
-        Told { error, address: 0, size: 0, about, value: 0, wanted: 0, given: 0, origin: 0, text: "" }
+impl Told<'_> {
+    pub(crate) const fn new(error: Error, about: About) -> Self {
+        Told { error, address: 0, size: 0, about, value: 0, wanted: 0, given: 0, origin: 0, text: b"" }
     }
 }
 
 pub(crate) const LONGEST_TEXT: usize = 40;
 
 /// Tells the recorder.
-pub(crate) fn tell(thread: &mut Thread, stack: u32, told: &Told) {
+pub(crate) fn tell(thread: &mut Thread, stack: u32, told: &Told<'_>) {
     const FIXED: usize = 15;
     let instructions = thread.context.instructions();
     thread.stats[Stat::Errors as usize] += 1;
@@ -294,7 +392,7 @@ pub(crate) fn tell(thread: &mut Thread, stack: u32, told: &Told) {
         told.given,
         pair(told.origin & origin::KINDS, told.origin >> origin::KINDS.count_ones()),
     ]);
-    let used = FIXED + put_string(&mut words[FIXED..], told.text.as_bytes()).unwrap_or(0);
+    let used = FIXED + put_string(&mut words[FIXED..], told.text).unwrap_or(0);
     words[0] = header(Kind::Error, used);
     writer.push(&words[..used]);
 }

@@ -13,7 +13,7 @@ use crate::heap_errors::{Claim, NOT_SAID, rust_align};
 use crate::lock::Mutex;
 use crate::shadow::{self, Bits};
 use crate::state::Engine;
-use crate::{guest_mem, limits, own_code, space, stacks, sys, threads};
+use crate::{guest_mem, limits, own_code, space, stacks, strings, sys, threads};
 use alloc::collections::BTreeMap;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -184,7 +184,8 @@ impl GuestHeap {
 pub fn replacement(engine: &Engine, pc: u64) -> Option<u32> {
     engine.heap.heap.as_ref()?;
     crate::symbols::analyse(engine, pc);
-    let replacement = engine.heap.targets.lock().by_pc.get(&pc).map(|(_, replacement)| *replacement)?;
+    let found = engine.heap.targets.lock().by_pc.get(&pc).map(|(_, replacement)| *replacement);
+    let Some(replacement) = found else { return strings::replacement(engine, pc) };
     if replacement.function == Function::OwnBlocks {
         remark_own_blocks(engine, threads::current());
         return None;
@@ -219,6 +220,11 @@ pub extern "C" fn helper(context: *mut Context) -> u64 {
     let engine = crate::state::engine();
     let thread = threads::current();
     debug_assert!(core::ptr::eq(context, &raw const thread.context));
+    if thread.context.exit & strings::MARK != 0 {
+        let result = strings::answer(engine, thread);
+        crate::precise::function_done(thread);
+        return result;
+    }
     let Some(called) = Replacement::from_number(thread.context.exit) else { return 0 };
     let Replacement { function, of_heap, foreign } = called;
     let pc = thread.context.pc;

@@ -78,7 +78,7 @@ impl HeapCall<'_> {
             let (wanted, given) = (freed.size, claim.size);
             self.tell(
                 stack,
-                &Told { wanted, given, text: names(claim.family), ..block(Error::SizeMismatch) },
+                &Told { wanted, given, text: names(claim.family).as_bytes(), ..block(Error::SizeMismatch) },
             );
         }
         let small = self.is_rusts() && claim.align == 0 && freed.align <= SMALL_ALIGN;
@@ -88,7 +88,7 @@ impl HeapCall<'_> {
             }
             let wanted = if freed.align == 1 { 0 } else { freed.align };
             let (given, text) = (claim.align, names(claim.family));
-            self.tell(stack, &Told { wanted, given, text, ..block(Error::AlignMismatch) });
+            self.tell(stack, &Told { wanted, given, text: text.as_bytes(), ..block(Error::AlignMismatch) });
         }
         // Linked-in allocators have one function for operators new of both families.
         if freed.family != claim.family && !self.called.foreign {
@@ -144,7 +144,10 @@ impl HeapCall<'_> {
                 "realloc" if self.argument(0) == 0 => "malloc",
                 text => text,
             };
-            self.tell(stack, &Told { value, text, ..Told::new(Error::FishyValue, About::NOTHING) });
+            self.tell(
+                stack,
+                &Told { value, text: text.as_bytes(), ..Told::new(Error::FishyValue, About::NOTHING) },
+            );
         }
         self.no_memory()
     }
@@ -190,17 +193,17 @@ impl HeapCall<'_> {
         // Only C's own function asks for whole multiples.
         if function == F::AlignedAlloc && align != 0 && !size.is_multiple_of(align) {
             let told = Told::new(Error::InvalidSizeAndAlignment, About::NOTHING);
-            self.tell(stack, &Told { size, given: align, text: name(function), ..told });
+            self.tell(stack, &Told { size, given: align, text: name(function).as_bytes(), ..told });
         }
         if size == 0 && matches!(function, F::Memalign | F::AlignedAlloc | F::PosixMemalign) {
             let told = Told::new(Error::InvalidSize, About::NOTHING);
-            self.tell(stack, &Told { text: name(function), ..told });
+            self.tell(stack, &Told { text: name(function).as_bytes(), ..told });
         }
     }
 
     fn bad_alignment(&mut self, stack: u32, align: u64) {
         let told = Told::new(Error::InvalidAlignment, About::NOTHING);
-        self.tell(stack, &Told { given: align, text: name(self.called.function), ..told });
+        self.tell(stack, &Told { given: align, text: name(self.called.function).as_bytes(), ..told });
     }
 
     fn tell(&mut self, stack: u32, told: &Told) {

@@ -31,7 +31,9 @@ pub mod own_code;
 pub mod pagemap;
 pub mod precise;
 pub mod shadow;
+pub mod shadow_range;
 pub mod stacks;
+pub mod strings;
 pub mod symbols;
 
 pub mod cache;

@@ -52,6 +52,8 @@ pub struct Engine {
     pub modules: Mutex<ModuleTable>,
     /// The guest's heap.
     pub heap: crate::heap_calls::GuestHeap,
+    /// String functions that are answered while accesses are checked.
+    pub strings: Mutex<crate::strings::targets::Targets>,
     /// Blocks that the guest announced itself.
     pub client: Mutex<crate::client_blocks::ClientBlocks>,
     /// Stacks.
@@ -114,6 +116,7 @@ impl Engine {
         self.actions.acquire();
         self.modules.acquire();
         self.heap.targets.acquire();
+        self.strings.acquire();
         self.client.acquire();
         self.stacks.acquire();
         self.space.acquire();
@@ -128,6 +131,7 @@ impl Engine {
         self.space.release();
         self.stacks.release();
         self.client.release();
+        self.strings.release();
         self.heap.targets.release();
         self.modules.release();
         self.actions.release();

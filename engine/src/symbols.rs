@@ -7,7 +7,7 @@ use crate::allocators::{self, Replacement};
 use crate::context::Thread;
 use crate::modules::Module;
 use crate::state::Engine;
-use crate::{guest_mem, loader};
+use crate::{guest_mem, loader, shadow, strings};
 use alloc::vec::Vec;
 
 struct Symbol {
@@ -38,13 +38,16 @@ struct Found {
     jemalloc_functions: Vec<(u64, u64, Replacement)>,
     /// The module holds jemalloc.
     jemalloc: bool,
+    /// String functions.
+    strings: strings::targets::Found,
     errno_location: Option<u64>,
     freeres: Vec<u64>,
     eh_frame: (u64, u64),
 }
 
 impl Found {
-    fn consider(&mut self, symbol: &Symbol, name: &[u8], bias: u64) {
+    /// `old`: a version of the name that programs are not linked with any more.
+    fn consider(&mut self, symbol: &Symbol, name: &[u8], bias: u64, old: bool) {
         const FUNC: u8 = 2;
         const GNU_IFUNC: u8 = 10;
         let kind = symbol.info & 15;
@@ -52,6 +55,10 @@ impl Found {
             return;
         }
         let pc = symbol.value.wrapping_add(bias);
+        if shadow::is_on() {
+            let global = symbol.info >> 4 != 0;
+            self.strings.consider(name, pc, symbol.size, kind == GNU_IFUNC, global, old);
+        }
         match name {
             b"__errno_location" => self.errno_location = Some(pc),
             b"__libc_freeres" | b"_ZN9__gnu_cxx9__freeresEv" => self.freeres.push(pc),
@@ -113,6 +120,7 @@ pub fn analyse(engine: &Engine, pc: u64) {
         targets.add(pc, size, replacement);
     }
     drop(targets);
+    engine.strings.lock().add(&found.strings);
     let mut table = engine.modules.lock();
     if table.errno_location == 0 {
         table.errno_location = found.errno_location.unwrap_or(0);
@@ -124,7 +132,8 @@ pub fn analyse(engine: &Engine, pc: u64) {
     }
 }
 
-/// glibc's dynamic linker has a small heap of its own until libc's takes over; nothing of it is ever freed.
+/// glibc's dynamic linker has a small heap of its own until libc's takes over; nothing of it is ever freed. It has string
+/// functions of its own, too, without symbols.
 pub(crate) fn is_dynamic_linker(module: &Module) -> bool {
     let name = module.path.rsplit(|b| *b == b'/').next().unwrap_or(&[]);
     name.starts_with(b"ld-linux") || (name.starts_with(b"ld-2") && name.ends_with(b".so"))
@@ -150,7 +159,7 @@ fn sections(fd: i64, module: &Module, found: &mut Found) -> Option<()> {
     (loader::pread(fd, &mut table, offset) == table.len()).then_some(())?;
     let mut any = false;
     let names = table.chunks_exact(64).nth(usize::from(u16::from_le_bytes([head[62], head[63]])));
-    for section in table.chunks_exact(64) {
+    for (i, section) in table.chunks_exact(64).enumerate() {
         // .eh_frame is loaded (SHF_ALLOC) program data (or SHT_X86_64_UNWIND) of that name.
         // Not looked for where a search table leads to it.
         let named = !module.has_search_table()
@@ -176,9 +185,15 @@ fn sections(fd: i64, module: &Module, found: &mut Found) -> Option<()> {
             (loader::pread(fd, &mut bytes, quad(section, 24)) == size).then_some(bytes)
         };
         let (symbols, strings) = (read(section)?, read(strings)?);
-        for bytes in symbols.chunks_exact(24) {
+        // Their versions, two bytes for each symbol.
+        const VERSYM: u64 = 0x6fff_ffff;
+        const HIDDEN: u8 = 0x80;
+        let of_these = |other: &&[u8]| quad(other, 0) >> 32 == VERSYM && quad(other, 40) as u32 as usize == i;
+        let versions = table.chunks_exact(64).find(of_these).and_then(read).unwrap_or_default();
+        for (n, bytes) in symbols.chunks_exact(24).enumerate() {
             let symbol = symbol(bytes);
-            found.consider(&symbol, name_at(&strings, symbol.name), bias);
+            let old = versions.get(2 * n + 1).is_some_and(|high| high & HIDDEN != 0);
+            found.consider(&symbol, name_at(&strings, symbol.name), bias, old);
         }
         any = true;
     }
@@ -216,16 +231,23 @@ fn from_memory(module: &Module, found: &mut Found) {
         if symbol.name as usize >= names.len() {
             break;
         }
-        found.consider(&symbol, name_at(&names, symbol.name), module.bias);
+        found.consider(&symbol, name_at(&names, symbol.name), module.bias, false);
     }
 }
 
-/// Sets the guest's errno: the place that its `__errno_location` computes, which is `fs:0` plus a constant that the
-/// function loads from the module's global offset table.
+/// Sets the guest's errno: the place that its `__errno_location` computes.
 pub fn set_errno(engine: &Engine, thread: &Thread, value: u32) {
     let pc = engine.modules.lock().errno_location;
+    if let Some(place) = thread_local(thread, pc) {
+        let _ = guest_mem::write_u32(place, value);
+    }
+}
+
+/// The address that the guest's function at `pc` computes: `fs:0` plus a constant, or one that the function loads from the
+/// module's global offset table. `None` for other functions, and for 0.
+pub fn thread_local(thread: &Thread, pc: u64) -> Option<u64> {
     if pc == 0 {
-        return;
+        return None;
     }
     let mut code = [0u8; 32];
     guest_mem::read(pc, &mut code);
@@ -241,15 +263,13 @@ pub fn set_errno(engine: &Engine, thread: &Thread, value: u32) {
     // musl: mov rax, fs:[0]; add rax, imm8; ret
     let musl = body.starts_with(&[0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0, 0x48, 0x83, 0xc0]);
     let offset = if musl {
-        Some(u64::from(body[12]))
+        u64::from(body[12])
     } else if dynamic {
-        guest_mem::read_u64((pc + skipped + 7).wrapping_add(constant))
+        guest_mem::read_u64((pc + skipped + 7).wrapping_add(constant))?
     } else if fixed {
-        Some(constant)
+        constant
     } else {
-        None
+        return None;
     };
-    if let Some(offset) = offset {
-        let _ = guest_mem::write_u32(thread.context.guest_fs.wrapping_add(offset), value);
-    }
+    Some(thread.context.guest_fs.wrapping_add(offset))
 }

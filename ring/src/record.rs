@@ -172,6 +172,8 @@ pub enum Error {
     UninitCondition = 8,
     /// An undefined value used as an address.
     UninitValue = 9,
+    /// A copy of `size` bytes (0: of a string) to `address` from another address that it overlaps.
+    Overlap = 10,
     /// A size that is negative if signed.
     FishyValue = 12,
     /// realloc to no bytes.

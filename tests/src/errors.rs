@@ -16,7 +16,7 @@ pub struct Error {
     pub line: Option<u32>,
     /// Valgrind's name of its kind.
     pub kind: String,
-    /// Bytes accessed; 0 for kinds that are about none.
+    /// Bytes accessed, or the length that was given for a copy; 0 for kinds that are about none.
     pub size: u64,
 }
 
@@ -93,8 +93,14 @@ pub fn from_log(text: &str, source: &str) -> BTreeSet<Error> {
     found
 }
 
-/// `Invalid read of size 4`
+/// `Invalid read of size 4`, or `Source and destination overlap in memcpy(0x4a8e040, 0x4a8e045, 20)`: without a length, of
+/// size 0.
 fn headline(line: &str) -> Option<Error> {
+    if let Some(call) = line.strip_prefix("Source and destination overlap in ") {
+        let arguments = call.split_once('(')?.1.strip_suffix(')')?;
+        let size = arguments.split(", ").nth(2).map_or(Ok(0), str::parse);
+        return Some(Error { line: None, kind: "Overlap".to_owned(), size: size.ok()? });
+    }
     let error = |kind: &str, size| Error { line: None, kind: kind.to_owned(), size };
     let sized = |(kind, text): &(&str, &str)| {
         // Newer versions go on behind the size: `Invalid size value: 24 alignment value: 16 (...)`.

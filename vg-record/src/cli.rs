@@ -126,8 +126,8 @@ impl Cli {
     /// What the user should know about the kinds of event that were asked for.
     pub(crate) fn caveat(&self) -> Option<&'static str> {
         self.events.contains(&Events::Shadow).then_some(
-            "--events=shadow is unfinished: only invalid reads and writes of heap blocks are looked for, \
-             and functions of libc like strlen read in large pieces, which are taken for such",
+            "--events=shadow is unfinished: only invalid reads and writes of heap blocks and copies of memory that \
+             overlaps are looked for",
         )
     }
 
@@ -137,7 +137,7 @@ impl Cli {
         let bits = self.kinds().unwrap_or(0);
         let looked = |events, check| if bits & events != 0 { check } else { 0 };
         looked(ring::shared::EVENTS_ALLOC, schema::check::ALLOCATORS)
-            | looked(ring::shared::EVENTS_SHADOW, schema::check::ADDRESSES)
+            | looked(ring::shared::EVENTS_SHADOW, schema::check::ADDRESSES | schema::check::OVERLAPS)
             | looked(
                 if self.undef_value_errors.0 { ring::shared::EVENTS_SHADOW } else { 0 },
                 schema::check::VALUES,

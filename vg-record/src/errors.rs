@@ -136,9 +136,10 @@ impl Recording {
                     address: word(3),
                     origin: (origin != ring::record::origin::UNKNOWN)
                         .then(|| Origin { kind: OriginKind::from_number(origin as u16), stack: source }),
+                    other_address: if kind == ring::record::Error::Overlap as u16 { word(11) } else { 0 },
                     about: (about.kind != AddressKind::Unknown).then_some(about),
                     text: String::from_utf8_lossy(&text).into_owned(),
-                    value: word(11) as i64,
+                    value: if kind == ring::record::Error::Overlap as u16 { 0 } else { word(11) as i64 },
                     wanted: word(12),
                     given,
                     ..Error::default()

@@ -77,21 +77,15 @@ unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, count: usize) -> *mut
     } else if (to as usize).wrapping_sub(from as usize) >= count {
         // SAFETY: a forward copy never overwrites bytes that it has yet to read here.
         unsafe { memcpy(to, from, count) };
-    } else if count <= 512 {
-        // SAFETY: as in memcpy, from the end: the steps leave 1 to 16 bytes of the first 16.
+    } else {
+        // From the end, in which direction string instructions are slow.
+        // SAFETY: as in memcpy: the steps leave 1 to 16 bytes of the first 16.
         unsafe {
             let first = from.cast::<u128>().read_unaligned();
             asm!("2:", "movups {x}, [{from} + {count}]", "movups [{to} + {count}], {x}", "sub {count}, 16", "ja 2b",
                  x = out(xmm_reg) _, from = in(reg) from, to = in(reg) to, count = inout(reg) count - 16 => _,
                  options(nostack));
             to.cast::<u128>().write_unaligned(first);
-        }
-    } else {
-        // SAFETY: the caller vouches for both ranges; DF is set only for the duration of the copy.
-        unsafe {
-            asm!("std", "rep movsb", "cld",
-                 inout("rdi") to.wrapping_add(count - 1) => _, inout("rsi") from.wrapping_add(count - 1) => _,
-                 inout("rcx") count => _, options(nostack));
         }
     }
     to

@@ -13,12 +13,14 @@ const KEPT: usize = 4;
 /// Shadow memory during one instruction.
 pub(super) struct Memory<'a> {
     engine: &'a Engine,
+    /// Guest pc of the instruction.
+    pc: u64,
     found: [Option<Finding>; KEPT],
 }
 
 impl<'a> Memory<'a> {
-    pub(super) fn new(engine: &'a Engine) -> Memory<'a> {
-        Memory { engine, found: [const { None }; KEPT] }
+    pub(super) fn new(engine: &'a Engine, pc: u64) -> Memory<'a> {
+        Memory { engine, pc, found: [const { None }; KEPT] }
     }
 
     /// The invalid accesses.
@@ -39,7 +41,9 @@ impl Shadow for Memory<'_> {
         let bad = errors::unaddressable(self.engine, address, v);
         if bad != 0 {
             let size = v.len();
-            let partial = errors::is_partial_load(address, size, bad.count_ones() as usize, Access::Read);
+            let bytes = bad.count_ones() as usize;
+            let partial = errors::is_partial_load(address, size, bytes, Access::Read)
+                || errors::is_load_of_linker(self.engine, self.pc, address, size, Access::Read);
             if !partial {
                 self.found(Error::InvalidRead, address, size);
             }

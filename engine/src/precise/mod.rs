@@ -200,7 +200,7 @@ pub fn step(engine: &Engine, thread: &mut Thread) -> bool {
     if wide {
         undefined.vectors.take(engine, &thread.context);
     }
-    let mut memory = Memory::new(engine);
+    let mut memory = Memory::new(engine, insn.ip());
     let mut reports = Reports::default();
     let rule = undefined.rules.step(
         &insn,

@@ -86,6 +86,12 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
     }
     let engine = engine();
     let thread = threads::current();
+    if synchronous
+        && matches!(signal, sig::SEGV | sig::BUS)
+        && crate::strings::leads_to_own_code(thread, &mut kernel.gregs)
+    {
+        return;
+    }
     if !synchronous && thread.signals.own.holds(kernel.gregs[15]) {
         // In the handler of another signal, which leaves two open: when that one is through.
         super::set_kernel_mask(u64::MAX);

@@ -12,7 +12,7 @@ use addr2line::Context;
 use gimli::{EndianSlice, LittleEndian};
 use memmap2::Mmap;
 use object::read::elf::ElfFile64;
-use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
+use object::{Object, ObjectSection, ObjectSymbol, SymbolFlags, SymbolKind};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -62,6 +62,9 @@ pub(super) fn in_file(
     let mut frames = Vec::new();
     for wanted in wanted {
         let mut places = context.as_ref().map(|context| places(context, wanted.probe())).unwrap_or_default();
+        if symbols.stands_for_another(wanted.probe()) {
+            places.clear();
+        }
         if let Some(symbol) = symbols.name(wanted.probe()) {
             if places.is_empty() {
                 places.push(PlaceText::default());
@@ -153,6 +156,8 @@ struct Symbols(BTreeMap<u64, Candidate>);
 struct Candidate {
     rank: Option<Rank>,
     name: String,
+    /// Address of a function that chooses the one of this name; 0 for others.
+    chooser: u64,
 }
 
 /// Greater is better: a symbol with a size that covers the address, the nearest start, the fewest leading
@@ -172,8 +177,11 @@ impl Symbols {
     }
 
     fn consider<'data>(&mut self, elf: &ElfFile64<'data>, symbol: &impl ObjectSymbol<'data>) {
-        // Labels of assembly have no type; ifuncs are reported as "unknown" or text by version of the reader.
+        let chooses = matches!(symbol.flags(), SymbolFlags::Elf { st_info, .. }
+            if st_info.st_type() == object::elf::STT_GNU_IFUNC);
+        // Labels of assembly have no type; ifuncs are no definitions for the reader.
         if !symbol.is_definition()
+            && !chooses
             && symbol.kind() != SymbolKind::Label
             && symbol.kind() != SymbolKind::Unknown
         {
@@ -212,8 +220,15 @@ impl Symbols {
             if candidate.rank.as_ref().is_none_or(|best| *best < rank) {
                 candidate.rank = Some(rank.clone());
                 candidate.name = name.to_owned();
+                candidate.chooser = if chooses { start } else { 0 };
             }
         }
+    }
+
+    /// Whether the function that begins there only chooses one of several with its name: an engine that stands in for
+    /// those names their frames by it, for what was chosen often has no symbol.
+    fn stands_for_another(&self, probe: u64) -> bool {
+        probe != 0 && self.0.get(&probe).is_some_and(|candidate| candidate.chooser == probe)
     }
 
     fn name(&self, probe: u64) -> Option<&str> {
