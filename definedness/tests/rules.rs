@@ -220,6 +220,15 @@ fn frames() {
 }
 
 #[test]
+fn a_register_added_to_itself_carries_nothing_into_defined_bits() {
+    let mut b = Bench::new();
+    b.undefine(3, 0xf, 8);
+    b.guest.gpr[3] = 0x7fff_fff0;
+    b.run(Instruction::with2(Code::Lea_r64_m, RAX, MemoryOperand::with_base_index(RBX, RBX)));
+    assert_eq!(b.registers.gpr[0], 0x1e);
+}
+
+#[test]
 fn addresses_are_reported_once() {
     let mut b = Bench::new();
     b.undefine(3, 1, 8);

@@ -118,11 +118,13 @@ fn headline(line: &str) -> Option<Error> {
 const SIZED: &[(&str, &str)] = &[
     ("InvalidRead", "Invalid read of size "),
     ("InvalidWrite", "Invalid write of size "),
+    ("UninitValue", "Use of uninitialised value of size "),
     ("InvalidSizeAndAlignment", "Invalid size value: "),
 ];
 
 /// Kinds without one: how the headline begins, and what is in it.
 const OTHERS: &[(&str, &str, &str)] = &[
+    ("UninitCondition", "Conditional jump or move depends on uninitialised value(s)", ""),
     ("InvalidFree", "Invalid free() / delete", ""),
     ("MismatchedFree", "Mismatched free() / delete", ""),
     ("MismatchedAllocateDeallocateSize", "Mismatched ", " size value: "),
@@ -161,7 +163,8 @@ fn version(text: &str) -> Option<(u32, u32)> {
 
 /// Whether errors are all found where no memory access is looked at: those of calls of allocators.
 pub fn of_allocators(errors: &BTreeSet<Error>) -> bool {
-    errors.iter().all(|error| error.kind != "InvalidRead" && error.kind != "InvalidWrite")
+    const OTHERS: [&str; 5] = ["InvalidRead", "InvalidWrite", "Overlap", "UninitCondition", "UninitValue"];
+    errors.iter().all(|error| !OTHERS.contains(&error.kind.as_str()))
 }
 
 /// What is different between two lists; empty when nothing is.
@@ -170,12 +173,11 @@ pub fn differences(expected: &BTreeSet<Error>, found: &BTreeSet<Error>) -> Vec<S
     unexpected.chain(expected.difference(found).map(|error| format!("not found:    {error}"))).collect()
 }
 
-/// The options of memcheck for a run of `command` with its log in `log`.
-pub fn under_memcheck(command: &[String], log: &str, cwd: &std::path::Path) -> Run {
+/// The options of memcheck for a run of `command` with its log in `log`; `values`: undefined values are looked for.
+pub fn under_memcheck(command: &[String], log: &str, values: bool, cwd: &std::path::Path) -> Run {
     let mut argv: Vec<String> =
-        ["valgrind", "--num-callers=40", "--undef-value-errors=no", "--leak-check=no"]
-            .map(str::to_owned)
-            .to_vec();
+        ["valgrind", "--num-callers=40", "--leak-check=no"].map(str::to_owned).to_vec();
+    argv.push(format!("--undef-value-errors={}", if values { "yes" } else { "no" }));
     argv.push(format!("--log-file={log}"));
     argv.extend(command.iter().cloned());
     Run::new(argv, cwd)

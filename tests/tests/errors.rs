@@ -2,7 +2,8 @@
 //! vg-errors by line, kind and size; a program without such lines must have none anywhere.
 //!
 //! The cases `peer/...` hold the same expectations against Valgrind itself, so that a wrong expectation shows; what the
-//! installed version cannot know is left out. The cases `alloc/...` record without looking at memory accesses.
+//! installed version cannot know is left out. The cases `alloc/...` record without looking at memory accesses. Programs in
+//! `programs/values/` are recorded with undefined values followed, and so are, as `values/errors/...`, the clean ones.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,7 +16,7 @@ use tests::tools;
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
-    match Program::all(&["errors"]) {
+    match Program::all(&["errors", "values"]) {
         Ok(programs) => {
             for program in programs {
                 for variant in program.variants.clone() {
@@ -37,11 +38,26 @@ fn add(suite: &mut Suite, program: &Program, variant: Variant) {
     if errors::expectations(&program.text).is_ok_and(|errors| errors::of_allocators(&errors)) {
         let (same, other) = (program.clone(), variant.clone());
         suite.case(format!("alloc/{name}"), None, move || {
-            recorded(&same, &other, "--events=alloc", "--kinds=free,size,fatal-signal")
+            recorded(&same, &other, &["--events=alloc"], "--kinds=free,size,fatal-signal")
+        });
+    }
+    if program.name.starts_with("errors/clean") {
+        let (same, other) = (program.clone(), variant.clone());
+        suite.case(format!("values/{name}"), None, move || {
+            recorded(&same, &other, FOLLOWING, "--kinds=default")
         });
     }
     let (program, known) = (program.clone(), variant.known.clone());
-    suite.case(name, known, move || recorded(&program, &variant, "--events=alloc,shadow", "--kinds=default"));
+    let options = if follows(&program) { FOLLOWING } else { &["--events=alloc,shadow"] };
+    suite.case(name, known, move || recorded(&program, &variant, options, "--kinds=default"));
+}
+
+/// How undefined values are followed.
+const FOLLOWING: &[&str] = &["--events=alloc,shadow", "--undef-value-errors=yes"];
+
+/// Whether a program is about undefined values.
+fn follows(program: &Program) -> bool {
+    program.name.starts_with("values/")
 }
 
 fn source_name(program: &Program) -> String {
@@ -60,7 +76,8 @@ fn against_peer(program: &Program, variant: &Variant) -> Verdict {
     let exe = program.compile(variant)?.display().to_string();
     let scratch = Scratch::new("peer")?;
     let log = scratch.path().join("log");
-    let run = errors::under_memcheck(&[exe], &log.display().to_string(), &scratch.fresh("cwd")?);
+    let run =
+        errors::under_memcheck(&[exe], &log.display().to_string(), follows(program), &scratch.fresh("cwd")?);
     let outcome = run.timeout(program.timeout).run()?;
     if outcome.ending() != ending(program) {
         return Err(Problem::wrong(outcome.summary()));
@@ -74,15 +91,10 @@ fn ending(program: &Program) -> &str {
     program.ends.as_deref().unwrap_or("exit 0")
 }
 
-fn record(trace: &Path, events: &str, exe: &Path, cwd: &Path, program: &Program) -> Verdict {
+fn record(trace: &Path, options: &[&str], exe: &Path, cwd: &Path, program: &Program) -> Verdict {
     let mut argv = vec![tools::tool("vg-record")?.display().to_string()];
-    argv.extend([
-        events.to_owned(),
-        "-o".into(),
-        trace.display().to_string(),
-        "--".into(),
-        exe.display().to_string(),
-    ]);
+    argv.extend(options.iter().map(|option| (*option).to_owned()));
+    argv.extend(["-o".into(), trace.display().to_string(), "--".into(), exe.display().to_string()]);
     let outcome = Run::new(argv, cwd).timeout(program.timeout).run()?;
     let (line, lines) = if program.ends.is_some() { ("", 0) } else { ("EXIT-SUCCESS\n", 1) };
     if outcome.ending() == ending(program)
@@ -94,12 +106,12 @@ fn record(trace: &Path, events: &str, exe: &Path, cwd: &Path, program: &Program)
     Err(Problem::wrong(format!("recorded {}", outcome.summary())))
 }
 
-fn recorded(program: &Program, variant: &Variant, events: &str, kinds: &str) -> Verdict {
+fn recorded(program: &Program, variant: &Variant, options: &[&str], kinds: &str) -> Verdict {
     let exe = program.compile(variant)?;
     let expected = errors::expectations(&program.text)?;
     let scratch = Scratch::new("errors")?;
     let trace = scratch.path().join("trace.capnp");
-    record(&trace, events, &exe, &scratch.fresh("cwd")?, program)?;
+    record(&trace, options, &exe, &scratch.fresh("cwd")?, program)?;
     let reader = tools::tool("vg-errors")?.display().to_string();
     let argv = [&reader, kinds, "--format=json", &trace.display().to_string()];
     let outcome = Run::new(argv, scratch.path()).run()?;
@@ -118,7 +130,7 @@ fn places() -> Verdict {
     let exe = program.compile(&program.variants[0])?;
     let scratch = Scratch::new("places")?;
     let trace = scratch.path().join("trace.capnp");
-    record(&trace, "--events=alloc", &exe, &scratch.fresh("cwd")?, &program)?;
+    record(&trace, &["--events=alloc"], &exe, &scratch.fresh("cwd")?, &program)?;
     let reader = tools::tool("vg-errors")?.display().to_string();
     let outcome = Run::new([&reader, &trace.display().to_string()], scratch.path()).run()?;
     let text = outcome.out();
@@ -145,7 +157,7 @@ fn not_looked_for() -> Verdict {
     let exe = program.compile(&program.variants[0])?;
     let scratch = Scratch::new("silence")?;
     let trace = scratch.path().join("trace.capnp");
-    record(&trace, "--events=alloc", &exe, &scratch.fresh("cwd")?, &program)?;
+    record(&trace, &["--events=alloc"], &exe, &scratch.fresh("cwd")?, &program)?;
     let reader = tools::tool("vg-errors")?.display().to_string();
     let outcome = Run::new([&reader, &trace.display().to_string()], scratch.path()).run()?;
     if outcome.code() != Some(2)

@@ -106,8 +106,13 @@ fn lea(s: &mut Step<'_>) {
     let i = if index == Register::None { Bits::default() } else { s.read_register(index) };
     let i = Bits::new(i.a << scale, i.v << scale).cut(width);
     let displacement = Bits::defined(s.insn.memory_displacement64()).cut(width);
+    // A register added to itself is moved by a bit: nothing carries into bits that are defined.
+    let twice = base == index && base != Register::None && scale == 0;
     // The constant goes to the defined side, if there is one.
-    let r = if b.v == 0 {
+    let r = if twice {
+        let moved = Bits::new(b.a << 1, b.v << 1).cut(width);
+        bits::add(moved, displacement, Bits::default(), width)
+    } else if b.v == 0 {
         let constant = bits::add(b, displacement, Bits::default(), width);
         bits::add(constant, i, Bits::default(), width)
     } else {

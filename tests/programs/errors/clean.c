@@ -2,6 +2,7 @@
 // build fast: cc -g -O3 -march=x86-64-v3
 // build clang: clang -g -O3
 // needs: avx2
+// timeout: 240
 // Nothing to report: every byte of blocks of all sizes, reused, resized, aligned, in threads, across fork.
 #include "../guest.h"
 #include <pthread.h>

@@ -1,6 +1,5 @@
 // build: cc -g -O1 -pthread
 // also: cc -g -shared -fPIC -DLIBRARY {src} -o {out}.so
-// known: strlen and others of the dynamic linker itself read in large pieces
 // Nothing to report: libraries that come and go, with thread-local storage that makes the dynamic linker replace what it
 // allocated before libc was there; what libc loads and allocates for itself.
 #include "../guest.h"

@@ -9,6 +9,7 @@
 // libc's string functions at the very end of heap blocks, at all alignments: right results, and no errors.
 #define _GNU_SOURCE
 #include "../guest.h"
+#include <malloc.h>
 #include <strings.h>
 #include <wchar.h>
 
@@ -27,12 +28,12 @@ static void expect(int holds, const char *what, size_t align, size_t length) {
 // The last `size` bytes of a block, which begin `align` bytes behind a multiple of 64.
 static char *block_of;
 static char *tail(size_t align, size_t size) {
-    block_of = aligned_alloc(64, 64 + align + size);
+    block_of = memalign(64, 64 + align + size);
     memset(block_of, 'z', 64 + align + size);
     char *exact = realloc(block_of, align + size);
     if (((size_t)exact & 63) != 0) {
         free(exact);
-        exact = aligned_alloc(64, align + size);
+        exact = memalign(64, align + size);
     }
     block_of = exact;
     return block_of + align;
