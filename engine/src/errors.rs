@@ -4,10 +4,11 @@
 //! the V bits (`shadow`), errors in calls of allocators (`heap_errors`), grouping and counting (`vg-record`).
 
 use crate::context::{Thread, gpr};
+use crate::heap_calls::EnginePages;
 use crate::state::Engine;
 use crate::strings::shape::Shape;
 use crate::{precise, shadow, shadow_range, stacks, strings, symbols, sys};
-use heap::{Block, Freed, Relation, State};
+use heap::{Block, Freed, Heap, Relation, State};
 use iced_x86::Instruction;
 use ring::record::{Error, Kind, Stat, about, header, origin, pair, put_string};
 use translate::{Access, What};
@@ -62,9 +63,7 @@ fn memory(engine: &Engine, thread: &mut Thread, pc: u64, address: u64, size: usi
     shadow::read(address, bits);
     let bad = unaddressable(engine, address, bits);
     let undefined = (0..size).any(|at| bits[at] != 0 && bad >> at & 1 == 0);
-    let partial = bad != 0
-        && (is_partial_load(address, size, bad.count_ones() as usize, access)
-            || is_load_of_linker(engine, pc, address, size, access));
+    let partial = bad != 0 && is_accepted(engine, pc, address, size, bad, access);
     if access == Access::Write {
         // Clean code stores defined values.
         for at in (0..size).filter(|at| bad >> at & 1 == 0) {
@@ -96,11 +95,15 @@ pub(crate) fn unaddressable(engine: &Engine, address: u64, bits: &[u8]) -> u64 {
 /// Whether a byte is the guest's to touch: one that looks as if it were not, or as if its bits were defined in that pattern.
 fn is_addressable(engine: &Engine, address: u64) -> bool {
     match engine.heap.get() {
-        Some(heap) if heap.contains(address) => heap
-            .lookup(address)
-            .is_some_and(|block| block.state == State::Live && matches!(block.relation, Relation::Inside(_))),
+        Some(heap) if heap.contains(address) => live_block_around(heap, address).is_some(),
         _ => address < crate::space::GUEST_END,
     }
+}
+
+/// The live block that holds a byte of the heap.
+fn live_block_around(heap: &Heap<EnginePages>, address: u64) -> Option<Block> {
+    let inside = |block: &Block| block.state == State::Live && matches!(block.relation, Relation::Inside(_));
+    heap.lookup(address).filter(inside)
 }
 
 /// Where undefined memory comes from: a tag for `definedness`, 0 when it is not known. Its low two bits are the kind, the
@@ -115,10 +118,23 @@ pub(crate) fn origin(engine: &Engine, address: u64) -> u32 {
     }
 }
 
+/// Whether an access is accepted although the bytes in `bad` are not the guest's.
+pub(crate) fn is_accepted(
+    engine: &Engine,
+    pc: u64,
+    address: u64,
+    size: usize,
+    bad: u64,
+    access: Access,
+) -> bool {
+    is_partial_load(address, size, bad.count_ones() as usize, access)
+        || is_load_of_linker(engine, pc, address, size, access)
+}
+
 /// Whether it is a load that functions like strlen make on purpose: of words that begin or end in the block. Valgrind's
 /// rule (`--partial-loads-ok=yes`) asks for an aligned address; that of vectors may be any here, because libc's own
 /// functions with such loads run as they are.
-pub(crate) fn is_partial_load(address: u64, size: usize, bad: usize, access: Access) -> bool {
+fn is_partial_load(address: u64, size: usize, bad: usize, access: Access) -> bool {
     let aligned = matches!(size, 4 | 8) && address.is_multiple_of(size as u64);
     access == Access::Read && bad < size && (aligned || matches!(size, 16 | 32 | 64))
 }
@@ -211,8 +227,7 @@ pub fn run(engine: &Engine, at: u64, end: u64) -> Run {
     let Some(heap) = engine.heap.get().filter(|heap| heap.contains(at)) else {
         return Run { addressable: true, end };
     };
-    let block = heap.lookup(at);
-    match block.filter(|block| block.state == State::Live && matches!(block.relation, Relation::Inside(_))) {
+    match live_block_around(heap, at) {
         Some(block) => Run { addressable: true, end: end.min(block.address + block.size) },
         // Blocks are aligned to this.
         None => Run { addressable: false, end: end.min((at | 15) + 1) },
@@ -231,7 +246,7 @@ pub fn overlap(engine: &Engine, thread: &mut Thread, pc: u64, name: &[u8], to: u
 /// Whether it is a load of the dynamic linker's own strlen and its like, which look at 64 bytes at a time from the one on
 /// that is in the block.
 #[cold]
-pub(crate) fn is_load_of_linker(engine: &Engine, pc: u64, address: u64, size: usize, access: Access) -> bool {
+fn is_load_of_linker(engine: &Engine, pc: u64, address: u64, size: usize, access: Access) -> bool {
     const BEFORE: u64 = 48;
     if access != Access::Read || size != 16 || !address.is_multiple_of(16) {
         return false;

@@ -41,9 +41,7 @@ impl Shadow for Memory<'_> {
         let bad = errors::unaddressable(self.engine, address, v);
         if bad != 0 {
             let size = v.len();
-            let bytes = bad.count_ones() as usize;
-            let partial = errors::is_partial_load(address, size, bytes, Access::Read)
-                || errors::is_load_of_linker(self.engine, self.pc, address, size, Access::Read);
+            let partial = errors::is_accepted(self.engine, self.pc, address, size, bad, Access::Read);
             if !partial {
                 self.found(Error::InvalidRead, address, size);
             }

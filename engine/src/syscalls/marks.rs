@@ -1,6 +1,6 @@
 //! What the kernel writes to the guest's memory in a system call: it is defined from then on.
 //!
-//! Always holds: between [`begin`] and [`finish`] nothing is forgotten. A call that is interrupted and made again begins
+//! Always holds: between [`before`] and [`finish`] nothing is forgotten. A call that is interrupted and made again begins
 //! anew. Not here: which call writes what (crate `syscall-params`), what is wrong with its arguments.
 
 use super::{Call, Outcome};
