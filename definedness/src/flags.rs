@@ -9,6 +9,7 @@ use iced_x86::ConditionCode;
 
 /// V bits of flags and conditions; 1 = undefined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(transparent)]
 pub struct Flags(pub u16);
 
 impl Flags {

@@ -14,7 +14,7 @@ pub(crate) struct Step<'a> {
     pub(crate) registers: &'a mut Registers,
     report: &'a mut dyn FnMut(Report),
     /// The greatest tag of the undefined inputs so far.
-    pub(crate) origin: u32,
+    pub(crate) origin: u64,
     /// Operands, one bit each, whose address has been reported.
     reported: u8,
 }
@@ -77,7 +77,7 @@ impl<'a> Step<'a> {
 
     // Registers.
 
-    pub(crate) fn taint(&mut self, v: bool, tag: u32) {
+    pub(crate) fn taint(&mut self, v: bool, tag: u64) {
         if v {
             self.origin = self.origin.max(tag);
         }
@@ -174,14 +174,14 @@ impl<'a> Step<'a> {
         }
     }
 
-    pub(crate) fn report_address(&mut self, access: Access, size: usize, origin: u32) {
+    pub(crate) fn report_address(&mut self, access: Access, size: usize, origin: u64) {
         (self.report)(Report::Address { access, size, origin });
     }
 
     // Addresses.
 
     /// V bits that a base or index register contributes to an address, and their tag.
-    fn register_v(&self, register: Register) -> (u64, u32) {
+    fn register_v(&self, register: Register) -> (u64, u64) {
         match place(register) {
             Some((number, low, width)) => {
                 let v = self.registers.gpr[number] >> low & ones(width);

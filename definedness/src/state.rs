@@ -5,30 +5,32 @@
 
 use crate::flags::Flags;
 
-/// V bits of one thread's registers; 1 = undefined.
+/// V bits of one thread's registers; 1 = undefined. Its layout is that of C, so that generated code can name its parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub struct Registers {
     pub gpr: [u64; 16],
-    pub flags: Flags,
     pub vector: [[u64; 8]; 32],
     pub mask: [u64; 8],
     /// Low 64 bits, then 16 bits of sign and exponent.
     pub x87: [[u64; 2]; 8],
+    pub origin: Origins,
+    pub flags: Flags,
     /// The condition codes C0 to C3 at their places in the x87 status word; its other bits are always defined.
     pub x87_codes: u16,
-    pub origin: Origins,
 }
 
 /// Where undefined bits come from, one tag for each register; 0 = no tag. Only meaningful where V bits are set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub struct Origins {
-    pub gpr: [u32; 16],
-    pub flags: u32,
-    pub vector: [u32; 32],
-    pub mask: [u32; 8],
+    pub gpr: [u64; 16],
+    pub vector: [u64; 32],
+    pub flags: u64,
+    pub mask: [u64; 8],
     /// By physical register.
-    pub x87: [u32; 8],
-    pub x87_codes: u32,
+    pub x87: [u64; 8],
+    pub x87_codes: u64,
 }
 
 /// The guest's state before the instruction.
@@ -55,8 +57,8 @@ pub trait Guest {
 /// V bits of memory. It hears of every access, so it can decide what is addressable as well.
 pub trait Shadow {
     /// Writes the V bits of memory to `v`; returns the greatest tag of what is undefined there, or 0.
-    fn load(&mut self, address: u64, v: &mut [u8]) -> u32;
-    fn store(&mut self, address: u64, v: &[u8], origin: u32);
+    fn load(&mut self, address: u64, v: &mut [u8]) -> u64;
+    fn store(&mut self, address: u64, v: &[u8], origin: u64);
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,13 +71,13 @@ pub enum Access {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
     /// A branch, or how often a string instruction repeats, depends on it.
-    Condition { origin: u32 },
+    Condition { origin: u64 },
     /// The address of an access of `size` bytes is made from it.
-    Address { access: Access, size: usize, origin: u32 },
+    Address { access: Access, size: usize, origin: u64 },
     /// It is where a branch goes to.
-    Target { origin: u32 },
+    Target { origin: u64 },
     /// It decides which elements a masked load or store touches.
-    Mask { origin: u32 },
+    Mask { origin: u64 },
 }
 
 /// How an instruction was handled, to be counted by mnemonic.

@@ -76,11 +76,11 @@ impl Guest for Anything<'_> {
 struct Somewhere(u8);
 
 impl Shadow for Somewhere {
-    fn load(&mut self, _: u64, v: &mut [u8]) -> u32 {
+    fn load(&mut self, _: u64, v: &mut [u8]) -> u64 {
         v.fill(self.0);
         7
     }
-    fn store(&mut self, _: u64, _: &[u8], _: u32) {}
+    fn store(&mut self, _: u64, _: &[u8], _: u64) {}
 }
 
 #[test]

@@ -55,17 +55,17 @@ impl Guest for State {
 /// V bits and one tag for each byte; what is outside must not be touched.
 struct Bytes {
     v: Vec<u8>,
-    tags: Vec<u32>,
+    tags: Vec<u64>,
 }
 
 impl Shadow for Bytes {
-    fn load(&mut self, address: u64, v: &mut [u8]) -> u32 {
+    fn load(&mut self, address: u64, v: &mut [u8]) -> u64 {
         let at = (address - BASE) as usize;
         v.copy_from_slice(&self.v[at..at + v.len()]);
         let tags = self.tags[at..at + v.len()].iter().zip(v.iter());
         tags.filter(|(_, v)| **v != 0).map(|(tag, _)| *tag).max().unwrap_or(0)
     }
-    fn store(&mut self, address: u64, v: &[u8], origin: u32) {
+    fn store(&mut self, address: u64, v: &[u8], origin: u64) {
         let at = (address - BASE) as usize;
         self.v[at..at + v.len()].copy_from_slice(v);
         self.tags[at..at + v.len()].fill(origin);
@@ -102,12 +102,12 @@ impl Bench {
         }
     }
 
-    fn undefine(&mut self, number: usize, v: u64, tag: u32) {
+    fn undefine(&mut self, number: usize, v: u64, tag: u64) {
         self.registers.gpr[number] = v;
         self.registers.origin.gpr[number] = tag;
     }
 
-    fn undefine_memory(&mut self, at: usize, v: &[u8], tag: u32) {
+    fn undefine_memory(&mut self, at: usize, v: &[u8], tag: u64) {
         self.shadow.v[at..at + v.len()].copy_from_slice(v);
         self.shadow.tags[at..at + v.len()].fill(tag);
     }
@@ -374,7 +374,7 @@ fn machine_state_is_defined() {
 fn dirty_vectors(b: &mut Bench) {
     for n in 0..32 {
         b.registers.vector[n] = [n as u64 + 1; 8];
-        b.registers.origin.vector[n] = 40 + n as u32;
+        b.registers.origin.vector[n] = 40 + n as u64;
     }
     for n in 0..8 {
         b.registers.mask[n] = 0x100 << n;

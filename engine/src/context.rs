@@ -8,7 +8,8 @@ use crate::state::Engine;
 use crate::trace::Writer;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU32, AtomicU64};
-use translate::layout;
+use definedness::Registers;
+use translate::{Set, layout};
 
 /// General registers in encoding order.
 #[allow(missing_docs, reason = "register names")]
@@ -89,7 +90,18 @@ pub struct Context {
     pub raise: [u64; 5],
     pad5: u64,
     /// Which registers are not defined in full: see `layout::DIRTY`.
-    pub dirty: [u8; 64],
+    pub dirty: [u8; Set::COUNT],
+    /// What precise code puts aside: see `layout::SCRATCH`.
+    pub scratch: [u64; 4],
+    /// See `layout::PATTERNS`.
+    pub patterns: [u64; 3],
+    /// Instructions executed in precise code.
+    pub precise_instructions: u64,
+    /// How often it was entered.
+    pub precise_switches: u64,
+    pad6: [u64; 3],
+    /// V bits of registers; those of a register count while its byte in `dirty` is not zero.
+    pub v: Registers,
 }
 
 impl Context {
@@ -123,6 +135,14 @@ const _: () = {
     assert!(offset_of!(Context, xmm) == layout::XMM as usize);
     assert!(offset_of!(Context, step) == layout::STEP as usize);
     assert!(offset_of!(Context, dirty) == layout::DIRTY as usize);
+    assert!(offset_of!(Context, scratch) == layout::SCRATCH as usize);
+    assert!(offset_of!(Context, patterns) == layout::PATTERNS as usize);
+    assert!(offset_of!(Context, precise_instructions) == layout::PRECISE_INSTRUCTIONS as usize);
+    assert!(offset_of!(Context, precise_switches) == layout::PRECISE_SWITCHES as usize);
+    assert!(offset_of!(Context, v.gpr) == layout::V_GENERAL as usize);
+    assert!(offset_of!(Context, v.vector) == layout::V_VECTOR as usize);
+    assert!(offset_of!(Context, v.origin.gpr) == layout::ORIGIN_GENERAL as usize);
+    assert!(offset_of!(Context, v.origin.vector) == layout::ORIGIN_VECTOR as usize);
 };
 
 /// Bytes mapped for a thread: this structure and its engine stack.

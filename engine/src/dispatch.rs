@@ -32,7 +32,11 @@ pub extern "C" fn dispatch(context: *mut Context) {
     match thread.context.reason {
         layout::EXIT_DIRECT => {
             let number = thread.context.exit;
-            thread.context.pc = engine.cache.lock().exit_target(number).target;
+            let exit = engine.cache.lock().exit_target(number);
+            thread.context.pc = exit.target;
+            if let Mode::Precise(start) = exit.to {
+                precise::begin_at(thread, start);
+            }
             from = From::Exit(number);
         }
         layout::EXIT_INDIRECT => {
@@ -60,14 +64,17 @@ pub extern "C" fn dispatch(context: *mut Context) {
                 return;
             }
         }
-        layout::EXIT_CHECK => {
-            if let errors::After::Resume(behind) = errors::check(engine, thread)
-                && thread.context.pending.load(Ordering::Acquire) == 0
-                && leave(thread, behind)
-            {
-                return;
+        layout::EXIT_CHECK => match errors::check(engine, thread) {
+            errors::After::Resume(behind) => {
+                if thread.context.pending.load(Ordering::Acquire) == 0 && leave(thread, behind) {
+                    return;
+                }
             }
-        }
+            errors::After::Precise(mode, number) => {
+                precise::begin(thread, mode);
+                from = From::Check(number);
+            }
+        },
         layout::EXIT_SYSCALL_AFTER => (),
         // The kernel was told to use memory that it cannot. If it is memory that we protect, the guest may.
         layout::EXIT_SYSCALL_FAULT if code::unguard_all(engine) => {
@@ -113,6 +120,7 @@ pub extern "C" fn dispatch(context: *mut Context) {
 enum From {
     Nowhere,
     Exit(u32),
+    Check(u32),
     Table(Prefix),
 }
 
@@ -248,9 +256,7 @@ fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
                 cache = engine.cache.lock();
                 if matches!(made, Ok(Some(id)) if cache.find(pc, mode) != Some(id)) {
                     // Another thread has changed the code since.
-                    if mode == Mode::Precise {
-                        precise::begin_again(thread);
-                    }
+                    begin_again(thread, mode);
                     continue;
                 }
                 made
@@ -264,9 +270,7 @@ fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
                 if leave(thread, body) {
                     return;
                 }
-                if mode == Mode::Precise {
-                    precise::begin_again(thread);
-                }
+                begin_again(thread, mode);
             }
             Ok(None) => {
                 drop(cache);
@@ -276,9 +280,7 @@ fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
                 drop(cache);
                 make_room(engine);
                 from = From::Nowhere;
-                if mode == Mode::Precise {
-                    precise::begin_again(thread);
-                }
+                begin_again(thread, mode);
             }
         }
     }
@@ -297,6 +299,13 @@ fn leave(thread: &mut Thread, code: u64) -> bool {
     false
 }
 
+/// A thread that was about to go on in precise code has to look for it again.
+fn begin_again(thread: &mut Thread, mode: Mode) {
+    if let Mode::Precise(start) = mode {
+        precise::begin_at(thread, start);
+    }
+}
+
 fn connect(cache: &mut Cache, id: FragmentId, from: From) -> Result<(), Full> {
     match from {
         From::Nowhere => Ok(()),
@@ -304,6 +313,7 @@ fn connect(cache: &mut Cache, id: FragmentId, from: From) -> Result<(), Full> {
             cache.link(number, id);
             Ok(())
         }
+        From::Check(number) => cache.link_check(number, id),
         From::Table(kind) => cache.ensure_prefix(id, kind),
     }
 }
@@ -409,7 +419,6 @@ fn special(engine: &'static Engine, thread: &mut Thread, special: Option<Special
         Some(what @ (Special::ClientRequest | Special::ReplacedAddress | Special::CallOriginal)) => {
             requests::handle(engine, thread, what);
         }
-        Some(Special::Beyond) => precise::begin(thread),
         Some(Special::Undefined) => {
             let _ = fault(thread, sig::ILL, ILLOPN, pc, Some((6, 0, 0)));
         }

@@ -7,11 +7,11 @@ use crate::context::{Thread, gpr};
 use crate::heap_calls::EnginePages;
 use crate::state::Engine;
 use crate::strings::shape::Shape;
-use crate::{precise, shadow, shadow_range, stacks, strings, symbols, sys};
+use crate::{shadow, shadow_range, stacks, strings, symbols, sys};
 use heap::{Block, Freed, Heap, Relation, State};
 use iced_x86::Instruction;
 use ring::record::{Error, Kind, Stat, about, header, origin, pair, put_string};
-use translate::{Access, What};
+use translate::{Access, Mode, What};
 
 /// The largest access of one instruction that is checked.
 const LARGEST: usize = 64;
@@ -21,8 +21,8 @@ const LARGEST: usize = 64;
 pub enum After {
     /// At this cache address.
     Resume(u64),
-    /// At its pc, through the dispatcher.
-    Dispatch,
+    /// At its pc, in precise code, which takes over from code of that kind at the check with that number.
+    Precise(Mode, u32),
 }
 
 /// A check has found V bits, or a guard a register that is not defined: says what is wrong, if anything is, and how the
@@ -33,17 +33,12 @@ pub fn check(engine: &Engine, thread: &mut Thread) -> After {
     let cache = engine.cache.lock();
     let (found, mode) = (cache.check_before(resume), cache.mode_at(resume));
     drop(cache);
-    let (Some((check, position)), Some(mode)) = (found, mode) else {
+    let (Some((check, number, position)), Some(mode)) = (found, mode) else {
         crate::fatal::fail("a check that the cache does not know")
     };
     thread.context.pc = position.pc;
     let precise = match check.what {
-        What::Registers(uses) => {
-            if precise::guard(thread, mode, uses) {
-                return After::Resume(resume);
-            }
-            true
-        }
+        What::Registers => true,
         What::Memory { size, access } => memory(engine, thread, check.pc, address, usize::from(size), access),
     };
     if !precise {
@@ -53,7 +48,7 @@ pub fn check(engine: &Engine, thread: &mut Thread) -> After {
         let slot = &mut thread.context.instruction_slots[0];
         *slot = slot.wrapping_add_signed(i64::from(check.adjust));
     }
-    After::Dispatch
+    After::Precise(mode, number)
 }
 
 /// An access to memory with V bits. True when it is for precise code.
@@ -70,7 +65,6 @@ fn memory(engine: &Engine, thread: &mut Thread, pc: u64, address: u64, size: usi
             shadow::write(address.wrapping_add(at as u64), &[0]);
         }
     } else if shadow::follows() && (undefined || partial) {
-        precise::begin(thread);
         return true;
     }
     if bad != 0 && !partial {
@@ -106,9 +100,12 @@ fn live_block_around(heap: &Heap<EnginePages>, address: u64) -> Option<Block> {
     heap.lookup(address).filter(inside)
 }
 
-/// Where undefined memory comes from: a tag for `definedness`, 0 when it is not known. Its low two bits are the kind, the
-/// others a stack.
-pub(crate) fn origin(engine: &Engine, address: u64) -> u32 {
+/// Where undefined memory at an address comes from, 0 when it is not known. The low two bits are the kind, the others a
+/// stack.
+fn origin(engine: &Engine, address: u64) -> u32 {
+    if address == 0 {
+        return 0;
+    }
     let block = engine.heap.get().and_then(|heap| heap.lookup(address));
     match block {
         Some(block) if block.state == State::Live => block.stack << 2 | origin::HEAP,
@@ -146,8 +143,8 @@ pub(crate) struct Finding {
     /// Of the access, if it is about one.
     pub(crate) address: u64,
     pub(crate) size: u64,
-    /// See [`origin`].
-    pub(crate) origin: u32,
+    /// Guest address of the undefined bytes that were loaded, or 0.
+    pub(crate) origin: u64,
 }
 
 /// Tells of an error of the instruction that the thread stands at.
@@ -157,7 +154,8 @@ pub(crate) fn tell_finding(engine: &Engine, thread: &mut Thread, insn: &Instruct
         Error::InvalidRead | Error::InvalidWrite => About::of(engine, finding.address),
         _ => About::NOTHING,
     };
-    let Finding { error, address, size, origin } = *finding;
+    let Finding { error, address, size, origin: undefined } = *finding;
+    let origin = origin(engine, undefined);
     tell(thread, stack, &Told { address, size, origin, ..Told::new(error, about) });
 }
 

@@ -19,6 +19,8 @@ use core::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use ring::shared::{ONES_BYTES, ONES_OFFSET, POISON_OFFSET, UNADDRESSABLE};
 use translate::layout::SHADOW_BIAS;
 
+const _: () = assert!(UNADDRESSABLE == translate::layout::UNADDRESSABLE);
+
 /// Address of the V bits of address 0: a multiple of a cache line, with bits 6 to 11 and 12 to 27 that are not zero.
 pub const DISTANCE: u64 = (1 << 45) + 0x1234_5840;
 

@@ -320,12 +320,14 @@ pub enum Stat {
     PreciseSwitches = 24,
     /// Guest instructions executed in precise code.
     PreciseInstructions = 25,
-    /// Those of them that have no rule of their own.
+    /// Of those that the engine followed, the ones that have no rule of their own.
     ConservativeInstructions = 26,
+    /// Instructions that the engine followed, because something was undefined.
+    PreciseSteps = 27,
 }
 
 /// Number of [`Stat`] counters.
-pub const STAT_COUNT: usize = 27;
+pub const STAT_COUNT: usize = 28;
 
 /// Word 0 of a record of `words` words, the header included.
 pub const fn header(kind: Kind, words: usize) -> u64 {

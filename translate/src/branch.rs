@@ -10,6 +10,7 @@ use crate::decode::{Flow, Insn};
 use crate::emit::{Emitter, fits_i32, reg};
 use crate::fragment::{Config, Exit, Prefix, leave};
 use crate::layout::{self, Fix};
+use crate::mode::Mode;
 use crate::operand::{self, Tools};
 use crate::tables::Tables;
 
@@ -67,6 +68,7 @@ pub(crate) fn likely(
     insn: &Insn,
     likely: u64,
     count: Option<Count>,
+    to: Mode,
 ) -> Option<Exit> {
     let pc = insn.pc();
     let distance = u32::try_from(likely).ok().filter(|likely| *likely <= i32::MAX as u32)?;
@@ -101,7 +103,7 @@ pub(crate) fn likely(
         e.push_imm(insn.next_pc(), pc);
     }
     e.mark(likely, Fix::NONE);
-    Some(leave(e, likely, None))
+    Some(leave(e, likely, None, to))
 }
 
 /// Puts r11 aside and loads it with the target.

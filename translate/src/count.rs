@@ -5,7 +5,7 @@
 //! changes. Not here: what the count is for.
 
 use crate::decode::{Block, Flow, Insn};
-use crate::emit::Emitter;
+use crate::emit::{Emitter, reg};
 use crate::flags::STATUS;
 use crate::layout::{self, Fix};
 use alloc::vec::Vec;
@@ -59,12 +59,33 @@ impl Count {
     }
 }
 
+/// Adds to slots of the context. `flags`: one is live there.
+pub(crate) fn add(e: &mut Emitter<'_>, pc: u64, counts: &[(u32, u32)], flags: bool) {
+    let counts = counts.iter().map(|&(slot, instructions)| Count { slot, instructions });
+    if !flags {
+        return counts.for_each(|count| count.add(e));
+    }
+    e.store_ctx(layout::SPILL, reg::RCX);
+    e.mark(pc, Fix::spill(reg::RCX));
+    counts.for_each(|count| count.through(e, reg::RCX));
+    e.load_ctx(reg::RCX, layout::SPILL);
+    e.mark(pc, Fix::NONE);
+}
+
+/// First and last instruction of a segment, in front of which one it is counted, and how many count.
+#[derive(Debug, Clone, Copy)]
+struct Segment {
+    start: usize,
+    last: usize,
+    at: usize,
+    counted: u32,
+}
+
 /// The places of one superblock.
 #[derive(Debug, Default)]
 pub(crate) struct CounterPlan {
     places: Vec<Place>,
-    /// First and last instruction of each segment, and in front of which it is counted.
-    segments: Vec<(usize, usize, usize)>,
+    segments: Vec<Segment>,
     /// Segments planned so far. Neighbours take turns at the slots; what is translated one after the other is mostly
     /// executed so, too.
     turn: u32,
@@ -81,7 +102,9 @@ impl CounterPlan {
         while start < insns.len() {
             let last = (start..insns.len()).find(|&i| insns[i].flow.leaves()).unwrap_or(insns.len() - 1);
             let slot = layout::INSTRUCTIONS + 8 * (self.turn % layout::INSTRUCTION_SLOTS);
-            let count = Count { slot, instructions: (last + 1 - start) as u32 };
+            // What precise code executes is counted there.
+            let beyond = u32::from(insns[last].flow == Flow::Beyond);
+            let count = Count { slot, instructions: (last + 1 - start) as u32 - beyond };
             let (at, place) = if let Some(at) = (start..=last).find(|&i| live[i] & STATUS == 0) {
                 (at, Place::Add(count))
             } else if matches!(insns[last].flow, Flow::Return(_) | Flow::IndirectJump | Flow::IndirectCall) {
@@ -90,7 +113,7 @@ impl CounterPlan {
                 (start, Place::Borrow(count, idle(&insns[start..])))
             };
             self.places[at] = place;
-            self.segments.push((start, last, at));
+            self.segments.push(Segment { start, last, at, counted: count.instructions });
             self.turn = self.turn.wrapping_add(1);
             start = last + 1;
         }
@@ -99,10 +122,10 @@ impl CounterPlan {
     /// What is to be added to the count when the guest leaves the block in front of instruction `i`, before that is counted,
     /// to have those that are done.
     pub(crate) fn adjust(&self, i: usize) -> i16 {
-        let segment = self.segments.partition_point(|(_, last, _)| *last < i);
-        let Some(&(start, last, at)) = self.segments.get(segment) else { return 0 };
+        let segment = self.segments.partition_point(|segment| segment.last < i);
+        let Some(&Segment { start, at, counted, .. }) = self.segments.get(segment) else { return 0 };
         let done = i as i16 - start as i16;
-        if at < i { done - (last as i16 + 1 - start as i16) } else { done }
+        if at < i { done - counted as i16 } else { done }
     }
 
     /// Emits what is to be done in front of instruction `i`; returns what its own emission has to count.

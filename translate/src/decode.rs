@@ -46,6 +46,8 @@ pub(crate) enum Flow {
     Syscall,
     /// xbegin: always aborts to this address.
     TransactionAbort(u64),
+    /// An instruction that only precise code executes: see [`Limits::checked`].
+    Beyond,
     /// An instruction that the engine must handle outside the cache.
     Special(Special),
 }
@@ -56,8 +58,9 @@ impl Flow {
         self != Flow::Next
     }
 
-    fn ends(self) -> bool {
-        !matches!(self, Flow::Next | Flow::Condition(_) | Flow::ShortCondition(_) | Flow::Syscall)
+    /// Whether it may go on with the next instruction.
+    pub(crate) fn falls_through(self) -> bool {
+        matches!(self, Flow::Next | Flow::Condition(_) | Flow::ShortCondition(_) | Flow::Syscall)
     }
 }
 
@@ -78,8 +81,6 @@ pub enum Special {
     CallOriginal,
     /// A jump through a pointer that is [`Pointer::Unresolved`].
     Unresolved,
-    /// An instruction that precise code has to execute: see [`Limits::checked`].
-    Beyond,
 }
 
 impl Special {
@@ -191,9 +192,7 @@ impl<'a> Block<'a> {
                 Flow::Special(special)
             } else {
                 match classify(&iced) {
-                    Flow::Next if limits.checked && crate::check::is_unchecked(&iced) => {
-                        Flow::Special(Special::Beyond)
-                    }
+                    Flow::Next if limits.checked && crate::access::is_unchecked(&iced) => Flow::Beyond,
                     flow => flow,
                 }
             };
@@ -220,7 +219,7 @@ impl<'a> Block<'a> {
                 }
             }
             insns.push(Insn { iced, offsets, flow, likely, at });
-            if flow.ends() {
+            if !flow.falls_through() {
                 break;
             }
         }

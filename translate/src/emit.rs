@@ -170,6 +170,20 @@ impl<'a> Emitter<'a> {
         self.u32(distance as u32);
     }
 
+    /// A branch whose opcode is given and whose rel32 field, at the offset returned, leads nowhere yet.
+    pub(crate) fn branch(&mut self, opcode: &[u8]) -> u32 {
+        self.bytes(opcode);
+        let field = self.length as u32;
+        self.u32(0);
+        field
+    }
+
+    /// Points a rel32 field at a cache address.
+    pub(crate) fn patch_branch(&mut self, field: u32, target: u64) {
+        let distance = target.wrapping_sub(self.base + u64::from(field) + 4);
+        self.patch_u32(field as usize, distance as u32);
+    }
+
     /// `push imm` of a 64-bit value: one instruction below 2 GiB, else two; marks the half-pushed state.
     pub(crate) fn push_imm(&mut self, value: u64, at: u64) {
         self.bytes(&[0x68]);

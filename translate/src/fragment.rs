@@ -2,13 +2,14 @@
 
 use crate::branch;
 use crate::check::{Check, CheckPlan};
-use crate::count::CounterPlan;
-use crate::decode::{Block, Flow, Special};
+use crate::count::{self, Count, CounterPlan};
+use crate::decode::{Block, Flow, Insn, Special};
 use crate::emit::{Emitter, reg};
 use crate::flags;
 use crate::layout::{self, Fix, MapEntry};
+use crate::mode::Mode;
 use crate::operand::{self, Tools};
-use crate::registers::Set;
+use crate::precise::Precise;
 use crate::tables::Tables;
 use alloc::vec::Vec;
 
@@ -36,41 +37,13 @@ pub struct StubAddresses {
     pub step: u64,
 }
 
-/// What emitted code takes for granted of definedness, and what it does about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Mode {
-    /// Nothing is known of undefined values; memory operands are checked where [`Config::check_stubs`] says so.
-    #[default]
-    Plain,
-    /// General registers and flags are defined; others are guarded.
-    Clean,
-    /// All registers are guarded.
-    Guarded,
-    /// The engine follows each instruction.
-    Precise,
-}
-
-impl Mode {
-    /// Whether undefined values are looked for in emitted code.
-    pub(crate) fn guards(self) -> bool {
-        matches!(self, Mode::Clean | Mode::Guarded)
-    }
-
-    /// Registers that have to be looked at.
-    pub(crate) fn guarded(self) -> Set {
-        match self {
-            Mode::Plain | Mode::Precise => Set::default(),
-            Mode::Clean => Set::RARE,
-            Mode::Guarded => Set(u64::MAX),
-        }
-    }
-}
-
 /// What translation needs to know about its surroundings.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Config {
-    /// The branch tables.
+    /// The branch tables; for precise code, those of clean code.
     pub tables: Tables,
+    /// For precise code: the branch tables of guarded code.
+    pub guarded_tables: Tables,
     /// The shared stubs.
     pub stubs: StubAddresses,
     /// The stub of exit n ends n * [`layout::EXIT_STUB_BYTES`] below this cache address. They lie apart from the
@@ -148,6 +121,8 @@ pub struct Exit {
     pub patch: u32,
     /// Set when the engine must act instead of going on at `target`.
     pub special: Option<Special>,
+    /// What the code that it leads to takes for granted.
+    pub to: Mode,
 }
 
 /// The numbers of a fragment's first exit and first check.
@@ -191,12 +166,25 @@ pub enum Refusal {
     NoSpace,
 }
 
+/// A place where a block may be left: the instruction that does it, or none where its end is reached.
+#[derive(Clone, Copy)]
+struct Out<'a> {
+    insn: Option<&'a Insn>,
+    /// Guest pc behind it.
+    next: u64,
+    /// What has to be counted there.
+    count: Option<Count>,
+    /// The code that its exits lead to.
+    to: Mode,
+}
+
 /// Translates blocks; keeps the tools that are costly to make.
 pub struct Translator {
     tools: Tools,
     live: Vec<u32>,
     counter: CounterPlan,
     checker: CheckPlan,
+    precise: Precise,
     /// Of a translation that was given back.
     exits: Vec<Exit>,
     checks: Vec<Check>,
@@ -217,6 +205,7 @@ impl Translator {
             live: Vec::new(),
             counter: CounterPlan::default(),
             checker: CheckPlan::default(),
+            precise: Precise::default(),
             exits: Vec::new(),
             checks: Vec::new(),
             map: Vec::new(),
@@ -250,100 +239,67 @@ impl Translator {
 
         let mut exits = core::mem::take(&mut self.exits);
         let mut checks = core::mem::take(&mut self.checks);
-        // Precise code counts in its steps.
-        let counts = config.count && config.mode != Mode::Precise;
-        if counts {
+        if config.count {
             self.counter.plan(block, &self.live);
         }
-        let checks_memory = config.check_stubs.is_some() && config.mode != Mode::Precise;
+        let precise = config.mode.is_precise();
+        let checks_memory = config.check_stubs.is_some() && !precise;
         if checks_memory {
-            let counts = counts.then_some(&self.counter);
+            let counts = config.count.then_some(&self.counter);
             self.checker.plan(block, config.mode, &self.live, counts, &mut self.tools);
         }
-        let mut fell_through = true;
+        let is_live = |live: &[u32], i: usize| live[i] & flags::STATUS != 0;
+        if precise {
+            let instructions = block.insns.len() as u32;
+            self.precise.begin(&mut e, config.mode, block.pc, instructions, is_live(&self.live, 0));
+        }
+        let mut out = Out { insn: None, next: block.pc, count: None, to: config.mode };
+        let mut falls_through = true;
         for (i, insn) in block.insns.iter().enumerate() {
             let pc = insn.pc();
-            if config.mode == Mode::Precise && !matches!(insn.flow, Flow::Special(_)) {
-                step(&mut e, config, pc, first.steps + (i * size_of::<iced_x86::Instruction>()) as u64);
+            if precise {
+                let step = first.steps + (i * size_of::<iced_x86::Instruction>()) as u64;
+                let flags = is_live(&self.live, i);
+                self.precise.before(&mut e, config, insn, flags, step, &mut self.tools);
             }
             if checks_memory {
                 self.checker.emit(&mut e, config, i, pc, first.check, &mut checks);
             }
-            let count = if counts { self.counter.emit(&mut e, i, pc) } else { None };
+            let count = if config.count { self.counter.emit(&mut e, i, pc) } else { None };
             e.mark(pc, Fix::NONE);
-            let bytes = &block.bytes[insn.at..(insn.at + insn.iced.len()).min(block.bytes.len())];
-            match insn.flow {
-                Flow::Next => {
-                    if !self.copy_or_emulate(&mut e, insn, bytes) {
-                        exits.push(leave(&mut e, pc, Some(Special::Unsupported)));
-                        fell_through = false;
-                        break;
-                    }
-                    e.mark(insn.next_pc(), Fix::NONE);
-                    if checks_memory {
-                        self.checker.emit_behind(&mut e, i, insn.next_pc());
-                    }
+            out = Out { insn: Some(insn), next: insn.next_pc(), count, to: config.mode };
+            if insn.flow == Flow::Next {
+                let bytes = bytes_of(block, insn);
+                if !self.copy_or_emulate(&mut e, insn, bytes) {
+                    exits.push(leave(&mut e, pc, Some(Special::Unsupported), config.mode));
+                    falls_through = false;
+                    break;
                 }
-                Flow::Jump(target) => exits.push(leave(&mut e, target, None)),
-                Flow::Condition(target) => {
-                    // iced numbers the conditions in their encoding's order, from 1.
-                    let condition = insn.iced.condition_code() as u8 - 1;
-                    e.align_for_patch(2);
-                    e.bytes(&[0x0f, 0x80 | condition]);
-                    exits.push(field(&mut e, target, None));
-                    e.mark(insn.next_pc(), Fix::NONE);
+                e.mark(insn.next_pc(), Fix::NONE);
+                if checks_memory {
+                    self.checker.emit_behind(&mut e, i, insn.next_pc());
+                } else if precise {
+                    self.precise.behind(&mut e, insn);
                 }
-                Flow::ShortCondition(target) => {
-                    // The taken side hops over a hop: these branches have no rel32 form.
-                    e.bytes(&bytes[..bytes.len() - 1]);
-                    e.bytes(&[2]);
-                    // loop has counted by now.
-                    e.mark(insn.next_pc(), Fix::NONE);
-                    e.bytes(&[0xeb, 0]);
-                    let hop = e.offset();
-                    e.mark(target, Fix::NONE);
-                    exits.push(leave(&mut e, target, None));
-                    let distance = (e.offset() - hop) as u8;
-                    e.patch_u8(hop - 1, distance);
-                    e.mark(insn.next_pc(), Fix::NONE);
-                }
-                Flow::Call(target) => {
-                    e.push_imm(insn.next_pc(), pc);
-                    e.mark(target, Fix::NONE);
-                    exits.push(leave(&mut e, target, None));
-                }
-                Flow::IndirectJump | Flow::IndirectCall => {
-                    let start = e.position();
-                    let likely = insn
-                        .likely
-                        .and_then(|pc| branch::likely(&mut e, &mut self.tools, config, insn, pc, count));
-                    if let Some(exit) = likely {
-                        exits.push(exit);
-                    } else {
-                        e.rewind(start);
-                        if !branch::indirect(&mut e, &mut self.tools, config, insn, count) {
-                            e.rewind(start);
-                            exits.push(leave(&mut e, pc, Some(Special::Unsupported)));
-                        }
-                    }
-                }
-                Flow::Return(extra) => branch::ret(&mut e, config, pc, extra, count),
-                Flow::Syscall => branch::syscall(&mut e, config, insn),
-                Flow::TransactionAbort(target) => {
-                    e.load_imm(reg::RAX, 0);
-                    e.mark(target, Fix::NONE);
-                    exits.push(leave(&mut e, target, None));
-                }
-                Flow::Special(special) => exits.push(leave(&mut e, pc, Some(special))),
+                falls_through = true;
+            } else if precise && insn.flow != Flow::Syscall {
+                // The end of the block.
+                falls_through = false;
+                self.ways_out_of_precise(&mut e, config, block, out, &mut exits);
+            } else {
+                falls_through = self.flow(&mut e, config, block, out, &mut exits);
             }
-            fell_through = matches!(
-                insn.flow,
-                Flow::Next | Flow::Condition(_) | Flow::ShortCondition(_) | Flow::Syscall
-            );
         }
-        if fell_through {
-            let next = block.insns.last().map_or(block.pc, |last| last.next_pc());
-            exits.push(leave(&mut e, next, None));
+        if falls_through {
+            let out = Out { insn: None, ..out };
+            if precise {
+                self.ways_out_of_precise(&mut e, config, block, out, &mut exits);
+            } else {
+                exits.push(leave(&mut e, out.next, None, out.to));
+            }
+        }
+        if precise {
+            self.precise.finish(&mut e, config);
         }
 
         for (exit, number) in exits.iter().zip(first.exit..) {
@@ -366,6 +322,107 @@ impl Translator {
         })
     }
 
+    /// The ways out of precise code: to clean code, and to guarded code where a general register or a flag is undefined.
+    fn ways_out_of_precise(
+        &mut self,
+        e: &mut Emitter<'_>,
+        config: &Config,
+        block: &Block<'_>,
+        out: Out<'_>,
+        exits: &mut Vec<Exit>,
+    ) {
+        let pc = out.insn.map_or(out.next, Insn::pc);
+        e.mark(pc, Fix::NONE);
+        let undefined = self.precise.look_at_core(e, pc);
+        let guarded = Config { tables: config.guarded_tables, ..*config };
+        for (config, to) in [(config, Mode::Clean), (&guarded, Mode::Guarded)] {
+            let out = Out { to, ..out };
+            if to == Mode::Guarded {
+                if undefined.is_empty() {
+                    break;
+                }
+                for field in &undefined {
+                    e.patch_branch(*field, e.here());
+                }
+                e.mark(pc, Fix::NONE);
+            }
+            if out.insn.is_none() || self.flow(e, config, block, out, exits) {
+                exits.push(leave(e, out.next, None, to));
+            }
+        }
+    }
+
+    /// Emits an instruction that can leave the block. Returns whether it may go on with the next one.
+    fn flow(
+        &mut self,
+        e: &mut Emitter<'_>,
+        config: &Config,
+        block: &Block<'_>,
+        out: Out<'_>,
+        exits: &mut Vec<Exit>,
+    ) -> bool {
+        let Out { insn: Some(insn), count, to, .. } = out else { return true };
+        let pc = insn.pc();
+        match insn.flow {
+            Flow::Next => (),
+            Flow::Jump(target) => exits.push(leave(e, target, None, to)),
+            Flow::Condition(target) => {
+                // iced numbers the conditions in their encoding's order, from 1.
+                let condition = insn.iced.condition_code() as u8 - 1;
+                e.align_for_patch(2);
+                e.bytes(&[0x0f, 0x80 | condition]);
+                exits.push(field(e, target, None, to));
+                e.mark(insn.next_pc(), Fix::NONE);
+            }
+            Flow::ShortCondition(target) => {
+                let bytes = bytes_of(block, insn);
+                // The taken side hops over a hop: these branches have no rel32 form.
+                e.bytes(&bytes[..bytes.len() - 1]);
+                e.bytes(&[2]);
+                // loop has counted by now.
+                e.mark(insn.next_pc(), Fix::NONE);
+                e.bytes(&[0xeb, 0]);
+                let hop = e.offset();
+                e.mark(target, Fix::NONE);
+                exits.push(leave(e, target, None, to));
+                let distance = (e.offset() - hop) as u8;
+                e.patch_u8(hop - 1, distance);
+                e.mark(insn.next_pc(), Fix::NONE);
+            }
+            Flow::Call(target) => {
+                e.push_imm(insn.next_pc(), pc);
+                e.mark(target, Fix::NONE);
+                exits.push(leave(e, target, None, to));
+            }
+            Flow::IndirectJump | Flow::IndirectCall => {
+                let start = e.position();
+                let likely = insn
+                    .likely
+                    .and_then(|pc| branch::likely(e, &mut self.tools, config, insn, pc, count, to));
+                if let Some(exit) = likely {
+                    exits.push(exit);
+                } else {
+                    e.rewind(start);
+                    if !branch::indirect(e, &mut self.tools, config, insn, count) {
+                        e.rewind(start);
+                        exits.push(leave(e, pc, Some(Special::Unsupported), to));
+                    }
+                }
+            }
+            Flow::Return(extra) => branch::ret(e, config, pc, extra, count),
+            Flow::Syscall => branch::syscall(e, config, insn),
+            Flow::TransactionAbort(target) => {
+                e.load_imm(reg::RAX, 0);
+                e.mark(target, Fix::NONE);
+                exits.push(leave(e, target, None, to));
+            }
+            // To precise code there is a direct way.
+            Flow::Beyond => exits.push(leave(e, pc, None, to.precise())),
+            Flow::Special(special) => exits.push(leave(e, pc, Some(special), to)),
+        }
+        insn.flow.falls_through()
+    }
+
     /// Takes back the memory of a translation that has been used, for the next one.
     pub fn give_back(&mut self, mut used: Fragment) {
         used.exits.clear();
@@ -377,7 +434,7 @@ impl Translator {
     }
 
     /// Emits an instruction that goes on with the next one. False when there is no way.
-    fn copy_or_emulate(&mut self, e: &mut Emitter<'_>, insn: &crate::decode::Insn, bytes: &[u8]) -> bool {
+    fn copy_or_emulate(&mut self, e: &mut Emitter<'_>, insn: &Insn, bytes: &[u8]) -> bool {
         use iced_x86::{Code, Mnemonic, Register};
         let iced = &insn.iced;
         let slot = |fs: bool| if fs { layout::GUEST_FS } else { layout::GUEST_GS };
@@ -450,6 +507,29 @@ pub fn emit_prefix(
     Ok((e.offset() as u32, Entry { at: 0, chain }, core::mem::take(&mut e.map)))
 }
 
+/// The code that leads from a check at guest address `pc` to precise code at `to`, and adds `adjust` to the number of
+/// instructions. `flags`: one is live there. Returns its size.
+///
+/// # Errors
+/// [`Refusal::NoSpace`] when the buffer is too small.
+pub fn emit_adjustment(
+    pc: u64,
+    adjust: i16,
+    flags: bool,
+    to: u64,
+    at: u64,
+    buffer: &mut [u8],
+) -> Result<(u32, Vec<MapEntry>), Refusal> {
+    let mut e = Emitter::new(buffer, at);
+    e.mark(pc, Fix::NONE);
+    count::add(&mut e, pc, &[(layout::INSTRUCTIONS, i32::from(adjust) as u32)], flags);
+    e.jmp(to);
+    if e.overflowed() {
+        return Err(Refusal::NoSpace);
+    }
+    Ok((e.offset() as u32, core::mem::take(&mut e.map)))
+}
+
 /// The code that stands in for the guest function at `pc`: leaves its pc in `PC` and `number` in `EXIT` for the stub
 /// at `heap_call`. Returns its size, at most 41 bytes; `buffer` must hold them.
 pub fn emit_replaced(pc: u64, number: u32, heap_call: u64, at: u64, buffer: &mut [u8]) -> u32 {
@@ -468,26 +548,21 @@ pub fn emit_replaced(pc: u64, number: u32, heap_call: u64, at: u64, buffer: &mut
     e.offset() as u32
 }
 
-/// Calls the engine for the instruction at `pc`, whose decoded form lies at `decoded`.
-fn step(e: &mut Emitter<'_>, config: &Config, pc: u64, decoded: u64) {
-    e.mark(pc, Fix::NONE);
-    e.store_ctx_imm(layout::STEP, decoded as u32);
-    e.store_ctx_imm(layout::STEP + 4, (decoded >> 32) as u32);
-    const STORE_AND_JUMP: u64 = 12 + 5;
-    e.store_ctx_imm(layout::CONTINUE, (e.here() + STORE_AND_JUMP) as u32);
-    e.jmp(config.stubs.step);
-}
-
 /// `jmp rel32` that will lead to the exit's stub.
-pub(crate) fn leave(e: &mut Emitter<'_>, target: u64, special: Option<Special>) -> Exit {
+pub(crate) fn leave(e: &mut Emitter<'_>, target: u64, special: Option<Special>, to: Mode) -> Exit {
     e.align_for_patch(1);
     e.bytes(&[0xe9]);
-    field(e, target, special)
+    field(e, target, special, to)
 }
 
 /// The rel32 field of an exit whose opcode has been emitted.
-fn field(e: &mut Emitter<'_>, target: u64, special: Option<Special>) -> Exit {
+fn field(e: &mut Emitter<'_>, target: u64, special: Option<Special>, to: Mode) -> Exit {
     let patch = e.offset() as u32;
     e.u32(0);
-    Exit { target, patch, special }
+    Exit { target, patch, special, to }
+}
+
+/// The guest's bytes of an instruction.
+fn bytes_of<'a>(block: &Block<'a>, insn: &Insn) -> &'a [u8] {
+    &block.bytes[insn.at..(insn.at + insn.iced.len()).min(block.bytes.len())]
 }

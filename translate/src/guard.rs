@@ -1,16 +1,18 @@
 //! Guards: before registers are taken for defined, a look at those that a segment names.
 //!
 //! The context holds one byte for each register, at its place in [`Set`], that is not zero while bits of it are undefined
-//! (`layout::DIRTY`). A guard compares the bytes of all registers that the segment reads or overwrites; the engine, where
-//! one is not zero, decides: a register that is read leads to precise code, one that is only overwritten is defined
-//! from then on. So nothing is ever stored while all is clean, and no segment waits for the last one's store.
+//! (`layout::DIRTY`). A guard compares the bytes of all registers that the segment reads or overwrites; where one is not
+//! zero, the segment is executed in precise code, which defines what is only overwritten. So nothing is ever stored while
+//! all is clean, and no segment waits for the last one's store.
 
 use crate::emit::{Emitter, reg};
 use crate::layout::{self, Fix};
 use crate::registers::Set;
+use alloc::vec::Vec;
 
-/// Emits the comparisons for `registers`, and branches to `stub`.
-pub(crate) fn emit(e: &mut Emitter<'_>, registers: Set, pc: u64, stub: u64, keeps_flags: bool) {
+/// Emits the comparisons for `registers`. Branches that are taken where one is undefined are appended to `branches`: offsets
+/// of their displacements.
+pub(crate) fn emit(e: &mut Emitter<'_>, registers: Set, pc: u64, keeps_flags: bool, branches: &mut Vec<u32>) {
     for (at, bytes) in pieces(registers) {
         let slot = layout::DIRTY + at;
         if keeps_flags {
@@ -24,7 +26,7 @@ pub(crate) fn emit(e: &mut Emitter<'_>, registers: Set, pc: u64, stub: u64, keep
                 _ => e.bytes(&[0x64, 0x48, 0x8b, 0x0c, 0x25]),
             }
             e.u32(slot);
-            leave_unless_rcx_is_zero(e, pc, stub);
+            branches.push(leave_unless_rcx_is_zero(e, pc));
             continue;
         }
         // cmp fs:[slot], 0
@@ -37,27 +39,29 @@ pub(crate) fn emit(e: &mut Emitter<'_>, registers: Set, pc: u64, stub: u64, keep
         e.u32(slot);
         e.bytes(&[0]);
         // jne
-        e.bytes(&[0x0f, 0x85]);
-        e.rel32(stub);
+        branches.push(e.branch(&[0x0f, 0x85]));
     }
 }
 
-/// Goes to the stub unless rcx, whose own value is in `SPILL`, is zero; gives rcx back on both ways.
-pub(crate) fn leave_unless_rcx_is_zero(e: &mut Emitter<'_>, pc: u64, stub: u64) {
+/// Branches unless rcx, whose own value is in `SPILL`, is zero; gives rcx back on both ways. Returns the offset of the
+/// branch's displacement.
+pub(crate) fn leave_unless_rcx_is_zero(e: &mut Emitter<'_>, pc: u64) -> u32 {
     // jrcxz over the rare case
     e.bytes(&[0xe3, 0]);
     let jrcxz = e.offset();
     e.load_ctx(reg::RCX, layout::SPILL);
     e.mark(pc, Fix::NONE);
-    e.jmp(stub);
+    // jmp
+    let field = e.branch(&[0xe9]);
     e.patch_u8(jrcxz - 1, (e.offset() - jrcxz) as u8);
     e.mark(pc, Fix::spill(reg::RCX));
     e.load_ctx(reg::RCX, layout::SPILL);
     e.mark(pc, Fix::NONE);
+    field
 }
 
 /// Places of the bytes to compare, in pieces of 1, 2, 4 or 8 that hold no other's.
-fn pieces(registers: Set) -> impl Iterator<Item = (u32, u32)> {
+pub(crate) fn pieces(registers: Set) -> impl Iterator<Item = (u32, u32)> {
     let mut left = registers.0;
     core::iter::from_fn(move || {
         if left == 0 {
@@ -66,7 +70,7 @@ fn pieces(registers: Set) -> impl Iterator<Item = (u32, u32)> {
         let at = left.trailing_zeros();
         let run = (left >> at).trailing_ones();
         let bytes = 1 << run.min(8).ilog2();
-        left &= !(((1u64 << bytes) - 1) << at);
+        left &= !(((1u128 << bytes) - 1) << at);
         Some((at, bytes))
     })
 }
@@ -77,9 +81,9 @@ mod tests {
 
     #[test]
     fn pieces_hold_all_registers_and_no_other() {
-        for set in [0, 1, 0b1011, 0xffff, 0x7f << 30, u64::MAX, 1 << 63, 0x8000_0001_0000_00f0] {
+        for set in [0, 1, 0b1011, 0xffff, 0x7f << 30, u128::from(u64::MAX), 3 << 63, 0x8000_0001_0000_00f0] {
             let covered = pieces(Set(set)).fold(0, |all, (at, bytes)| {
-                let piece = ((1u64 << bytes) - 1) << at;
+                let piece = ((1u128 << bytes) - 1) << at;
                 assert_eq!(all & piece, 0);
                 all | piece
             });

@@ -57,6 +57,27 @@ pub const RAISE: u32 = 0x290;
 
 /// One byte for each register at its place in [`Set`](crate::Set): not zero while bits of it are undefined.
 pub const DIRTY: u32 = 0x2c0;
+/// Where precise code puts rax, rcx, r11 and the status flags aside; four quadwords, see [`Fix::SCRATCH`].
+pub const SCRATCH: u32 = 0x320;
+/// Constants that precise code finds a byte of unaddressable memory with: [`PATTERNS_VALUES`].
+pub const PATTERNS: u32 = 0x340;
+/// The V bits of a byte that the guest may not touch, in each byte; 1 in each byte, negated; the highest bit of each byte.
+pub const PATTERNS_VALUES: [u64; 3] =
+    [u64::from_ne_bytes([UNADDRESSABLE; 8]), 0x0101_0101_0101_0101u64.wrapping_neg(), 0x8080_8080_8080_8080];
+/// V bits of a byte that the guest may not touch.
+pub const UNADDRESSABLE: u8 = 0xa5;
+/// Guest instructions executed in precise code.
+pub const PRECISE_INSTRUCTIONS: u32 = 0x358;
+/// How often precise code was entered.
+pub const PRECISE_SWITCHES: u32 = 0x360;
+/// V bits of the general registers, 16 quadwords; they count while the register's byte in `DIRTY` is not zero.
+pub const V_GENERAL: u32 = 0x380;
+/// V bits of the vector registers, 32 times 64 bytes.
+pub const V_VECTOR: u32 = 0x400;
+/// Where undefined bits of the general registers come from: guest addresses, 16 quadwords.
+pub const ORIGIN_GENERAL: u32 = 0xcc0;
+/// The same for vector registers, 32 quadwords.
+pub const ORIGIN_VECTOR: u32 = 0xd40;
 
 /// `STATE`: in the engine.
 pub const STATE_ENGINE: u32 = 0;
@@ -88,7 +109,8 @@ pub const EXIT_SYSCALL_FAULT: u32 = 6;
 /// check.
 pub const EXIT_CHECK: u32 = 7;
 
-/// `REASON`: precise code is about to execute the instruction at `STEP`, and goes on at `CONTINUE`.
+/// `REASON`: precise code is about to execute the instruction at `STEP`, which the engine has to follow; then it goes on at
+/// `CONTINUE`.
 pub const EXIT_STEP: u32 = 8;
 
 /// `REASON`: a system call is done whose results the engine has to look at; `PC` is the guest pc behind it.
@@ -127,6 +149,11 @@ impl Fix {
     /// As `R11_TO_STACK`, and rcx is in r11.
     pub const RCX_IN_R11_TO_STACK: Fix = Fix(12);
 
+    /// rax, rcx and r11 are in `SCRATCH`, in this order.
+    pub const SCRATCH: Fix = Fix(0x400);
+    /// As `SCRATCH`, and behind them are the status flags: as lahf stores them to ah, and the overflow flag in al.
+    pub const SCRATCH_FLAGS: Fix = Fix(0x401);
+
     /// General register `number` (encoding order) is in `SPILL`.
     pub const fn spill(number: u8) -> Fix {
         Fix(16 + number as u16)
@@ -153,7 +180,7 @@ impl Fix {
 
     /// What rsi is, for [`Fix::string`]; `fs` and `gs` are the guest's bases.
     pub fn string_source(self, rsi: u64, fs: u64, gs: u64) -> Option<u64> {
-        if self.0 & 0x200 == 0 {
+        if !(0x200..0x400).contains(&self.0) {
             return None;
         }
         let rsi = rsi.wrapping_sub(if self.0 & 1 != 0 { gs } else { fs });
@@ -164,7 +191,7 @@ impl Fix {
     pub fn spilled(self) -> Option<u8> {
         match self.0 {
             16..48 | 0x100..0x200 => Some((self.0 & 15) as u8),
-            0x200.. => Some(Self::STRING_SCRATCH),
+            0x200..0x400 => Some(Self::STRING_SCRATCH),
             _ => None,
         }
     }
@@ -177,6 +204,21 @@ impl Fix {
     /// Whether rcx is in r11.
     pub fn rcx_is_in_r11(self) -> bool {
         matches!(self.0, 10..=12)
+    }
+
+    /// Whether rax, rcx and r11 are in `SCRATCH`.
+    pub fn has_scratch(self) -> bool {
+        self.0 >= 0x400
+    }
+
+    /// RFLAGS, for a thread that is interrupted where they are `flags` and those put aside are `scratch`.
+    pub fn flags(self, flags: u64, scratch: u64) -> u64 {
+        const LOW: u64 = 0xd5;
+        const OVERFLOW: u64 = 1 << 11;
+        if self != Fix::SCRATCH_FLAGS {
+            return flags;
+        }
+        flags & !(LOW | OVERFLOW) | (scratch >> 8) & LOW | (scratch & 1) << 11
     }
 
     /// The register that is in `R11`: r11, or the second of a pair.
@@ -198,14 +240,21 @@ pub const EXIT_STUB_BYTES: u64 = 17;
 /// displacements are small and not negative, so with this one they need a byte, and are no other local variable's.
 pub const SHADOW_BIAS: u64 = (-128i64) as u64;
 
-/// Bytes of the stub of a check. An interrupted thread in it, at any offset but 0, has r11 in `R11`; where it goes on
-/// stands in the stub, see [`check_resume`].
-pub const CHECK_STUB_BYTES: u64 = 44;
+/// Bytes of the stub of a check. It begins with a jump to what follows, until it is linked to precise code. An interrupted
+/// thread in it has r11 in `R11` from [`CHECK_STUB_SAVED`] on; where it goes on stands in the stub, see [`check_resume`].
+/// A multiple of 16, so that no displacement at its start lies in two cache lines.
+pub const CHECK_STUB_BYTES: u64 = 48;
+
+/// Offset in a check's stub of the displacement that a link patches, and of what it leads to while there is none.
+pub const CHECK_STUB_LINK: (u64, u64) = (1, 5);
+
+/// Offset in a check's stub from which on r11 has been put aside.
+pub const CHECK_STUB_SAVED: u64 = 14;
 
 /// The cache address behind a check, from its stub's code.
 pub fn check_resume(stub: &[u8; CHECK_STUB_BYTES as usize]) -> u64 {
-    // Behind the store of r11 (9 bytes): mov dword fs:[CONTINUE], imm32, whose last four bytes it is.
-    u64::from(u32::from_le_bytes([stub[17], stub[18], stub[19], stub[20]]))
+    // Behind the jump (5 bytes) and the store of r11 (9): mov dword fs:[CONTINUE], imm32, whose last four bytes it is.
+    u64::from(u32::from_le_bytes([stub[22], stub[23], stub[24], stub[25]]))
 }
 
 /// One step of a fragment's map: from `cache` bytes behind the fragment's start on, an interrupted thread is at

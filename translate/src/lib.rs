@@ -12,31 +12,39 @@ extern crate alloc;
 
 pub mod layout;
 
+mod access;
 mod address;
 mod branch;
 mod check;
+mod cold;
 mod count;
 mod decode;
 mod emit;
 mod flags;
 mod fragment;
 mod guard;
+mod mode;
 mod operand;
+mod precise;
 mod registers;
 mod request;
 mod segment;
+mod shadow;
+mod stack;
 mod stubs;
 mod tables;
 
-pub use check::{
-    Access, Check, Faulted, Growth, MOST_UNDEFINED, Missed, What, faulted, is_beyond, stack_growth,
-};
+pub use access::{Access, is_beyond};
+pub use check::{Check, What};
 pub use decode::{Block, Limits, Pointer, Scratch, Special};
 pub use flags::overwrites_flags;
 pub use fragment::{
-    Config, Entry, Exit, First, Fragment, Mode, Prefix, Refusal, StubAddresses, Translator, emit_prefix,
-    emit_replaced,
+    Config, Entry, Exit, First, Fragment, Prefix, Refusal, StubAddresses, Translator, emit_adjustment,
+    emit_prefix, emit_replaced,
 };
+pub use mode::{Mode, Start};
 pub use registers::{Set, Uses};
+pub use shadow::{Faulted, MOST_UNDEFINED, Missed, faulted};
+pub use stack::{Growth, stack_growth};
 pub use stubs::{StubTable, Vectors, emit_stubs};
 pub use tables::Tables;

@@ -7,27 +7,41 @@ use crate::flags::{self, STATUS};
 use crate::operand::Tools;
 use iced_x86::{Instruction, Mnemonic, OpAccess, OpKind, Register};
 
-/// A set of registers, one bit each: see the constants and functions for the places.
+/// A set of registers, one bit each: see the constants and functions for the places. What lies above the low 128 bits of a
+/// vector register counts as a register of its own: many instructions keep it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Set(pub u64);
+pub struct Set(pub u128);
 
 impl Set {
+    /// Places that there are.
+    pub const COUNT: usize = 96;
     /// All general registers: bits 0 to 15, by number.
     pub const GENERAL: Set = Set(0xffff);
     /// The status flags, as one.
     pub const FLAGS: Set = Set(1 << 16);
+    /// General registers and flags: what clean code takes for defined.
+    pub const CORE: Set = Set(0x1_ffff);
     /// x87 and MMX registers with the x87 condition codes, as one.
     pub const X87: Set = Set(1 << 17);
     /// Mask registers k0 to k7: bits 24 to 31.
     pub const MASKS: Set = Set(0xff << 24);
-    /// Vector registers 0 to 31, whole: bits 32 to 63.
+    /// The low 128 bits of vector registers 0 to 31: bits 32 to 63.
     pub const VECTORS: Set = Set(0xffff_ffff << 32);
+    /// What is above them: bits 64 to 95.
+    pub const UPPER: Set = Set(0xffff_ffff << 64);
+    /// All registers.
+    pub const ALL: Set = Set(Self::CORE.0 | Self::RARE.0);
     /// What code must never take for defined without a look: everything but general registers and flags.
-    pub const RARE: Set = Set(Self::X87.0 | Self::MASKS.0 | Self::VECTORS.0);
+    pub const RARE: Set = Set(Self::X87.0 | Self::MASKS.0 | Self::VECTORS.0 | Self::UPPER.0);
 
-    /// A vector register.
+    /// The low 128 bits of a vector register.
     pub const fn vector(number: usize) -> Set {
         Set(1 << (32 + number))
+    }
+
+    /// What is above the low 128 bits of a vector register.
+    pub const fn upper(number: usize) -> Set {
+        Set(1 << (64 + number))
     }
 
     /// A mask register.
@@ -38,6 +52,16 @@ impl Set {
     /// A general register.
     pub const fn general(number: usize) -> Set {
         Set(1 << number)
+    }
+
+    /// Their places, rising.
+    pub fn places(self) -> impl Iterator<Item = u32> {
+        let mut left = self.0;
+        core::iter::from_fn(move || {
+            let place = (left != 0).then(|| left.trailing_zeros());
+            left &= left.wrapping_sub(1);
+            place
+        })
     }
 
     /// Whether none is in it.
@@ -68,76 +92,82 @@ pub struct Uses {
     pub read: Set,
     /// Overwritten in full.
     pub written: Set,
-    /// Vector registers of which the low 128 bits are overwritten and the others kept.
-    pub written_low: Set,
+    /// Written in any way.
+    pub changed: Set,
 }
 
 impl Uses {
     /// All registers that it names.
     pub fn all(self) -> Set {
-        self.read.or(self.written).or(self.written_low)
+        self.read.or(self.written)
     }
 
     /// Adds what the next instruction does.
     pub(crate) fn add(&mut self, insn: &Instruction, tools: &mut Tools) {
-        let (uses, read_low) = of(insn, tools);
-        // Bits that an earlier one has overwritten are not those that were there.
-        let low = read_low.without(self.written_low);
-        self.read = self.read.or(uses.read.or(low).without(self.written));
+        let uses = Uses::of(insn, tools);
+        self.read = self.read.or(uses.read.without(self.written));
         self.written = self.written.or(uses.written);
-        self.written_low = self.written_low.or(uses.written_low).without(self.written);
+        self.changed = self.changed.or(uses.changed);
     }
-}
 
-/// What one instruction does, and the vector registers of which it reads the low 128 bits alone.
-fn of(insn: &Instruction, tools: &mut Tools) -> (Uses, Set) {
-    let (mut uses, mut read_low) = (Uses::default(), Set::default());
-    let forgets = forgets_its_operand(insn);
-    let own = if insn.op_count() > 0 && insn.op_kind(0) == OpKind::Register {
-        insn.op_register(0).full_register()
-    } else {
-        Register::None
-    };
-    for used in tools.used_registers(insn) {
-        let register = used.register();
-        let (set, whole) = if register.is_gpr() {
-            (Set::general(register.full_register().number()), register.size() >= 4)
-        } else if register.is_vector_register() {
-            (Set::vector(register.number()), register.size() > 16)
-        } else if register.is_k() {
-            (Set::mask(register.number()), true)
-        } else if register.is_mm() || register.is_st() {
-            // Never overwritten as one.
-            (Set::X87, false)
+    /// What one instruction does.
+    pub(crate) fn of(insn: &Instruction, tools: &mut Tools) -> Uses {
+        let mut uses = Uses::default();
+        let forgets = forgets_its_operand(insn);
+        let own = if insn.op_count() > 0 && insn.op_kind(0) == OpKind::Register {
+            insn.op_register(0).full_register()
         } else {
-            continue;
+            Register::None
         };
-        let access = if forgets && register.full_register() == own { OpAccess::Write } else { used.access() };
-        match access {
-            OpAccess::Write if whole => uses.written = uses.written.or(set),
-            OpAccess::Write if register.is_xmm() => uses.written_low = uses.written_low.or(set),
-            OpAccess::None | OpAccess::NoMemAccess => (),
-            _ if register.is_xmm() => read_low = read_low.or(set),
-            _ => uses.read = uses.read.or(set),
+        for used in tools.used_registers(insn) {
+            let register = used.register();
+            // Overwriting less than the whole keeps a part.
+            let (set, whole) = if register.is_gpr() {
+                (Set::general(register.full_register().number()), register.size() >= 4)
+            } else if register.is_xmm() {
+                (Set::vector(register.number()), true)
+            } else if register.is_vector_register() {
+                (Set::vector(register.number()).or(Set::upper(register.number())), true)
+            } else if register.is_k() {
+                (Set::mask(register.number()), true)
+            } else if register.is_mm() || register.is_st() {
+                // Never overwritten as one.
+                (Set::X87, false)
+            } else {
+                continue;
+            };
+            let access =
+                if forgets && register.full_register() == own { OpAccess::Write } else { used.access() };
+            if !matches!(access, OpAccess::Read | OpAccess::CondRead | OpAccess::None | OpAccess::NoMemAccess)
+            {
+                uses.changed = uses.changed.or(set);
+            }
+            match access {
+                OpAccess::Write if whole => uses.written = uses.written.or(set),
+                OpAccess::None | OpAccess::NoMemAccess => (),
+                _ => uses.read = uses.read.or(set),
+            }
         }
+        // An x87 instruction that names no register still works on the stack of them.
+        if insn.works_on_x87() {
+            uses.read = uses.read.or(Set::X87);
+            uses.changed = uses.changed.or(Set::X87);
+        }
+        if insn.rflags_modified() & STATUS != 0 {
+            uses.changed = uses.changed.or(Set::FLAGS);
+        }
+        if insn.rflags_read() & STATUS != 0 {
+            uses.read = uses.read.or(Set::FLAGS);
+        }
+        if flags::killed(insn) & STATUS == STATUS {
+            uses.written = uses.written.or(Set::FLAGS);
+        } else if insn.rflags_modified() & STATUS != 0 {
+            // Some are kept: those may be undefined.
+            uses.read = uses.read.or(Set::FLAGS);
+        }
+        uses.written = uses.written.without(uses.read);
+        uses
     }
-    // An x87 instruction that names no register still works on the stack of them.
-    if insn.works_on_x87() {
-        uses.read = uses.read.or(Set::X87);
-    }
-    if insn.rflags_read() & STATUS != 0 {
-        uses.read = uses.read.or(Set::FLAGS);
-    }
-    if flags::killed(insn) & STATUS == STATUS {
-        uses.written = uses.written.or(Set::FLAGS);
-    } else if insn.rflags_modified() & STATUS != 0 {
-        // Some are kept: those may be undefined.
-        uses.read = uses.read.or(Set::FLAGS);
-    }
-    let read = uses.read.or(read_low);
-    uses.written = uses.written.without(read);
-    uses.written_low = uses.written_low.without(read).without(uses.written);
-    (uses, read_low)
 }
 
 trait Fpu {
@@ -206,6 +236,7 @@ mod tests {
     }
 
     const XMM0: Set = Set::vector(0);
+    const YMM0: Set = Set(Set::vector(0).0 | Set::upper(0).0);
     const RAX: Set = Set::general(0);
 
     #[test]
@@ -232,25 +263,25 @@ mod tests {
     fn vector_registers() {
         // movups xmm0, [rdi]: the upper bits are kept.
         let load = uses(&[0x0f, 0x10, 0x07]);
-        assert_eq!((load.read, load.written, load.written_low), (Set::general(7), Set::default(), XMM0));
+        assert_eq!((load.read, load.written), (Set::general(7), XMM0));
         // vmovups xmm0, [rdi]: they are cleared.
         let load = uses(&[0xc5, 0xf8, 0x10, 0x07]);
-        assert_eq!((load.read, load.written), (Set::general(7), XMM0));
+        assert_eq!((load.read, load.written), (Set::general(7), YMM0));
         // movss xmm0, [rdi] clears the rest of the 128 bits; movss xmm0, xmm1 keeps it.
-        assert_eq!(uses(&[0xf3, 0x0f, 0x10, 0x07]).written_low, XMM0);
+        assert_eq!(uses(&[0xf3, 0x0f, 0x10, 0x07]).written, XMM0);
         assert_eq!(uses(&[0xf3, 0x0f, 0x10, 0xc1]).read, XMM0.or(Set::vector(1)));
         // cvtsi2sd xmm0, eax and movlps xmm0, [rdi] keep a half.
         assert_eq!(uses(&[0xf2, 0x0f, 0x2a, 0xc0]).read, XMM0.or(RAX));
         assert_eq!(uses(&[0x0f, 0x12, 0x07]).read, XMM0.or(Set::general(7)));
         // pxor xmm0, xmm0; pcmpeqd xmm0, xmm0; vpxor xmm0, xmm1, xmm1
-        assert_eq!(uses(&[0x66, 0x0f, 0xef, 0xc0]), Uses { written_low: XMM0, ..Uses::default() });
-        assert_eq!(uses(&[0x66, 0x0f, 0x76, 0xc0]), Uses { written_low: XMM0, ..Uses::default() });
-        assert!(uses(&[0xc5, 0xf1, 0xef, 0xc1]).written.and(XMM0) == XMM0);
+        assert_eq!(uses(&[0x66, 0x0f, 0xef, 0xc0]), Uses { written: XMM0, changed: XMM0, ..Uses::default() });
+        assert_eq!(uses(&[0x66, 0x0f, 0x76, 0xc0]), Uses { written: XMM0, changed: XMM0, ..Uses::default() });
+        assert_eq!(uses(&[0xc5, 0xf1, 0xef, 0xc1]).written.and(YMM0), YMM0);
         // pxor xmm0, xmm0; addsd xmm0, xmm1: only xmm1 was there before.
         let sum = uses(&[0x66, 0x0f, 0xef, 0xc0, 0xf2, 0x0f, 0x58, 0xc1]);
-        assert_eq!((sum.read, sum.written_low), (Set::vector(1), XMM0));
+        assert_eq!((sum.read, sum.written), (Set::vector(1), XMM0));
         // pxor xmm0, xmm0; vaddps ymm0, ymm0, ymm0 reads what the first has kept.
-        assert_eq!(uses(&[0x66, 0x0f, 0xef, 0xc0, 0xc5, 0xfc, 0x58, 0xc0]).read, XMM0);
+        assert_eq!(uses(&[0x66, 0x0f, 0xef, 0xc0, 0xc5, 0xfc, 0x58, 0xc0]).read, Set::upper(0));
     }
 
     #[test]

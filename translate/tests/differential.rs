@@ -142,6 +142,8 @@ fn variants(seed: u64) -> Vec<Options> {
     let guards = |mode, limits| Limits { checked: mode != Mode::Plain, ..limits };
     let guarding = rng.pick(&[Mode::Clean, Mode::Guarded]);
     let small_mode = rng.pick(&[Mode::Plain, Mode::Clean, Mode::Guarded]);
+    let precise = guarding.precise();
+    let one_segment = Limits { segments: 1, ..whole };
     let (count, small_count, check) = (rng.one_in(2), rng.one_in(2), rng.one_in(2));
     vec![
         plain,
@@ -154,6 +156,7 @@ fn variants(seed: u64) -> Vec<Options> {
         },
         Options { count, check: true, ..plain },
         Options { count, limits: guards(guarding, whole), check: true, mode: guarding, ..plain },
+        Options { count, limits: one_segment, check: true, mode: precise, ..plain },
         Options { count: false, ..plain },
     ]
 }

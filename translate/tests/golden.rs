@@ -77,11 +77,12 @@ fn parse(text: &str) -> Case {
                 case.mode = match value {
                     "clean" => Mode::Clean,
                     "guarded" => Mode::Guarded,
-                    "precise" => Mode::Precise,
+                    "precise" => Mode::Clean.precise(),
+                    "precise from guarded" => Mode::Guarded.precise(),
                     _ => panic!("unknown mode: {value}"),
                 };
                 case.check = true;
-                case.limits.checked = case.mode != Mode::Precise;
+                case.limits.checked = !case.mode.is_precise();
             }
             "pointer" if value == "unresolved" => case.pointer = Pointer::Unresolved,
             "pointer" => case.pointer = Pointer::LeadsTo(number(value)),
@@ -112,6 +113,8 @@ fn name(fix: Fix) -> String {
         Fix::RCX_IN_R11 => " rcx in r11, r11 saved".into(),
         Fix::RCX_IN_R11_TO_TARGET => " rcx in r11, r11 saved, pc in TARGET".into(),
         Fix::RCX_IN_R11_TO_STACK => " rcx in r11, r11 saved, pc in [rsp-8]".into(),
+        Fix::SCRATCH => " rax, rcx, r11 saved".into(),
+        Fix::SCRATCH_FLAGS => " rax, rcx, r11, flags saved".into(),
         fix => {
             let register = REGISTERS[usize::from(fix.spilled().expect("no other fixes"))];
             let second = match fix.in_r11() {
@@ -181,6 +184,7 @@ fn render(case: &Case) -> String {
     let block = Block::decode_in(Scratch::default(), &case.bytes, case.pc, case.limits, |_, _| case.pointer);
     let config = Config {
         tables: Tables { indirect: INDIRECT_TABLE, returns: RETURN_TABLE, bmi2: true },
+        guarded_tables: Tables { indirect: 0x6006_0000, returns: 0x6007_0000, bmi2: true },
         stubs: STUBS,
         exit_stubs_end: EXIT_STUBS_END,
         count: case.count,
@@ -224,15 +228,14 @@ fn render(case: &Case) -> String {
         let (pc, stub) = (check.pc, config.check_stub(number));
         let what = match check.what {
             What::Memory { size, access } => format!("{access:?} of {size}"),
-            What::Registers(uses) => {
-                format!("reads {:x}, writes {:x}, low {:x}", uses.read.0, uses.written.0, uses.written_low.0)
-            }
+            What::Registers => "registers".to_owned(),
         };
         let adjust = if check.adjust == 0 { String::new() } else { format!(", count {:+}", check.adjust) };
         let _ = writeln!(out, "check {number} at {pc:x}: {what}{adjust}, goes on at +{:x}", check.resume);
         out = out.replace(&format!("{stub:016X}h"), &format!("check_{number}"));
         let code = config.check_stub_code(number, check, CACHE);
-        for line in support::disassemble(&code, stub).lines() {
+        // Behind the jump that a link changes, up to the one that ends it.
+        for line in support::disassemble(&code, stub).lines().skip(1) {
             let text = line.trim_start().split_once(' ').unwrap().1;
             let _ = writeln!(out, "    {text}");
             if text.trim_start().starts_with("jmp") {

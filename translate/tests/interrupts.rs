@@ -212,8 +212,13 @@ fn run(kind: usize, programs: u64) {
             checked: false,
         };
         let limits = if rng.one_in(3) { small } else { Limits::default() };
-        let mode = rng.pick(&[Mode::Plain, Mode::Clean, Mode::Guarded]);
-        let limits = Limits { checked: mode != Mode::Plain, ..limits };
+        let modes = [Mode::Plain, Mode::Clean, Mode::Guarded, Mode::Clean.precise(), Mode::Guarded.precise()];
+        let mode = rng.pick(&modes);
+        let limits = match mode {
+            Mode::Plain => limits,
+            Mode::Precise(_) => Limits { segments: 1, ..limits },
+            _ => Limits { checked: true, ..limits },
+        };
         let check = rng.one_in(2) || mode != Mode::Plain;
         let options = Options { count: rng.one_in(2), limits, link: !rng.one_in(4), check, mode };
         if let Err(error) = bench.check(seed, options) {

@@ -36,6 +36,7 @@ const NAMES: [&str; STAT_COUNT] = [
     "precise_switches",
     "precise_instructions",
     "conservative_instructions",
+    "precise_steps",
 ];
 
 /// The values of a `Stats` record with their names. Counters of a newer engine are called by their number.

@@ -107,7 +107,7 @@ struct Bytes {
 }
 
 impl Shadow for Bytes {
-    fn load(&mut self, address: u64, v: &mut [u8]) -> u32 {
+    fn load(&mut self, address: u64, v: &mut [u8]) -> u64 {
         let at = address.wrapping_sub(self.memory) as usize;
         match self.v.get(at..at.wrapping_add(v.len())) {
             Some(from) => v.copy_from_slice(from),
@@ -115,7 +115,7 @@ impl Shadow for Bytes {
         }
         1
     }
-    fn store(&mut self, address: u64, v: &[u8], _: u32) {
+    fn store(&mut self, address: u64, v: &[u8], _: u64) {
         let at = address.wrapping_sub(self.memory) as usize;
         match self.v.get_mut(at..at.wrapping_add(v.len())) {
             Some(to) => to.copy_from_slice(v),

@@ -28,8 +28,8 @@ use pages::Pages;
 use pointers::Pointers;
 use translate::layout::{self, CHECK_STUB_BYTES, EXIT_STUB_BYTES, Fix, MapEntry};
 use translate::{
-    Block, Check, Config, First, Limits, Mode, Pointer, Prefix, Scratch, StubTable, Tables, Translator,
-    Vectors, What,
+    Block, Check, Config, First, Limits, Mode, Pointer, Prefix, Scratch, Start, StubTable, Tables,
+    Translator, Vectors, What,
 };
 
 /// Bytes of one branch table.
@@ -40,6 +40,8 @@ const CLASS_BYTES: u64 = 65_536;
 const STUB_BYTES: u64 = 8192;
 /// Room that a fragment can need at most; translation is not begun with less.
 const FRAGMENT_ROOM: u64 = 60 * 1024;
+/// Instructions of precise code in one fragment, each of which may need a few hundred bytes.
+const MOST_PRECISE: usize = 48;
 
 /// Room for the code that leads from a replaced function to the engine.
 const REPLACED_BYTES: usize = 48;
@@ -75,6 +77,8 @@ pub struct Fragment {
     exits: (u32, u32),
     /// Exits of other fragments that are linked to this one: head of a list through `ExitInfo::next_incoming`.
     incoming: u32,
+    /// Checks that are linked to it: head of a list through `CheckInfo::next_incoming`.
+    incoming_checks: u32,
     /// Prefixes, by table.
     prefixes: [Option<PrefixAt>; 2],
     /// First entry in `Cache::maps` and their count.
@@ -101,6 +105,8 @@ struct ExitInfo {
     linked: FragmentId,
     next_incoming: u32,
     special: Option<translate::Special>,
+    /// What the code that it leads to takes for granted.
+    to: Mode,
 }
 
 /// What a check is about.
@@ -114,6 +120,11 @@ pub struct CheckInfo {
     pub what: What,
     /// What to add to the number of instructions when the guest leaves the fragment there.
     pub adjust: i16,
+    /// A status flag is live there.
+    keeps_flags: bool,
+    /// Precise code that it leads to, or NONE.
+    linked: FragmentId,
+    next_incoming: u32,
 }
 
 /// The fragments that take the same for granted, and what leads from one to the other.
@@ -134,7 +145,8 @@ fn realm(mode: Mode) -> usize {
     match mode {
         Mode::Plain | Mode::Clean => 0,
         Mode::Guarded => 1,
-        Mode::Precise => 2,
+        Mode::Precise(Start::Clean) => 2,
+        Mode::Precise(Start::Guarded) => 3,
     }
 }
 
@@ -154,6 +166,8 @@ pub struct ExitTarget {
     pub target: u64,
     /// The engine must act.
     pub special: Option<translate::Special>,
+    /// What the code that it leads to takes for granted.
+    pub to: Mode,
 }
 
 /// Where an address in the cache belongs.
@@ -223,8 +237,8 @@ impl Cache {
         unsafe { sys::mmap(base, bytes, protection, flags, -1, 0)? };
         sys::prefer_huge_pages(base, bytes);
         let bmi2 = has_bmi2();
-        let modes: &[Mode] =
-            if follow { &[Mode::Clean, Mode::Guarded, Mode::Precise] } else { &[Mode::Plain] };
+        let all = [Mode::Clean, Mode::Guarded, Mode::Clean.precise(), Mode::Guarded.precise()];
+        let modes: &[Mode] = if follow { &all } else { &[Mode::Plain] };
         let tables_of = |realm: u64| {
             let indirect = base + CLASS_BYTES + 2 * TABLE_BYTES * realm;
             Tables { indirect: indirect as u32, returns: (indirect + TABLE_BYTES) as u32, bmi2 }
@@ -238,7 +252,9 @@ impl Cache {
                 unsafe { ((classes as usize + number) as *mut u8).write(class) };
             }
         }
-        let stub_base = classes + CLASS_BYTES + 2 * TABLE_BYTES * modes.len() as u64;
+        // No table leads to precise code.
+        let with_tables = if follow { 2 } else { 1 };
+        let stub_base = classes + CLASS_BYTES + 2 * TABLE_BYTES * with_tables;
         // SAFETY: inside the mapping made above; nobody executes it yet.
         let room = unsafe { core::slice::from_raw_parts_mut(stub_base as *mut u8, STUB_BYTES as usize) };
         let made = translate::emit_stubs(stub_base, room, classes as u32, tables, vectors());
@@ -247,11 +263,19 @@ impl Cache {
         // Most fragments have as many bytes of such stubs as of other code.
         let check_stubs = check.then(|| base + bytes / 2);
         let exit_stubs_end = check_stubs.unwrap_or(base + bytes);
-        let config =
-            Config { tables, stubs: stubs.addresses, exit_stubs_end, count, check_stubs, mode: modes[0] };
-        let realms = (0..)
-            .zip(modes)
-            .map(|(number, &mode)| Realm::new(Config { tables: tables_of(number), mode, ..config }));
+        let config = Config {
+            tables,
+            guarded_tables: tables_of(with_tables - 1),
+            stubs: stubs.addresses,
+            exit_stubs_end,
+            count,
+            check_stubs,
+            mode: modes[0],
+        };
+        let realms = modes.iter().map(|&mode| {
+            let tables = if mode == Mode::Guarded { config.guarded_tables } else { tables };
+            Realm::new(Config { tables, mode, ..config })
+        });
         let mut cache = Cache {
             config,
             realms: realms.collect(),
@@ -331,7 +355,7 @@ impl Cache {
     /// What exit `number` leads to.
     pub fn exit_target(&self, number: u32) -> ExitTarget {
         let exit = &self.exits[number as usize];
-        ExitTarget { target: exit.target, special: exit.special }
+        ExitTarget { target: exit.target, special: exit.special, to: exit.to }
     }
 
     /// Translates the block at `pc` from `bytes`.
@@ -344,7 +368,7 @@ impl Cache {
         peek: Peek<'_>,
     ) -> Result<FragmentId, Full> {
         // No table leads to precise code.
-        let prefix = prefix.filter(|_| mode != Mode::Precise);
+        let prefix = prefix.filter(|_| !mode.is_precise());
         let (id, entry) = self.emit(pc, mode, bytes, false, prefix, peek)?;
         self.depends_on_source(id);
         self.realms[realm(mode)].table.insert(pc, id);
@@ -394,8 +418,8 @@ impl Cache {
             Mode::Plain => Limits::default(),
             Mode::Clean | Mode::Guarded => Limits { checked: true, ..Limits::default() },
             // What only precise code can do is done by itself; all else to the end of its segment.
-            Mode::Precise if translate::is_beyond(bytes, pc) => ONE,
-            Mode::Precise => Limits { segments: 1, ..Limits::default() },
+            Mode::Precise(_) if translate::is_beyond(bytes, pc) => ONE,
+            Mode::Precise(_) => Limits { segments: 1, instructions: MOST_PRECISE, checked: false },
         };
         if self.room() < 2 * FRAGMENT_ROOM {
             return Err(Full);
@@ -405,7 +429,7 @@ impl Cache {
         let looked_at = if once { None } else { self.look_ahead(&mut block, peek) };
         let (at, first_exit) = (self.at, self.exits.len() as u32);
         let steps: Vec<Instruction> =
-            if mode == Mode::Precise { block.decoded().copied().collect() } else { Vec::new() };
+            if mode.is_precise() { block.decoded().copied().collect() } else { Vec::new() };
         let config = &self.realms[realm(mode)].config;
         let first = First { exit: first_exit, check: self.checks.len() as u32, steps: steps.as_ptr() as u64 };
         // SAFETY: the range lies between the fragments and the exits' stubs, in our mapping; nothing there is reachable yet.
@@ -433,6 +457,7 @@ impl Cache {
                 linked: NONE,
                 next_incoming: NONE,
                 special: exit.special,
+                to: exit.to,
             });
         }
         for (check, number) in code.checks.iter().zip(first.check..) {
@@ -441,8 +466,16 @@ impl Cache {
             // SAFETY: behind the stubs of all other checks and inside the cache, by the room that was asked for: a fragment
             // has fewer checks than its room has bytes.
             unsafe { core::ptr::copy_nonoverlapping(stub.as_ptr(), place, stub.len()) };
-            let Check { pc, what, adjust, .. } = *check;
-            self.checks.push(CheckInfo { pc, resume: at as u32 + check.resume, what, adjust });
+            let Check { pc, what, adjust, keeps_flags, .. } = *check;
+            self.checks.push(CheckInfo {
+                pc,
+                resume: at as u32 + check.resume,
+                what,
+                adjust,
+                keeps_flags,
+                linked: NONE,
+                next_incoming: NONE,
+            });
         }
         let pack = |entry: &MapEntry| PackedEntry {
             cache: entry.cache as u16,
@@ -452,7 +485,7 @@ impl Cache {
         };
         let first_entry = self.maps.len() as u32;
         self.maps.extend(code.map.iter().map(pack));
-        if mode == Mode::Precise {
+        if mode.is_precise() {
             self.steps.push(steps);
         }
         self.fragments.push(Fragment {
@@ -465,6 +498,7 @@ impl Cache {
             alive: true,
             exits: (first_exit, code.exits.len() as u32),
             incoming: NONE,
+            incoming_checks: NONE,
             prefixes: [None; 2],
             map: (first_entry, code.map.len() as u32),
             next_in_page: [NONE; 2],
@@ -514,9 +548,7 @@ impl Cache {
 
     /// Guest range that the fragment at a cache address was made from.
     pub fn source(&self, address: u64) -> Option<(u64, u64)> {
-        let index = self.fragments.partition_point(|fragment| fragment.start <= address).checked_sub(1)?;
-        let fragment = &self.fragments[index];
-        (address < fragment.start + u64::from(fragment.size)).then_some((fragment.pc, fragment.end))
+        self.fragment_at(address).map(|fragment| (fragment.pc, fragment.end))
     }
 
     /// A fragment of its own for a replaced guest function: its pc and `number` go to the engine.
@@ -542,6 +574,7 @@ impl Cache {
             alive: true,
             exits: (0, 0),
             incoming: NONE,
+            incoming_checks: NONE,
             prefixes: [None; 2],
             map: (first_entry, 1),
             next_in_page: [NONE; 2],
@@ -554,7 +587,7 @@ impl Cache {
     /// Makes sure that a fragment can be reached through a branch table; the address to enter now.
     pub fn ensure_prefix(&mut self, id: FragmentId, kind: Prefix) -> Result<(), Full> {
         let fragment = &self.fragments[id as usize];
-        if fragment.prefixes[kind as usize].is_some() || fragment.mode == Mode::Precise {
+        if fragment.prefixes[kind as usize].is_some() || fragment.mode.is_precise() {
             return Ok(());
         }
         let config = &self.realms[realm(fragment.mode)].config;
@@ -588,9 +621,9 @@ impl Cache {
             return Some(Position { pc: exit.target, fix: Fix::NONE });
         }
         if let Some(offset) = self.in_check_stub(address) {
-            // SAFETY: a whole stub, which nobody changes.
+            // SAFETY: a whole stub, of which others than the first bytes never change.
             let code = unsafe { &*((address - offset) as *const [u8; CHECK_STUB_BYTES as usize]) };
-            let fix = if offset == 0 { Fix::NONE } else { Fix::R11 };
+            let fix = if offset < layout::CHECK_STUB_SAVED { Fix::NONE } else { Fix::R11 };
             return self.position(layout::check_resume(code)).map(|position| Position { fix, ..position });
         }
         if address < self.first || address >= self.at {
@@ -626,17 +659,22 @@ impl Cache {
         used.contains(&address).then(|| (address - stubs) % CHECK_STUB_BYTES)
     }
 
-    /// What the code at a cache address takes for granted.
-    pub fn mode_at(&self, address: u64) -> Option<Mode> {
+    /// The fragment whose code holds a cache address.
+    fn fragment_at(&self, address: u64) -> Option<&Fragment> {
         let index = self.fragments.partition_point(|fragment| fragment.start <= address).checked_sub(1)?;
         let fragment = &self.fragments[index];
-        (address < fragment.start + u64::from(fragment.size)).then_some(fragment.mode)
+        (address < fragment.start + u64::from(fragment.size)).then_some(fragment)
     }
 
-    /// The check that goes on at `resume`, and where the guest is there.
-    pub fn check_before(&self, resume: u64) -> Option<(CheckInfo, Position)> {
+    /// What the code at a cache address takes for granted.
+    pub fn mode_at(&self, address: u64) -> Option<Mode> {
+        self.fragment_at(address).map(|fragment| fragment.mode)
+    }
+
+    /// The check that goes on at `resume`, its number, and where the guest is there.
+    pub fn check_before(&self, resume: u64) -> Option<(CheckInfo, u32, Position)> {
         let at = self.checks.binary_search_by_key(&resume, |check| u64::from(check.resume)).ok()?;
-        Some((self.checks[at], self.position(resume)?))
+        Some((self.checks[at], at as u32, self.position(resume)?))
     }
 
     /// Whether an address lies in emitted code or the stubs.
@@ -666,6 +704,7 @@ impl Cache {
 
     fn remove(&mut self, id: FragmentId) {
         self.unlink_incoming(id);
+        self.unlink_checks(id);
         let fragment = &mut self.fragments[id as usize];
         fragment.alive = false;
         let (pc, prefixes) = (fragment.pc, fragment.prefixes);

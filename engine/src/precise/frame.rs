@@ -3,9 +3,10 @@
 //! So they come back with the values, also when the handler has changed those, and nothing is left behind when it never
 //! returns.
 
-use super::{Undefined, of};
-use crate::context::{Thread, gpr};
+use super::{give_out, take_in};
+use crate::context::{Context, Thread, gpr};
 use crate::shadow;
+use definedness::Registers;
 
 /// Where a frame keeps registers: guest addresses of the general ones, in encoding order, of the flags, and of the
 /// extended state (0 = none) with its size.
@@ -33,17 +34,20 @@ impl Places {
     }
 }
 
+fn is_dirty(context: &Context) -> bool {
+    context.dirty.iter().any(|dirty| *dirty != 0)
+}
+
 /// A frame has been written for a handler that begins now.
 pub(crate) fn saved(thread: &mut Thread, places: &Places) {
-    if !shadow::follows() || thread.context.dirty == [0; 64] {
+    if !shadow::follows() || !is_dirty(&thread.context) {
         return;
     }
-    let mut dirty = thread.context.dirty;
-    let undefined = of(thread);
-    undefined.take_in(&dirty);
-    write(undefined, places);
+    let context = &mut thread.context;
+    take_in(context, true);
+    let registers = &mut context.v;
+    write(registers, places);
     // What the kernel sets for the handler.
-    let registers = &mut undefined.registers;
     for number in [gpr::RAX, gpr::RDI, gpr::RSI, gpr::RDX, gpr::RSP] {
         registers.gpr[number] = 0;
     }
@@ -53,12 +57,10 @@ pub(crate) fn saved(thread: &mut Thread, places: &Places) {
     registers.x87_codes = 0;
     registers.mask = [0; 8];
     registers.vector = [[0; 8]; 32];
-    undefined.give_out(&mut dirty, true);
-    thread.context.dirty = dirty;
+    give_out(context, true);
 }
 
-fn write(undefined: &Undefined, places: &Places) {
-    let registers = &undefined.registers;
+fn write(registers: &Registers, places: &Places) {
     for (at, v) in places.general.iter().zip(&registers.gpr).filter(|(_, v)| **v != 0) {
         shadow::write(*at, &v.to_le_bytes());
     }
@@ -82,8 +84,7 @@ pub(crate) fn returns(thread: &mut Thread, places: &Places) {
     if !shadow::follows() {
         return;
     }
-    let mut dirty = thread.context.dirty;
-    let none = dirty == [0; 64];
+    let none = !is_dirty(&thread.context);
     let word = |at: u64| {
         let mut bytes = [0; 8];
         shadow::read(at, &mut bytes);
@@ -95,9 +96,9 @@ pub(crate) fn returns(thread: &mut Thread, places: &Places) {
     if clean && none {
         return;
     }
-    let undefined = of(thread);
-    undefined.take_in(&dirty);
-    let registers = &mut undefined.registers;
+    let context = &mut thread.context;
+    take_in(context, true);
+    let registers = &mut context.v;
     for (v, at) in registers.gpr.iter_mut().zip(&places.general) {
         *v = word(*at);
     }
@@ -111,6 +112,5 @@ pub(crate) fn returns(thread: &mut Thread, places: &Places) {
             }
         }
     }
-    undefined.give_out(&mut dirty, true);
-    thread.context.dirty = dirty;
+    give_out(context, true);
 }

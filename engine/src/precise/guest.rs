@@ -76,17 +76,21 @@ pub(super) fn has_rare_registers(insn: &Instruction) -> bool {
 
 /// The state before an instruction.
 pub(super) struct State<'a> {
-    pub(super) context: &'a Context,
+    pub(super) regs: &'a [u64; 16],
+    pub(super) flags: u64,
+    /// Bases of the segments.
+    pub(super) fs: u64,
+    pub(super) gs: u64,
     pub(super) vectors: &'a VectorDump,
 }
 
 impl Guest for State<'_> {
     fn gpr(&self, number: usize) -> u64 {
-        self.context.regs[number]
+        self.regs[number]
     }
 
     fn rflags(&self) -> u64 {
-        self.context.flags
+        self.flags
     }
 
     fn vector(&self, number: usize) -> [u64; 8] {
@@ -111,11 +115,11 @@ impl Guest for State<'_> {
     }
 
     fn fs_base(&self) -> u64 {
-        self.context.guest_fs
+        self.fs
     }
 
     fn gs_base(&self) -> u64 {
-        self.context.guest_gs
+        self.gs
     }
 
     fn state_components(&self) -> u64 {

@@ -36,7 +36,7 @@ impl<'a> Memory<'a> {
 }
 
 impl Shadow for Memory<'_> {
-    fn load(&mut self, address: u64, v: &mut [u8]) -> u32 {
+    fn load(&mut self, address: u64, v: &mut [u8]) -> u64 {
         shadow::read(address, v);
         let bad = errors::unaddressable(self.engine, address, v);
         if bad != 0 {
@@ -52,12 +52,12 @@ impl Shadow for Memory<'_> {
             }
         }
         match v.iter().position(|v| *v != 0) {
-            Some(first) => errors::origin(self.engine, address.wrapping_add(first as u64)),
+            Some(first) => address.wrapping_add(first as u64),
             None => 0,
         }
     }
 
-    fn store(&mut self, address: u64, v: &[u8], _origin: u32) {
+    fn store(&mut self, address: u64, v: &[u8], _origin: u64) {
         const LARGEST: usize = 64;
         let mut before = [0; LARGEST];
         let mut at = 0;

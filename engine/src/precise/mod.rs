@@ -1,10 +1,10 @@
-//! Precise execution: one guest instruction at a time is followed by the rules of `definedness`, then runs natively.
+//! Precise execution: instructions that precise code cannot follow by itself go through the rules of `definedness`.
 //!
 //! Clean code takes general registers and flags for defined, guarded code looks at each, both look at vector registers
-//! (`translate::guard`) and at memory (`translate::check`). Where such a look finds undefined bits that count, the thread
-//! goes on in precise code, to the end of that segment; then the dispatcher decides anew.
+//! (`translate::guard`) and at memory (`translate::check`). Where such a look finds undefined bits, the thread goes on in
+//! precise code, to the end of that segment, which moves V bits along with values and asks here for all else.
 //!
-//! Always holds: a byte of `Context::dirty` is zero exactly when all bits of its register are defined; what [`Undefined`]
+//! Always holds: a byte of `Context::dirty` is zero exactly when all bits of its register are defined; what `Context::v`
 //! says of a register counts only while its byte is not zero. The guest's own behaviour does not change.
 //!
 //! Not here: the rules, code of any kind, what is addressable (`errors`).
@@ -20,75 +20,88 @@ use crate::errors::{self, Finding};
 use crate::state::Engine;
 use crate::{shadow, space};
 use alloc::boxed::Box;
-use definedness::{Registers, Report, Rules};
+use definedness::{Report, Rules};
 use guest::{State, VectorDump};
 use iced_x86::Instruction;
 use memory::Memory;
 use ring::record::{Error, Stat};
-use translate::{Growth, Mode, Set, Uses};
+use translate::{Growth, Mode, Start};
 
-/// What is known of a thread's undefined registers.
+/// What a thread needs to follow instructions.
 pub struct Undefined {
     rules: Rules,
-    registers: Registers,
     vectors: VectorDump,
-    /// Guest pc at which precise code is to begin; 0 = nowhere.
-    begins: u64,
+    /// Guest pc at which precise code is to begin, and what it takes for granted.
+    begins: Option<(u64, Start)>,
     /// The system call that the kernel is executing.
     pub(crate) call: Option<crate::syscalls::marks::Under>,
 }
 
 impl Undefined {
     fn new() -> Box<Undefined> {
-        Box::new(Undefined {
-            rules: Rules::new(),
-            registers: Registers::default(),
-            vectors: VectorDump::default(),
-            begins: 0,
-            call: None,
-        })
+        Box::new(Undefined { rules: Rules::new(), vectors: VectorDump::default(), begins: None, call: None })
     }
+}
 
-    /// Forgets what clean and guarded code have defined since.
-    fn take_in(&mut self, dirty: &[u8; 64]) {
-        let registers = &mut self.registers;
-        for (v, dirty) in registers.gpr.iter_mut().zip(&dirty[..16]) {
-            *v = if *dirty == 0 { 0 } else { *v };
+/// Places in `Context::dirty`.
+mod place {
+    pub(super) const FLAGS: usize = 16;
+    pub(super) const X87: usize = 17;
+    pub(super) const MASK: usize = 24;
+    pub(super) const VECTOR: usize = 32;
+    pub(super) const UPPER: usize = 64;
+}
+
+/// Words of a vector register below those that have a place of their own.
+const LOW: usize = 2;
+
+/// Forgets the V bits of registers that do not count; with `all`, also those of others than general ones and flags.
+fn take_in(context: &mut Context, all: bool) {
+    let (v, dirty) = (&mut context.v, &context.dirty);
+    for (v, dirty) in v.gpr.iter_mut().zip(&dirty[..place::FLAGS]) {
+        *v = if *dirty == 0 { 0 } else { *v };
+    }
+    if dirty[place::FLAGS] == 0 {
+        v.flags = definedness::Flags(0);
+    }
+    if !all {
+        return;
+    }
+    if dirty[place::X87] == 0 {
+        v.x87 = Default::default();
+        v.x87_codes = 0;
+    }
+    for (v, dirty) in v.mask.iter_mut().zip(&dirty[place::MASK..]) {
+        *v = if *dirty == 0 { 0 } else { *v };
+    }
+    for ((v, low), upper) in v.vector.iter_mut().zip(&dirty[place::VECTOR..]).zip(&dirty[place::UPPER..]) {
+        if *low == 0 {
+            v[..LOW].fill(0);
         }
-        if dirty[16] == 0 {
-            registers.flags = definedness::Flags(0);
-        }
-        if dirty[17] == 0 {
-            registers.x87 = Default::default();
-            registers.x87_codes = 0;
-        }
-        for (v, dirty) in registers.mask.iter_mut().zip(&dirty[24..32]) {
-            *v = if *dirty == 0 { 0 } else { *v };
-        }
-        for (v, dirty) in registers.vector.iter_mut().zip(&dirty[32..]) {
-            if *dirty == 0 {
-                *v = [0; 8];
-            }
+        if *upper == 0 {
+            v[LOW..].fill(0);
         }
     }
+}
 
-    /// Says which general registers and flags are undefined; with `all`, the others, too.
-    fn give_out(&self, dirty: &mut [u8; 64], all: bool) {
-        let registers = &self.registers;
-        for (dirty, v) in dirty[..16].iter_mut().zip(&registers.gpr) {
-            *dirty = u8::from(*v != 0);
-        }
-        dirty[16] = u8::from(registers.flags.0 != 0);
-        if all {
-            let x87 = registers.x87.iter().any(|v| *v != [0; 2]) || registers.x87_codes != 0;
-            dirty[17] = u8::from(x87);
-            for (dirty, v) in dirty[24..32].iter_mut().zip(&registers.mask) {
-                *dirty = u8::from(*v != 0);
-            }
-            for (dirty, v) in dirty[32..].iter_mut().zip(&registers.vector) {
-                *dirty = u8::from(*v != [0; 8]);
-            }
-        }
+/// Says which general registers and flags are undefined; with `all`, the others, too.
+fn give_out(context: &mut Context, all: bool) {
+    let (v, dirty) = (&context.v, &mut context.dirty);
+    for (dirty, v) in dirty.iter_mut().zip(&v.gpr) {
+        *dirty = u8::from(*v != 0);
+    }
+    dirty[place::FLAGS] = u8::from(v.flags.0 != 0);
+    if !all {
+        return;
+    }
+    let x87 = v.x87.iter().any(|v| *v != [0; 2]) || v.x87_codes != 0;
+    dirty[place::X87] = u8::from(x87);
+    for (dirty, v) in dirty[place::MASK..].iter_mut().zip(&v.mask) {
+        *dirty = u8::from(*v != 0);
+    }
+    for (number, v) in v.vector.iter().enumerate() {
+        dirty[place::VECTOR + number] = u8::from(v[..LOW] != [0; LOW]);
+        dirty[place::UPPER + number] = u8::from(v[LOW..] != [0; 6]);
     }
 }
 
@@ -103,77 +116,30 @@ pub fn mode(thread: &mut Thread) -> Mode {
         return Mode::Plain;
     }
     if let Some(undefined) = &mut thread.undefined
-        && undefined.begins != 0
+        && let Some((pc, start)) = undefined.begins.take()
+        && pc == thread.context.pc
     {
-        let begins = core::mem::take(&mut undefined.begins);
-        if begins == thread.context.pc {
-            return Mode::Precise;
-        }
+        return Mode::Precise(start);
     }
     if has_undefined_core(thread) { Mode::Guarded } else { Mode::Clean }
 }
 
 /// Whether a general register or a flag is undefined.
 fn has_undefined_core(thread: &Thread) -> bool {
-    thread.context.dirty[..17].iter().any(|dirty| *dirty != 0)
+    thread.context.dirty[..=place::FLAGS].iter().any(|dirty| *dirty != 0)
+}
+
+/// The thread goes on at its pc in precise code, which takes over from such code.
+pub fn begin(thread: &mut Thread, from: Mode) {
+    if let Mode::Precise(start) = from.precise() {
+        begin_at(thread, start);
+    }
 }
 
 /// The thread goes on at its pc in precise code.
-pub fn begin(thread: &mut Thread) {
+pub fn begin_at(thread: &mut Thread, start: Start) {
     let pc = thread.context.pc;
-    let dirty = thread.context.dirty;
-    thread.stats[Stat::PreciseSwitches as usize] += 1;
-    let undefined = of(thread);
-    undefined.take_in(&dirty);
-    undefined.begins = pc;
-}
-
-/// The thread, which was about to go on in precise code, has to look for it again.
-pub fn begin_again(thread: &mut Thread) {
-    let pc = thread.context.pc;
-    of(thread).begins = pc;
-}
-
-/// A guard has found a register that is not defined, at the thread's pc. True when the thread can go on behind it.
-pub fn guard(thread: &mut Thread, mode: Mode, uses: Uses) -> bool {
-    let dirty = set_of(&thread.context.dirty);
-    if !dirty.and(uses.read).is_empty() {
-        begin(thread);
-        return false;
-    }
-    let bytes = thread.context.dirty;
-    let undefined = of(thread);
-    undefined.take_in(&bytes);
-    let registers = &mut undefined.registers;
-    for number in 0..16 {
-        if !uses.written.and(Set::general(number)).is_empty() {
-            registers.gpr[number] = 0;
-        }
-    }
-    if !uses.written.and(Set::FLAGS).is_empty() {
-        registers.flags = definedness::Flags(0);
-    }
-    for number in 0..8 {
-        if !uses.written.and(Set::mask(number)).is_empty() {
-            registers.mask[number] = 0;
-        }
-    }
-    for number in 0..32 {
-        if !uses.written.and(Set::vector(number)).is_empty() {
-            registers.vector[number] = [0; 8];
-        } else if !uses.written_low.and(Set::vector(number)).is_empty() {
-            registers.vector[number][..2].fill(0);
-        }
-    }
-    let mut bytes = bytes;
-    undefined.give_out(&mut bytes, true);
-    thread.context.dirty = bytes;
-    // Nothing is left for guarded code to look at: clean code takes over.
-    mode != Mode::Guarded || has_undefined_core(thread)
-}
-
-fn set_of(dirty: &[u8; 64]) -> Set {
-    Set((0..64).filter(|&at| dirty[at] != 0).fold(0, |set, at| set | 1 << at))
+    of(thread).begins = Some((pc, start));
 }
 
 /// Precise code is about to execute an instruction. False when something else has to be done first.
@@ -184,39 +150,38 @@ pub fn step(engine: &Engine, thread: &mut Thread) -> bool {
     let insn: Instruction = unsafe { *(thread.context.step as *const Instruction) };
     thread.context.pc = insn.ip();
     if thread.context.pending.load(core::sync::atomic::Ordering::Acquire) != 0 {
-        of(thread).begins = insn.ip();
+        // It has been counted, and will be again.
+        thread.context.precise_instructions -= 1;
+        if engine.options.events & ring::shared::EVENTS_INSTR != 0 {
+            thread.context.instruction_slots[0] -= 1;
+        }
+        begin_at(thread, Start::Guarded);
         return false;
     }
-    if engine.options.events & ring::shared::EVENTS_INSTR != 0 {
-        thread.context.instruction_slots[0] += 1;
-    }
-    thread.stats[Stat::PreciseInstructions as usize] += 1;
+    thread.stats[Stat::PreciseSteps as usize] += 1;
     let mut undefined = match thread.undefined.take() {
         Some(undefined) => undefined,
         None => Undefined::new(),
     };
-    stack_grows(&insn, &thread.context);
+    let context = &mut thread.context;
+    stack_grows(&insn, context);
     let wide = guest::has_rare_registers(&insn);
     if wide {
-        undefined.vectors.take(engine, &thread.context);
+        undefined.vectors.take(engine, context);
     }
+    take_in(context, wide);
     let mut memory = Memory::new(engine, insn.ip());
     let mut reports = Reports::default();
-    let rule = undefined.rules.step(
-        &insn,
-        &State { context: &thread.context, vectors: &undefined.vectors },
-        &mut memory,
-        &mut undefined.registers,
-        &mut |report| reports.add(report),
-    );
+    let Context { regs, flags, guest_fs, guest_gs, v, .. } = context;
+    let guest = State { regs, flags: *flags, fs: *guest_fs, gs: *guest_gs, vectors: &undefined.vectors };
+    let rule = undefined.rules.step(&insn, &guest, &mut memory, v, &mut |report| reports.add(report));
     if rule == definedness::Rule::Conservative {
         thread.stats[Stat::ConservativeInstructions as usize] += 1;
     }
+    let context = &mut thread.context;
     // Where the stack is, is never in doubt: an error was told, and every later access would be one, too.
-    undefined.registers.gpr[gpr::RSP] = 0;
-    let mut dirty = thread.context.dirty;
-    undefined.give_out(&mut dirty, wide);
-    thread.context.dirty = dirty;
+    context.v.gpr[gpr::RSP] = 0;
+    give_out(context, wide);
     thread.undefined = Some(undefined);
     for invalid in memory.findings() {
         errors::tell_finding(engine, thread, &insn, invalid);
@@ -231,13 +196,13 @@ pub fn step(engine: &Engine, thread: &mut Thread) -> bool {
     true
 }
 
-/// What an instruction adds to the stack is undefined.
+/// What an instruction adds to the stack by a register is undefined; for constants there is code.
 fn stack_grows(insn: &Instruction, context: &Context) {
-    let bytes = match translate::stack_growth(insn) {
-        Some(Growth::Constant(bytes)) => bytes,
-        Some(Growth::Register(register)) if register.is_gpr64() => context.regs[register.number()],
-        _ => return,
-    };
+    let Some(Growth::Register(register)) = translate::stack_growth(insn) else { return };
+    if !register.is_gpr64() {
+        return;
+    }
+    let bytes = context.regs[register.number()];
     let sp = context.regs[gpr::RSP].wrapping_sub(bytes);
     if sp < context.regs[gpr::RSP] && context.regs[gpr::RSP] < space::GUEST_END {
         shadow::set(sp, bytes.min(translate::MOST_UNDEFINED), shadow::Bits::Undefined);
@@ -276,7 +241,7 @@ pub fn function_done(thread: &mut Thread) {
 #[cold]
 fn results_are_defined(thread: &mut Thread) {
     let dirty = &mut thread.context.dirty;
-    for number in [0, 1, 2, 6, 7, 8, 9, 10, 11, 16] {
+    for number in [0, 1, 2, 6, 7, 8, 9, 10, 11, place::FLAGS] {
         dirty[number] = 0;
     }
     if has_undefined_core(thread) {

@@ -156,6 +156,12 @@ fn apply(guest: &mut GuestRegs, context: &Context, fix: Fix) {
         Fix::UNPUSH | Fix::UNPUSH_R11 => guest.regs[gpr::RSP] = guest.regs[gpr::RSP].wrapping_add(8),
         _ => (),
     }
+    if fix.has_scratch() {
+        for (register, value) in [gpr::RAX, gpr::RCX, gpr::R11].into_iter().zip(context.scratch) {
+            guest.regs[register] = value;
+        }
+        guest.flags = fix.flags(guest.flags, context.scratch[3]);
+    }
     if fix.rcx_is_spilled() {
         guest.regs[gpr::RCX] = context.spill;
     }

@@ -141,6 +141,7 @@ pub fn create(engine: &Engine, mask: u64) -> Result<*mut Thread, i64> {
         core::ptr::write_bytes(thread.cast::<u8>(), 0, size as usize);
         let context = &raw mut (*thread).context;
         (*context).this = at;
+        (*context).patterns = translate::layout::PATTERNS_VALUES;
         (*context).thread = thread;
         (*context).engine_rsp = (at - 64) & !63;
         (*context).dispatch = crate::dispatch::dispatch as *const () as u64;

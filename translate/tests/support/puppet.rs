@@ -177,13 +177,13 @@ impl Puppet {
         self.ptrace(libc::PTRACE_SETREGSET, NT_X86_XSTATE, &raw mut io as usize);
     }
 
-    /// Runs until a signal; code that runs for more than a second is stopped by SIGVTALRM.
+    /// Runs until a signal; code that runs for some seconds is stopped by SIGVTALRM.
     pub fn run(&self) -> Stop {
-        self.resume(libc::PTRACE_CONT, 2)
+        self.resume(libc::PTRACE_CONT, 4)
     }
 
     pub fn step(&self) -> Stop {
-        self.resume(libc::PTRACE_SINGLESTEP, 2)
+        self.resume(libc::PTRACE_SINGLESTEP, 4)
     }
 
     fn resume(&self, how: libc::c_uint, ticks: u32) -> Stop {

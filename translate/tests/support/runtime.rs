@@ -4,6 +4,7 @@
 
 use super::puppet::{Puppet, Region, Regs, Stop, get_gprs, set_gprs};
 use super::space::Space;
+use definedness::Registers;
 use std::collections::HashMap;
 use translate::layout::{self, Fix, MapEntry};
 use translate::{
@@ -65,10 +66,13 @@ struct Placed {
     prefixes: [bool; 2],
 }
 
+#[derive(Clone, Copy)]
 struct PlacedExit {
     target: u64,
     patch: u64,
     special: Option<Special>,
+    /// It leads from other code to the precise code of one instruction.
+    beyond: bool,
 }
 
 pub struct Runtime {
@@ -169,6 +173,7 @@ impl Runtime {
     fn config(&self) -> Config {
         Config {
             tables: self.tables,
+            guarded_tables: self.tables,
             stubs: self.stubs.addresses,
             exit_stubs_end: self.base() + TABLES,
             count: self.options.count,
@@ -259,7 +264,7 @@ impl Runtime {
             let resume = at + u64::from(check.resume);
             let size = match check.what {
                 What::Memory { size, .. } => size,
-                What::Registers(_) => 0,
+                What::Registers => 0,
             };
             self.checks.push((resume, size));
         }
@@ -286,7 +291,7 @@ impl Runtime {
         let bytes = space.region.bytes(pc, (space.exit() - pc).min(16) as usize);
         let block = Block::decode(bytes, pc, limits);
         let at = self.at.next_multiple_of(16);
-        let config = Config { mode: Mode::Precise, ..self.config() };
+        let config = Config { mode: self.options.mode.precise(), ..self.config() };
         let first = First { exit: self.exits.len() as u32, check: 0, steps: 0x7100_0000_0000 };
         let buffer = self.region.bytes_mut(at, 0x1000);
         let fragment = self.translator.translate(&block, &config, None, first, at, buffer).unwrap();
@@ -307,6 +312,7 @@ impl Runtime {
                 target: exit.target,
                 patch: if exit.patch == 0 { 0 } else { at + u64::from(exit.patch) },
                 special: exit.special,
+                beyond: exit.to.is_precise() && !self.options.mode.is_precise(),
             });
         }
     }
@@ -326,6 +332,9 @@ impl Runtime {
         let base = self.base();
         self.region.bytes_mut(base + CONTEXT, 0x1000).fill(0);
         self.set_slot(layout::SELF, base + CONTEXT);
+        for (slot, value) in (0..).zip(layout::PATTERNS_VALUES) {
+            self.set_slot(layout::PATTERNS + 8 * slot, value);
+        }
         self.set_slot(layout::GUEST_FS, state.fs_base);
         self.set_slot(layout::GUEST_GS, state.gs_base);
         self.set_slot(layout::ENGINE_RSP, base + ENGINE_STACK + 0x8000);
@@ -364,16 +373,17 @@ impl Runtime {
         let exit = self.slot(layout::EXIT) as u32 as usize;
         let (pc, kind) = match self.slot(layout::REASON) as u32 {
             layout::EXIT_DIRECT => {
-                assert_eq!(self.exits[exit].special, None);
-                (self.exits[exit].target, None)
+                let PlacedExit { target, special, beyond, .. } = self.exits[exit];
+                assert_eq!(special, None);
+                if beyond {
+                    let next = self.precise(space, target);
+                    self.go_on(puppet, next);
+                    return None;
+                }
+                (target, None)
             }
             layout::EXIT_INDIRECT => (self.slot(layout::TARGET), Some(Prefix::Indirect)),
             layout::EXIT_RETURN => (self.slot(layout::TARGET), Some(Prefix::Return)),
-            layout::EXIT_SPECIAL if self.exits[exit].special == Some(Special::Beyond) => {
-                let next = self.precise(space, self.exits[exit].target);
-                self.go_on(puppet, next);
-                return None;
-            }
             layout::EXIT_STEP => {
                 self.go_on(puppet, self.slot(layout::CONTINUE));
                 return None;
@@ -425,6 +435,55 @@ impl Runtime {
         set_gprs(&mut regs, &[0xdead_dead_dead_dead; 16]);
         regs.rsp = self.slot(layout::ENGINE_RSP);
         puppet.set_regs(&regs);
+    }
+
+    /// V bits of registers for a run that is about to begin.
+    #[allow(dead_code, reason = "not every suite has undefined values")]
+    pub fn set_v(&mut self, v: &Registers) {
+        let dirty: Vec<bool> = dirty(v);
+        for (place, dirty) in (0..).zip(dirty) {
+            self.region.write(self.context(layout::DIRTY + place), &[u8::from(dirty)]);
+        }
+        for (slot, v) in (0..).zip(v.gpr) {
+            self.set_slot(layout::V_GENERAL + 8 * slot, v);
+        }
+        for (slot, v) in (0..).zip(v.vector.as_flattened()) {
+            self.set_slot(layout::V_VECTOR + 8 * slot, *v);
+        }
+    }
+
+    /// V bits of general and vector registers now; what does not count is zero. An error when it does not say exactly which
+    /// have any.
+    #[allow(dead_code, reason = "not every suite has undefined values")]
+    pub fn v(&self) -> Result<Registers, String> {
+        let counts = |place: usize| self.region.bytes(self.context(layout::DIRTY + place as u32), 1)[0] != 0;
+        let mut v = Registers::default();
+        for (number, v) in v.gpr.iter_mut().enumerate().filter(|(number, _)| counts(*number)) {
+            *v = self.slot(layout::V_GENERAL + 8 * number as u32);
+        }
+        for (number, v) in v.vector.iter_mut().enumerate() {
+            for (word, v) in v.iter_mut().enumerate().filter(|(word, _)| counts(vector_place(number, *word)))
+            {
+                *v = self.slot(layout::V_VECTOR + (64 * number + 8 * word) as u32);
+            }
+        }
+        match dirty(&v).into_iter().enumerate().find(|&(place, dirty)| dirty != counts(place)) {
+            None => Ok(v),
+            Some((place, dirty)) => Err(format!("register {place} has undefined bits: {dirty}")),
+        }
+    }
+
+    fn context(&self, offset: u32) -> u64 {
+        self.base() + CONTEXT + u64::from(offset)
+    }
+
+    /// Runs up to the next stop at the dispatcher: why it was entered.
+    #[allow(dead_code, reason = "not every suite looks at each")]
+    pub fn run_to_dispatcher(&mut self, puppet: &Puppet) -> u32 {
+        let stop = puppet.run();
+        let pc = puppet.regs().rip;
+        assert!(stop.signal == libc::SIGTRAP && self.at_dispatcher(pc - 1), "{stop:?} at {pc:#x}");
+        self.slot(layout::REASON) as u32
     }
 
     /// Runs to the program's end.
@@ -503,7 +562,7 @@ impl Runtime {
         if (stubs..stubs + self.checks.len() as u64 * layout::CHECK_STUB_BYTES).contains(&state.pc) {
             let offset = (state.pc - stubs) % layout::CHECK_STUB_BYTES;
             let code = self.region.bytes(state.pc - offset, layout::CHECK_STUB_BYTES as usize);
-            in_stub = Some(if offset == 0 { Fix::NONE } else { Fix::R11 });
+            in_stub = Some(if offset < layout::CHECK_STUB_SAVED { Fix::NONE } else { Fix::R11 });
             state.pc = layout::check_resume(code.try_into().unwrap());
         }
         if (self.stubs.store_start..self.stubs.store_end).contains(&state.pc) {
@@ -536,6 +595,12 @@ impl Runtime {
             Fix::UNPUSH | Fix::UNPUSH_R11 => state.regs[4] = state.regs[4].wrapping_add(8),
             _ => (),
         }
+        if fix.has_scratch() {
+            for (slot, register) in (0..).zip([0, 1, 11]) {
+                state.regs[register] = self.slot(layout::SCRATCH + 8 * slot);
+            }
+            state.flags = fix.flags(state.flags, self.slot(layout::SCRATCH + 24));
+        }
         if fix.rcx_is_spilled() {
             state.regs[1] = self.slot(layout::SPILL);
         }
@@ -564,4 +629,23 @@ impl Runtime {
         }
         out
     }
+}
+
+/// The place of a word of a vector register.
+fn vector_place(number: usize, word: usize) -> usize {
+    number + if word < 2 { 32 } else { 64 }
+}
+
+/// Which places have undefined bits.
+fn dirty(v: &Registers) -> Vec<bool> {
+    let mut dirty = vec![false; translate::Set::COUNT];
+    for (dirty, v) in dirty.iter_mut().zip(v.gpr) {
+        *dirty = v != 0;
+    }
+    for (number, v) in v.vector.iter().enumerate() {
+        for (word, v) in v.iter().enumerate() {
+            dirty[vector_place(number, word)] |= *v != 0;
+        }
+    }
+    dirty
 }

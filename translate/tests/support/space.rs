@@ -25,7 +25,7 @@ pub const SHADOW: u64 = (1 << 45) + 0x1234_5840;
 pub struct Space {
     pub region: Region,
     /// The pages with the V bits of the region.
-    shadow: Region,
+    pub shadow: Region,
 }
 
 impl Space {

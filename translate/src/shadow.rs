@@ -1,0 +1,177 @@
+//! Emission of instructions on the shadow: a look at V bits, and their change.
+//!
+//! The shadow of guest address `a` lies at GS base + [`SHADOW_BIAS`] + `a`. Nothing else in emitted code names GS.
+
+use crate::address::Address;
+use crate::emit::{Emitter, reg};
+use crate::guard;
+use crate::layout::{self, Fix, SHADOW_BIAS};
+use alloc::vec::Vec;
+use iced_x86::{Decoder, DecoderOptions, Mnemonic, OpKind, Register};
+
+/// Of a larger piece of the stack, so many bytes at its lower end become undefined.
+pub const MOST_UNDEFINED: u64 = 64 << 10;
+
+/// An operand in pieces of 1, 2, 4 or 8 bytes.
+pub(crate) fn parts(address: Address, size: u64) -> impl Iterator<Item = (Address, u64)> {
+    let mut at = 0;
+    core::iter::from_fn(move || {
+        let left = size - at;
+        if left == 0 {
+            return None;
+        }
+        let bytes = left.min(8);
+        let bytes = if bytes.is_power_of_two() { bytes } else { bytes.next_power_of_two() / 2 };
+        let part = address.plus(at);
+        at += bytes;
+        Some((part, bytes))
+    })
+}
+
+/// Makes `bytes` bytes from the stack pointer on undefined.
+pub(crate) fn undefine(e: &mut Emitter<'_>, bytes: u64, pc: u64) {
+    /// So many words are stored one by one.
+    const FEW: u64 = 12;
+    const ONES: [u8; 4] = [0xff; 4];
+    let words = bytes / 8;
+    let at = Address::at(reg::RSP, SHADOW_BIAS);
+    if words <= FEW {
+        for word in 0..words {
+            at.plus(8 * word).emit(e, &[0x65], true, &[0xc7], 0, &ONES);
+        }
+        return;
+    }
+    e.store_ctx(layout::SPILL, reg::RCX);
+    e.mark(pc, Fix::spill(reg::RCX));
+    e.load_imm(reg::RCX, words);
+    let start = e.offset();
+    // The word below rsp + rcx * 8; no flag changes.
+    at.plus(8u64.wrapping_neg()).indexed(reg::RCX, 3).emit(e, &[0x65], true, &[0xc7], 0, &ONES);
+    // lea rcx, [rcx - 1]; jrcxz over the jump back
+    e.bytes(&[0x48, 0x8d, 0x49, 0xff, 0xe3, 2, 0xeb, 0]);
+    let back = start.wrapping_sub(e.offset());
+    e.patch_u8(e.offset() - 1, back as u8);
+    e.load_ctx(reg::RCX, layout::SPILL);
+    e.mark(pc, Fix::NONE);
+}
+
+/// Compares the V bits of an operand with zero. Branches that are taken where one is set are appended to `branches`:
+/// offsets of their displacements.
+pub(crate) fn look(
+    e: &mut Emitter<'_>,
+    address: Address,
+    size: u64,
+    pc: u64,
+    keeps_flags: bool,
+    branches: &mut Vec<u32>,
+) {
+    for (part, bytes) in parts(address, size) {
+        match part.shadow() {
+            Some(shadow) if !keeps_flags => {
+                compare(e, shadow, bytes);
+                // jne
+                branches.push(e.branch(&[0x0f, 0x85]));
+            }
+            _ => through_rcx(e, part, bytes, pc, keeps_flags, branches),
+        }
+    }
+}
+
+/// `cmp gs:[address], 0`
+fn compare(e: &mut Emitter<'_>, address: Address, bytes: u64) {
+    match bytes {
+        1 => address.emit(e, &[0x65], false, &[0x80], 7, &[0]),
+        2 => address.emit(e, &[0x65, 0x66], false, &[0x83], 7, &[0]),
+        4 => address.emit(e, &[0x65], false, &[0x83], 7, &[0]),
+        _ => address.emit(e, &[0x65], true, &[0x83], 7, &[0]),
+    }
+}
+
+/// Defines all bytes of an operand that an instruction of ours can name.
+pub(crate) fn define(e: &mut Emitter<'_>, address: Address, size: u64) {
+    for (part, bytes) in parts(address, size) {
+        let Some(shadow) = part.shadow() else { continue };
+        // mov gs:[address], 0
+        match bytes {
+            1 => shadow.emit(e, &[0x65], false, &[0xc6], 0, &[0]),
+            2 => shadow.emit(e, &[0x65, 0x66], false, &[0xc7], 0, &[0; 2]),
+            4 => shadow.emit(e, &[0x65], false, &[0xc7], 0, &[0; 4]),
+            _ => shadow.emit(e, &[0x65], true, &[0xc7], 0, &[0; 4]),
+        }
+    }
+}
+
+/// The look where a flag is live, or of an address whose shadow only a register can name.
+fn through_rcx(
+    e: &mut Emitter<'_>,
+    address: Address,
+    bytes: u64,
+    pc: u64,
+    keeps_flags: bool,
+    branches: &mut Vec<u32>,
+) {
+    e.store_ctx(layout::SPILL, reg::RCX);
+    e.mark(pc, Fix::spill(reg::RCX));
+    let shadow = address.shadow().unwrap_or_else(|| address.load(e, reg::RCX).plus(SHADOW_BIAS));
+    if !keeps_flags {
+        compare(e, shadow, bytes);
+        e.load_ctx(reg::RCX, layout::SPILL);
+        e.mark(pc, Fix::NONE);
+        branches.push(e.branch(&[0x0f, 0x85]));
+        return;
+    }
+    load(e, shadow, bytes, reg::RCX);
+    branches.push(guard::leave_unless_rcx_is_zero(e, pc));
+}
+
+/// Loads a register with the V bits of 1, 2, 4 or 8 bytes, and zeros above them.
+pub(crate) fn load(e: &mut Emitter<'_>, shadow: Address, bytes: u64, register: u8) {
+    match bytes {
+        1 => shadow.emit(e, &[0x65], false, &[0x0f, 0xb6], register, &[]),
+        2 => shadow.emit(e, &[0x65], false, &[0x0f, 0xb7], register, &[]),
+        4 => shadow.emit(e, &[0x65], false, &[0x8b], register, &[]),
+        _ => shadow.emit(e, &[0x65], true, &[0x8b], register, &[]),
+    }
+}
+
+/// Stores the low 1, 2, 4 or 8 bytes of rcx as V bits.
+pub(crate) fn store_rcx(e: &mut Emitter<'_>, shadow: Address, bytes: u64) {
+    match bytes {
+        1 => shadow.emit(e, &[0x65], false, &[0x88], reg::RCX, &[]),
+        2 => shadow.emit(e, &[0x65, 0x66], false, &[0x89], reg::RCX, &[]),
+        4 => shadow.emit(e, &[0x65], false, &[0x89], reg::RCX, &[]),
+        _ => shadow.emit(e, &[0x65], true, &[0x89], reg::RCX, &[]),
+    }
+}
+
+/// What to do about an instruction on the shadow that has faulted, because its address has none: see [`faulted`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Faulted {
+    /// Bytes of the instruction, to go on behind it: the access itself faults next, as it does natively.
+    pub length: u8,
+    /// What it was to do.
+    pub missed: Missed,
+}
+
+/// What an instruction on the shadow was to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missed {
+    /// To compare: ZF must become 1.
+    Compare,
+    /// To load rcx, which must become 0.
+    LoadRcx,
+    /// To store: nothing is left to do.
+    Store,
+}
+
+/// Recognises an instruction on the shadow in the code at an address of the cache: nothing else there names GS.
+pub fn faulted(code: &[u8]) -> Option<Faulted> {
+    let insn = Decoder::new(64, code, DecoderOptions::NONE).decode();
+    let missed = match insn.mnemonic() {
+        Mnemonic::Cmp => Missed::Compare,
+        _ if insn.op0_kind() == OpKind::Register => Missed::LoadRcx,
+        _ => Missed::Store,
+    };
+    (insn.segment_prefix() == Register::GS && !insn.is_invalid())
+        .then_some(Faulted { length: insn.len() as u8, missed })
+}
