@@ -7,7 +7,7 @@ use crate::cache::{Cache, FragmentId, Full};
 use crate::context::{Context, Thread};
 use crate::signals::{TRAP_FLAG, raise, sig, waits};
 use crate::state::{Engine, engine};
-use crate::syscalls::{self, Call, Outcome, marks};
+use crate::syscalls::{self, Call, Outcome, descriptors, marks};
 use crate::threads::stop;
 use crate::{boot, code, errors, heap_calls, precise, process_end, requests, strings, sys, threads};
 use core::sync::atomic::Ordering;
@@ -28,6 +28,7 @@ pub extern "C" fn dispatch(context: *mut Context) {
     let mut from = From::Nowhere;
     if matches!(thread.context.reason, layout::EXIT_SYSCALL_AFTER | layout::EXIT_RESUME) {
         marks::finish_here(thread);
+        descriptors::finish_here(thread);
     }
     match thread.context.reason {
         layout::EXIT_DIRECT => {
@@ -79,12 +80,18 @@ pub extern "C" fn dispatch(context: *mut Context) {
                 return;
             }
             let under = marks::before(thread, Call::of(&thread.context));
+            let makes = descriptors::before(engine, thread);
             let outcome = syscalls::handle(engine, thread);
             if let Some(under) = under {
                 precise::syscall_done(thread);
                 if marks::after(thread, under, outcome) {
                     thread.context.resume = engine.stubs.syscall_after;
                 }
+            }
+            if let Some(makes) = makes
+                && descriptors::after(thread, makes, outcome)
+            {
+                thread.context.resume = engine.stubs.syscall_after;
             }
             match outcome {
                 Outcome::Pass => {

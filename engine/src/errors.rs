@@ -329,6 +329,11 @@ impl About {
         within(about::MAPPING, start, mapping.end, u32::from(mapping.protection))
     }
 
+    /// What two stacks alone tell of: who opened and who closed a descriptor.
+    pub(crate) const fn stacks(opened: u32, closed: u32) -> About {
+        About { allocated: opened, freed: closed, ..About::NOTHING }
+    }
+
     /// A block that has just been freed, as it was before.
     pub(crate) fn freed_now(address: u64, block: &Freed) -> About {
         About {
@@ -372,11 +377,24 @@ pub(crate) struct Told<'a> {
     pub(crate) origin: u32,
     /// At most [`LONGEST_TEXT`] bytes.
     pub(crate) text: &'a [u8],
+    /// What a descriptor is open for.
+    pub(crate) name: &'a [u8],
 }
 
 impl Told<'_> {
     pub(crate) const fn new(error: Error, about: About) -> Self {
-        Told { error, address: 0, size: 0, about, value: 0, wanted: 0, given: 0, origin: 0, text: b"" }
+        Told {
+            error,
+            address: 0,
+            size: 0,
+            about,
+            value: 0,
+            wanted: 0,
+            given: 0,
+            origin: 0,
+            text: b"",
+            name: b"",
+        }
     }
 }
 
@@ -407,6 +425,10 @@ pub(crate) fn tell(thread: &mut Thread, stack: u32, told: &Told<'_>) {
         told.given,
         pair(told.origin & origin::KINDS, told.origin >> origin::KINDS.count_ones()),
     ]);
+    if !told.name.is_empty() {
+        writer.push_strings(Kind::Error, &words[1..FIXED], &[told.text, told.name]);
+        return;
+    }
     let used = FIXED + put_string(&mut words[FIXED..], told.text).unwrap_or(0);
     words[0] = header(Kind::Error, used);
     writer.push(&words[..used]);

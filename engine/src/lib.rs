@@ -21,6 +21,7 @@ pub mod threads;
 
 pub mod allocators;
 pub mod client_blocks;
+pub mod descriptors;
 pub mod errors;
 pub mod heap_calls;
 pub mod heap_errors;

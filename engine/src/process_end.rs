@@ -10,7 +10,7 @@ use crate::state::Engine;
 use crate::syscalls::{Outcome, again};
 use crate::threads::stop::{WorldStopped, stop_world};
 use crate::trace::Writer;
-use crate::{errors, guest_mem, leak, space, sys};
+use crate::{descriptors, errors, guest_mem, leak, space, sys};
 use core::sync::atomic::Ordering;
 use ring::record::{End, Kind, Reason, STAT_COUNT, Stat, header};
 use ring::shared::{FLAG_NO_FREERES, FLAG_NO_LEAK_SCAN, FLAG_STATS, SLOT_CLOSED, SLOT_OPEN};
@@ -38,6 +38,7 @@ pub fn exit_thread(engine: &'static Engine, thread: &mut Thread, status: u64) ->
         writer.close();
     }
     thread.unwinder = None;
+    thread.descriptors = None;
     thread.heap = None;
     let mut threads = engine.threads.lock();
     threads.remove(thread);
@@ -91,6 +92,7 @@ pub fn exit(engine: &'static Engine, thread: &mut Thread, status: i32) -> Outcom
         finish(engine, thread, End::Exit, status as u64 & 0xff);
     } else {
         let world = stop_world_again(engine, thread);
+        descriptors::tell_open(engine, thread);
         last_scan(engine, thread, &world, Reason::Exit);
         finish(engine, thread, End::Exit, status as u64 & 0xff);
     }
@@ -213,6 +215,7 @@ pub fn die(engine: &'static Engine, thread: &mut Thread) -> ! {
     } else {
         let world = stop_world_again(engine, thread);
         errors::fatal_signal(engine, thread);
+        descriptors::tell_open(engine, thread);
         last_scan(engine, thread, &world, Reason::Signal);
         finish(engine, thread, End::Signal, u64::from(signal));
     }

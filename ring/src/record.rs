@@ -186,6 +186,14 @@ pub enum Error {
     InvalidSizeAndAlignment = 16,
     /// A signal ends the process.
     FatalSignal = 19,
+    /// A descriptor is open when the process ends. Of this and the next two, `value` is its number, `given` its
+    /// [`descriptor`] bits, a second string what it is open for; in place of the block's stacks stand those of its
+    /// opening and of the close before.
+    FdNotClosed = 20,
+    /// One is closed that is not open.
+    FdBadClose = 21,
+    /// One is used that is not open; the string is the system call.
+    FdBadUse = 22,
 }
 
 /// `about` of [`Kind::Error`]: the numbers of the trace's kinds of address.
@@ -220,6 +228,24 @@ pub mod origin {
     pub const STACK: u32 = 2;
     /// Mask of the kinds.
     pub const KINDS: u32 = 3;
+}
+
+/// What is open, in `given` of an error about a descriptor: the numbers of the trace's kinds, and a flag.
+pub mod descriptor {
+    /// It is not known.
+    pub const UNKNOWN: u32 = 0;
+    /// A file.
+    pub const FILE: u32 = 1;
+    /// A socket.
+    pub const SOCKET: u32 = 2;
+    /// A pipe.
+    pub const PIPE: u32 = 3;
+    /// Something else: eventfd, timerfd, ...
+    pub const SPECIAL: u32 = 4;
+    /// Mask of the kinds.
+    pub const KINDS: u32 = 0xff;
+    /// The program was started with it.
+    pub const INHERITED: u32 = 0x100;
 }
 
 /// `reason` of [`Kind::SnapshotBegin`].

@@ -72,6 +72,12 @@ pub const FLAG_NO_LEAK_SCAN: u32 = 8;
 pub const FLAG_WATCH: u32 = 16;
 /// Undefined values are followed (with [`EVENTS_SHADOW`]).
 pub const FLAG_VALUES: u32 = 32;
+/// Descriptors are tracked.
+pub const FLAG_DESCRIPTORS: u32 = 64;
+/// Those that are open when a process ends are told (with [`FLAG_DESCRIPTORS`]).
+pub const FLAG_UNCLOSED: u32 = 128;
+/// Standard input, output and error, too (with [`FLAG_UNCLOSED`]).
+pub const FLAG_STANDARD_DESCRIPTORS: u32 = 256;
 
 /// The first bytes of the shared memory. Options are written by the recorder before the first guest starts.
 #[repr(C)]

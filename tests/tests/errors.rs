@@ -48,8 +48,15 @@ fn add(suite: &mut Suite, program: &Program, variant: Variant) {
         });
     }
     let (program, known) = (program.clone(), variant.known.clone());
-    let options = if follows(&program) { FOLLOWING } else { &["--events=alloc,shadow"] };
-    suite.case(name, known, move || recorded(&program, &variant, options, "--kinds=default"));
+    let mut options: Vec<String> = program.record.clone();
+    let events: &[&str] = if follows(&program) { FOLLOWING } else { &["--events=alloc,shadow"] };
+    options.extend(events.iter().map(|option| (*option).to_owned()));
+    // What is asked for with an option of its own is listed, too.
+    let kinds = if program.record.is_empty() { "--kinds=default" } else { "--kinds=all" };
+    suite.case(name, known, move || {
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        recorded(&program, &variant, &options, kinds)
+    });
 }
 
 /// How undefined values are followed.
@@ -76,8 +83,9 @@ fn against_peer(program: &Program, variant: &Variant) -> Verdict {
     let exe = program.compile(variant)?.display().to_string();
     let scratch = Scratch::new("peer")?;
     let log = scratch.path().join("log");
-    let run =
-        errors::under_memcheck(&[exe], &log.display().to_string(), follows(program), &scratch.fresh("cwd")?);
+    let (log_name, cwd) = (log.display().to_string(), scratch.fresh("cwd")?);
+    let fds = program.record.iter().any(|option| option.starts_with("--track-fds"));
+    let run = errors::under_memcheck(&[exe], &log_name, follows(program), fds, &cwd);
     let outcome = run.timeout(program.timeout).run()?;
     if outcome.ending() != ending(program) {
         return Err(Problem::wrong(outcome.summary()));

@@ -168,7 +168,8 @@ fn groups<'t>(recordings: &'t [Recording], options: &Options) -> Vec<Group<'t>> 
                 signal: if error.kind == ErrorKind::FatalSignal { error.value } else { 0 },
                 text: &error.text,
                 unaddressable: error.flags & flag::UNADDRESSABLE != 0,
-                descriptor: error.descriptor.as_ref().map(|descriptor| descriptor.number),
+                // A loop that closes whatever may be open makes one error.
+                descriptor: error.descriptor.as_ref().filter(|d| !d.never_open()).map(|d| d.number),
                 code: recording.symbols.code(error.stack).take(options.compared_frames()).collect(),
             };
             // An error that is told has happened.

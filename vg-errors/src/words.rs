@@ -121,7 +121,7 @@ fn descriptor(finding: &Finding<'_>) -> (i32, String) {
 
 /// Whether a descriptor was open before.
 pub(crate) fn was_open(descriptor: Option<&Descriptor>) -> bool {
-    descriptor.is_some_and(|d| d.closed != 0 || d.opened != 0 || d.inherited)
+    descriptor.is_some_and(|descriptor| !descriptor.never_open())
 }
 
 /// What follows.

@@ -67,6 +67,10 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "yes|no", default_value = "no", value_parser = yes_no, hide_default_value = true)]
     pub undef_value_errors: Flag,
 
+    /// Look for errors in the use of file descriptors
+    #[arg(long, value_name = "HOW", value_enum, default_value = "no", hide_default_value = true)]
+    pub track_fds: TrackFds,
+
     /// The program to run, found as a shell finds it, and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "PROGRAM")]
     pub command: Vec<OsString>,
@@ -96,6 +100,43 @@ pub(crate) enum Events {
     None,
 }
 
+/// Which errors in the use of descriptors are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TrackFds {
+    /// None
+    No,
+    /// Descriptors that are not closed at the end (but for standard input, output and error), closed twice, or used
+    /// when they are not open
+    Yes,
+    /// The same, with standard input, output and error
+    All,
+    /// Bad closes and uses alone
+    Bad,
+}
+
+impl TrackFds {
+    /// `FLAG_*` bits of the control block.
+    pub(crate) fn flags(self) -> u32 {
+        use ring::shared::{FLAG_DESCRIPTORS, FLAG_STANDARD_DESCRIPTORS, FLAG_UNCLOSED};
+        match self {
+            TrackFds::No => 0,
+            TrackFds::Bad => FLAG_DESCRIPTORS,
+            TrackFds::Yes => FLAG_DESCRIPTORS | FLAG_UNCLOSED,
+            TrackFds::All => FLAG_DESCRIPTORS | FLAG_UNCLOSED | FLAG_STANDARD_DESCRIPTORS,
+        }
+    }
+
+    /// What is looked for: `schema::check` bits.
+    fn checks(self) -> u32 {
+        use schema::check::{DESCRIPTORS, UNCLOSED};
+        match self {
+            TrackFds::No => 0,
+            TrackFds::Bad => DESCRIPTORS,
+            TrackFds::Yes | TrackFds::All => DESCRIPTORS | UNCLOSED,
+        }
+    }
+}
+
 /// A signal that `vg-record` can take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Signal(pub i32);
@@ -123,6 +164,10 @@ impl Cli {
             !self.undef_value_errors.0 || bits & ring::shared::EVENTS_SHADOW != 0,
             "--undef-value-errors=yes: undefined values are followed with --events=alloc,shadow only; ask for that, too"
         );
+        anyhow::ensure!(
+            self.track_fds == TrackFds::No || bits & ring::shared::EVENTS_ALLOC != 0,
+            "--track-fds: stacks are known with --events=alloc only; ask for that, too"
+        );
         Ok(bits)
     }
 
@@ -149,6 +194,7 @@ impl Cli {
                 if self.undef_value_errors.0 { ring::shared::EVENTS_SHADOW } else { 0 },
                 schema::check::VALUES,
             )
+            | self.track_fds.checks()
     }
 
     fn kinds(&self) -> anyhow::Result<u32> {
@@ -204,6 +250,9 @@ impl Cli {
             add(true, format!("--snapshot-signal={number}"));
         }
         add(self.undef_value_errors.0, "--undef-value-errors=yes".into());
+        if let Some(value) = self.track_fds.to_possible_value() {
+            add(self.track_fds != TrackFds::No, format!("--track-fds={}", value.get_name()));
+        }
         add(!self.run_libc_freeres.0, format!("--run-libc-freeres={no}"));
         list
     }

@@ -579,7 +579,7 @@ impl Recording {
 }
 
 /// The byte strings of a record from word `first`; at least one, which is empty when the record has none.
-fn strings(record: Record<'_>, first: usize) -> Vec<Vec<u8>> {
+pub(crate) fn strings(record: Record<'_>, first: usize) -> Vec<Vec<u8>> {
     let mut list = Vec::new();
     record.strings(first, |bytes| list.push(bytes.collect()));
     if list.is_empty() {

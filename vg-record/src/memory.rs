@@ -74,7 +74,7 @@ impl Memory {
     /// A kind of event that cannot be recorded.
     pub(crate) fn set_up(&self, cli: &Cli) -> anyhow::Result<()> {
         let control = self.shared().control();
-        let mut flags = 0;
+        let mut flags = cli.track_fds.flags();
         for (set, flag) in [
             (!cli.children.0, shared::FLAG_NO_CHILDREN),
             // The counters are part of the trace; --stats only prints them.

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::context::{Thread, gpr};
 use crate::state::{Engine, engine};
-use crate::syscalls::marks;
+use crate::syscalls::{descriptors, marks};
 use crate::{guest_mem, precise, shadow, space, threads};
 use core::arch::global_asm;
 use core::sync::atomic::Ordering;
@@ -114,6 +114,7 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
         },
         Interrupted::Guest(guest, from_context) => {
             marks::finish(thread, guest.pc, guest.regs[gpr::RAX]);
+            descriptors::finish(thread, guest.pc, guest.regs[gpr::RAX]);
             if from_context {
                 restore_xmm(thread, kernel);
             }
