@@ -9,7 +9,7 @@ use crate::signals::{TRAP_FLAG, raise, sig, waits};
 use crate::state::{Engine, engine};
 use crate::syscalls::{self, Call, Outcome, descriptors, marks};
 use crate::threads::stop;
-use crate::{boot, code, errors, heap_calls, precise, process_end, requests, strings, sys, threads};
+use crate::{boot, code, errors, faults, heap_calls, precise, process_end, requests, strings, sys, threads};
 use core::sync::atomic::Ordering;
 use ring::record::Stat;
 use translate::layout;
@@ -29,6 +29,9 @@ pub extern "C" fn dispatch(context: *mut Context) {
     if matches!(thread.context.reason, layout::EXIT_SYSCALL_AFTER | layout::EXIT_RESUME) {
         marks::finish_here(thread);
         descriptors::finish_here(thread);
+        if thread.signals.fault.is_some() {
+            faults::tell(engine, thread);
+        }
     }
     match thread.context.reason {
         layout::EXIT_DIRECT => {
@@ -350,6 +353,8 @@ fn unmapped(engine: &'static Engine, thread: &mut Thread, pc: u64) {
         return;
     }
     let mapped = engine.space.lock().find(pc).map(|(_, mapping)| mapping.protection);
+    // What runs off the end of its code has not jumped.
+    let jumped = pc == thread.context.pc;
     const MAPERR: u32 = 1;
     const ACCERR: u32 = 2;
     const FETCH: u64 = 0x14;
@@ -364,7 +369,10 @@ fn unmapped(engine: &'static Engine, thread: &mut Thread, pc: u64) {
     // No page table entry tells of memory that was never touched.
     let touched = mapped.is_some() && crate::guest_mem::read_code(pc, &mut [0]) == 1;
     let trap = (14, if touched { FETCH | PRESENT } else { FETCH }, pc);
-    let _ = fault(thread, sig::SEGV, if mapped.is_some() { ACCERR } else { MAPERR }, pc, Some(trap));
+    let code = if mapped.is_some() { ACCERR } else { MAPERR };
+    if fault(thread, sig::SEGV, code, pc, Some(trap)) && jumped {
+        errors::invalid_jump(engine, thread);
+    }
 }
 
 /// The three entry points of the legacy vsyscall page.

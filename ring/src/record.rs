@@ -160,6 +160,8 @@ pub enum Error {
     InvalidRead = 1,
     /// The same, written.
     InvalidWrite = 2,
+    /// The guest went on at `address`, where no code is.
+    InvalidJump = 3,
     /// What was freed is no live block.
     InvalidFree = 4,
     /// A block was freed by another family than the one that allocated it.
@@ -204,18 +206,26 @@ pub mod about {
     pub const LIVE_BLOCK: u32 = 1;
     /// Inside or near a block that was freed.
     pub const FREED_BLOCK: u32 = 2;
-    /// The stack of the thread that made the error.
+    /// The stack of the thread that made the error. In place of the family stands 1 and the index of the frame that
+    /// holds the address, 0 when it is not known.
     pub const STACK: u32 = 5;
-    /// The same, below its stack pointer; the offset says how far.
+    /// The same, below its stack pointer; the offset says how far. In place of the family stands [`ORDINARY`] or
+    /// [`GUARD_PAGE`].
     pub const BELOW_STACK: u32 = 6;
     /// Data of a module, whose id stands in place of the family.
     pub const DATA: u32 = 7;
-    /// Another mapping; its protection (1 read, 2 write, 4 execute) stands in place of the family.
+    /// Another mapping; its protection (1 read, 2 write, 4 execute) stands in place of the family. A second string of
+    /// the record is the path of its file.
     pub const MAPPING: u32 = 8;
     /// Nothing is mapped there.
     pub const UNMAPPED: u32 = 9;
     /// Code of a module, as [`DATA`].
     pub const CODE: u32 = 10;
+
+    /// Below the stack pointer: memory as any other, or none.
+    pub const ORDINARY: u32 = 0;
+    /// Below the stack pointer: pages that nobody may touch.
+    pub const GUARD_PAGE: u32 = 1;
 }
 
 /// `origin` of [`Kind::Error`]: the numbers of the trace's kinds of origin.

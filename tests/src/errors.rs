@@ -174,10 +174,9 @@ fn version(text: &str) -> Option<(u32, u32)> {
 
 /// Whether errors are all found where no memory access is looked at: those of calls of allocators.
 pub fn of_allocators(errors: &BTreeSet<Error>) -> bool {
-    const OTHERS: [&str; 9] = [
+    const OTHERS: [&str; 8] = [
         "InvalidRead",
         "InvalidWrite",
-        "InvalidJump",
         "Overlap",
         "UninitCondition",
         "UninitValue",

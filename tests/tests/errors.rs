@@ -27,7 +27,8 @@ fn main() -> ExitCode {
         Err(error) => suite.case("programs", None, move || Err(Problem::Wrong(error))),
     }
     suite.case("silence", None, not_looked_for);
-    suite.case("places", None, places);
+    suite.case("places/frees", None, places_of_frees);
+    suite.case("places/faults", None, places_of_faults);
     suite.run()
 }
 
@@ -37,8 +38,10 @@ fn add(suite: &mut Suite, program: &Program, variant: Variant) {
     suite.case(format!("peer/{name}"), None, move || against_peer(&same, &other));
     if errors::expectations(&program.text).is_ok_and(|errors| errors::of_allocators(&errors)) {
         let (same, other) = (program.clone(), variant.clone());
+        let jumps = if program.text.contains("//~ InvalidJump") { ",invalid-jump" } else { "" };
+        let kinds = format!("--kinds=free,size,fatal-signal{jumps}");
         suite.case(format!("alloc/{name}"), None, move || {
-            recorded(&same, &other, &["--events=alloc"], "--kinds=free,size,fatal-signal")
+            recorded(&same, &other, &["--events=alloc"], &kinds)
         });
     }
     if program.name.starts_with("errors/clean") {
@@ -131,20 +134,29 @@ fn recorded(program: &Program, variant: &Variant, options: &[&str], kinds: &str)
     verdict(errors::differences(&expected, &found))
 }
 
-/// What lies at an address that is freed is said in Valgrind's words.
-fn places() -> Verdict {
-    let source = tests::guest::root().join("errors/bad_frees.c");
-    let program = Program::read(&source)?.ok_or_else(|| "bad_frees.c has no build line".to_owned())?;
+/// What vg-errors says of the first variant of a program.
+fn said(name: &str, events: &str) -> Result<(String, String), Problem> {
+    let source = tests::guest::root().join("errors").join(name);
+    let program = Program::read(&source)?.ok_or_else(|| format!("{name} has no build line"))?;
     let exe = program.compile(&program.variants[0])?;
     let scratch = Scratch::new("places")?;
     let trace = scratch.path().join("trace.capnp");
-    record(&trace, &["--events=alloc"], &exe, &scratch.fresh("cwd")?, &program)?;
+    record(&trace, &[events], &exe, &scratch.fresh("cwd")?, &program)?;
     let reader = tools::tool("vg-errors")?.display().to_string();
     let outcome = Run::new([&reader, &trace.display().to_string()], scratch.path()).run()?;
-    let text = outcome.out();
-    let module = exe.display();
+    Ok((outcome.out(), exe.display().to_string()))
+}
+
+fn all_said(text: &str, wanted: &[String]) -> Verdict {
+    let missing = wanted.iter().filter(|words| !text.contains(*words));
+    verdict(missing.map(|words| format!("not said: {words}\n{text}")).collect())
+}
+
+/// What lies at an address that is freed is said in Valgrind's words.
+fn places_of_frees() -> Verdict {
+    let (text, module) = said("bad_frees.c", "--events=alloc")?;
     let wanted = [
-        "is on thread 1's stack".to_owned(),
+        "is on thread 1's stack\n in frame #1, created by main (bad_frees.c:".to_owned(),
         format!("is in the Data segment of {module}"),
         format!("is in the Text segment of {module}"),
         "Address 0x8 is not stack'd, malloc'd or (recently) free'd".to_owned(),
@@ -154,8 +166,22 @@ fn places() -> Verdict {
         "is 0 bytes inside a block of size 40 free'd".to_owned(),
         "is 64 bytes before a block of size 100 alloc'd".to_owned(),
     ];
-    let missing = wanted.iter().filter(|words| !text.contains(*words));
-    verdict(missing.map(|words| format!("not said: {words}\n{text}")).collect())
+    all_said(&text, &wanted)
+}
+
+/// The same of accesses that fault.
+fn places_of_faults() -> Verdict {
+    let (text, module) = said("faults_readonly.c", "--events=alloc,shadow")?;
+    let wanted = [
+        format!("is in a r-- mapped file {module} segment"),
+        format!("is in the Text segment of {module}"),
+        "is in a --- anonymous segment".to_owned(),
+        "Address 0x0 is not stack'd, malloc'd or (recently) free'd".to_owned(),
+        "is on thread 2's stack\n In stack guard protected page, ".to_owned(),
+        "through a null pointer".to_owned(),
+        ", in read-only memory of faults_readonly".to_owned(),
+    ];
+    all_said(&text, &wanted)
 }
 
 /// A recording that has not looked for errors is not one without errors.

@@ -90,7 +90,8 @@ Examples:
 pub(crate) enum Events {
     /// Allocations and frees with their stacks, the leak graph, and errors in calls of allocators, for vg-errors
     Alloc,
-    /// Invalid reads and writes of heap blocks, and overlapping copies, for vg-errors (unfinished: more is to come)
+    /// Invalid reads and writes of heap blocks and of what is not mapped, and overlapping copies, for vg-errors
+    /// (unfinished: more is to come)
     Shadow,
     /// Executed instructions, as a clock of all other events
     Instr,
@@ -178,8 +179,8 @@ impl Cli {
             "--undef-value-errors=yes is unfinished: variables of functions that call no others may be taken for set, \
              and parameters of system calls are not looked at"
         } else {
-            "--events=shadow is unfinished: only invalid reads and writes of heap blocks and copies of memory that \
-             overlaps are looked for"
+            "--events=shadow is unfinished: only invalid reads and writes of heap blocks and of what is not mapped, and \
+             copies of memory that overlaps, are looked for"
         })
     }
 

@@ -15,6 +15,9 @@ use std::collections::HashMap;
 /// Entries of one process; further ones are lost, and the trace says so.
 const LIMIT: u32 = 100_000;
 
+/// What the trace says of an address that lies in the pages below a stack which nobody may touch.
+const GUARD_PAGE: &str = "guard page";
+
 /// What makes two errors one: process, kind, stack, size, what was given, kind of address, stack of the block's allocation.
 type Key = (u32, u16, u32, u64, u64, u16, u32);
 
@@ -110,27 +113,34 @@ impl Recording {
             Met::New(number) => {
                 let kind_of_address = AddressKind::from_number(about);
                 // What stands in place of the family where there is none.
-                let (family, module, protection) = match kind_of_address {
+                let mut described = AddressInfo::default();
+                match kind_of_address {
                     AddressKind::Data | AddressKind::Code => {
                         let image = self.image(stream);
-                        (0, self.mapped.get(&(image, family)).copied().unwrap_or(0), 0)
+                        described.module = self.mapped.get(&(image, family)).copied().unwrap_or(0);
                     }
-                    AddressKind::Mapping => (0, 0, family as u8),
-                    _ => (family as u8, 0, 0),
-                };
+                    AddressKind::Mapping => {
+                        described.protection = family as u8;
+                        let path = strings.get(1).map(|path| String::from_utf8_lossy(path).into_owned());
+                        described.text = path.unwrap_or_default();
+                    }
+                    AddressKind::Stack => described.frame = family,
+                    AddressKind::BelowStack if family == ring::record::about::GUARD_PAGE => {
+                        described.text = GUARD_PAGE.to_owned();
+                    }
+                    AddressKind::BelowStack => {}
+                    _ => described.family = Family::from_number(family as u8),
+                }
                 let on_stack = matches!(kind_of_address, AddressKind::Stack | AddressKind::BelowStack);
                 let about = AddressInfo {
                     kind: kind_of_address,
                     start: word(7),
                     size: word(8),
                     offset: word(9) as i64,
-                    family: Family::from_number(family),
-                    module,
-                    protection,
                     thread: if on_stack { stream.thread } else { 0 },
                     allocated,
                     freed,
-                    ..AddressInfo::default()
+                    ..described
                 };
                 let error = Error {
                     number,
