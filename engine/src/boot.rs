@@ -187,6 +187,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
         limits: limits::Limits::new(handover.limits),
         stopper: AtomicU32::new(0),
         foreign: AtomicU32::new(0),
+        at_first_error: AtomicU32::new(0),
         counters: [const { AtomicU64::new(0) }; ring::record::STAT_COUNT],
         started: sys::Moment::now(),
     }));

@@ -56,7 +56,7 @@ pub extern "C" fn dispatch(context: *mut Context) {
         }
         layout::EXIT_STEP => {
             let resume = thread.context.resume;
-            if precise::step(engine, thread) {
+            if precise::step(engine, thread) && engine.at_first_error.load(Ordering::Relaxed) == 0 {
                 // Whatever is pending by now waits for one instruction: were it the other way round, a timer that is faster
                 // than a long step would never let the guest get on.
                 thread.context.next = resume;
@@ -140,6 +140,9 @@ fn settle(engine: &'static Engine, thread: &mut Thread, at_syscall: bool) -> boo
     if thread.stop_asked.load(Ordering::SeqCst) != 0 {
         thread.context.pending.store(1, Ordering::SeqCst);
         return settle(engine, thread, at_syscall);
+    }
+    if engine.at_first_error.load(Ordering::SeqCst) != 0 {
+        process_end::end_at_error(engine, thread);
     }
     if thread.signals.is_fatal() {
         process_end::die(engine, thread);

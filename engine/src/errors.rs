@@ -9,9 +9,11 @@ use crate::heap_calls::EnginePages;
 use crate::state::Engine;
 use crate::strings::shape::Shape;
 use crate::{precise, shadow, shadow_range, stacks, strings, symbols, sys};
+use core::sync::atomic::Ordering;
 use heap::{Block, Heap, Relation, State};
 use iced_x86::Instruction;
 use ring::record::{Error, Kind, Stat, header, origin, pair, put_string};
+use ring::shared::FLAG_FIRST_ERROR;
 use translate::{Access, What};
 
 /// The largest access of one instruction that is checked.
@@ -345,6 +347,12 @@ pub(crate) fn tell(thread: &mut Thread, stack: u32, told: &Told<'_>) {
     const FIXED: usize = 15;
     let instructions = thread.context.instructions();
     thread.stats[Stat::Errors as usize] += 1;
+    let engine = crate::state::engine();
+    if engine.options.flags & FLAG_FIRST_ERROR != 0 && told.error != Error::FatalSignal {
+        // On the thread's way back into the cache, where it holds no lock.
+        engine.at_first_error.store(1, Ordering::SeqCst);
+        thread.context.pending.store(1, Ordering::SeqCst);
+    }
     let Some(writer) = &mut thread.writer else { return };
     let about = &told.about;
     let mut words = [0; FIXED + 1 + LONGEST_TEXT.div_ceil(8)];

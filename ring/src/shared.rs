@@ -76,6 +76,8 @@ pub const FLAG_VALUES: u32 = 32;
 pub const FLAG_DESCRIPTORS: u32 = 64;
 /// Those that are open when a process ends are told (with [`FLAG_DESCRIPTORS`]).
 pub const FLAG_UNCLOSED: u32 = 128;
+/// A process ends at its first error, with `Control::error_status`.
+pub const FLAG_FIRST_ERROR: u32 = 512;
 /// Standard input, output and error, too (with [`FLAG_UNCLOSED`]).
 pub const FLAG_STANDARD_DESCRIPTORS: u32 = 256;
 
@@ -112,6 +114,8 @@ pub struct Control {
     pub debug: AtomicU32,
     /// Futex of the engines: the recorder adds one for each snapshot that the user asks for, and wakes all.
     pub snapshots_asked: AtomicU32,
+    /// Exit status of a process that ends at an error.
+    pub error_status: AtomicU32,
 }
 
 /// The head of a ring slot. Producer and consumer words lie in different cache lines.

@@ -142,6 +142,9 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("InvalidJump", "Jump to the invalid address stated on the next line", ""),
     ("FdNotClosed", "Open file descriptor ", ""),
     ("FdBadClose", "File descriptor ", " is already closed"),
+    ("FdBadClose", "Close of a file descriptor that is not open: ", ""),
+    ("FdBadUse", "File descriptor ", " was closed already"),
+    ("FdBadUse", "Invalid file descriptor ", ""),
     ("InvalidSize", "", " invalid size value: "),
     ("InvalidSize", "Unsafe allocation with size of zero", ""),
 ];

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use tests::errors;
 use tests::guest::{Program, Variant};
-use tests::run::{Run, Scratch};
+use tests::run::{Outcome, Run, Scratch};
 use tests::suite::{Problem, Suite, Verdict, need};
 use tests::tools;
 
@@ -27,6 +27,15 @@ fn main() -> ExitCode {
         Err(error) => suite.case("programs", None, move || Err(Problem::Wrong(error))),
     }
     suite.case("silence", None, not_looked_for);
+    for name in ["overruns.c", "bad_frees.c", "faults.c", "descriptors.c", "dies_of_jump.c", "clean.c"] {
+        suite.case(format!("live/{name}"), None, move || live(name));
+    }
+    suite.case("live/while_it_runs", None, while_it_runs);
+    suite.case("first/access", None, || first_error("overruns.c", None));
+    suite.case("first/jump", None, || first_error("dies_of_jump.c", Some(7)));
+    suite.case("first/descriptor", None, || first_error("descriptors.c", Some(255)));
+    suite.case("first/none", None, || first_error("clean.c", None));
+    suite.case("status", None, status_of_errors);
     suite.case("places/frees", None, places_of_frees);
     suite.case("places/faults", None, places_of_faults);
     suite.run()
@@ -182,6 +191,95 @@ fn places_of_faults() -> Verdict {
         ", in read-only memory of faults_readonly".to_owned(),
     ];
     all_said(&text, &wanted)
+}
+
+/// The first variant of a program, and what the recorder does with it.
+fn run_recorder(name: &str, options: &[&str], scratch: &Scratch) -> Result<(Program, Outcome), Problem> {
+    let source = tests::guest::root().join("errors").join(name);
+    let program = Program::read(&source)?.ok_or_else(|| format!("{name} has no build line"))?;
+    let exe = program.compile(&program.variants[0])?;
+    let mut argv = vec![tools::tool("vg-record")?.display().to_string(), "--events=alloc,shadow".to_owned()];
+    argv.extend(options.iter().map(|option| (*option).to_owned()).chain(program.record.clone()));
+    argv.extend(["-o", "trace.capnp", "--"].map(str::to_owned));
+    argv.push(exe.display().to_string());
+    let outcome = Run::new(argv, scratch.path()).timeout(program.timeout).run()?;
+    Ok((program, outcome))
+}
+
+/// What is printed while a program runs is what was expected, in Valgrind's form.
+fn live(name: &str) -> Verdict {
+    let scratch = Scratch::new("live")?;
+    let (program, outcome) = run_recorder(name, &["--live"], &scratch)?;
+    let expected = errors::expectations(&program.text)?;
+    let text = outcome.err();
+    if outcome.ending() != ending(&program) || !text.contains("== ERROR SUMMARY: ") {
+        return Err(Problem::wrong(outcome.summary()));
+    }
+    let marked: Vec<&str> = text.lines().filter(|line| line.starts_with("==")).collect();
+    let found = errors::from_log(&marked.join("\n"), &source_name(&program));
+    verdict(errors::differences(&expected, &found))
+}
+
+/// An error is printed while the program runs: this one goes on only when it was.
+fn while_it_runs() -> Verdict {
+    const SCRIPT: &str = "\
+        \"$1\" --live --events=alloc,shadow -o trace.capnp -- \"$2\" 2>printed &\n\
+        until grep -q 'Invalid write of size 1' printed; do sleep 0.02; done\n\
+        : >go\n\
+        wait $!";
+    let source = tests::guest::root().join("live/waits.c");
+    let program = Program::read(&source)?.ok_or_else(|| "waits.c has no build line".to_owned())?;
+    let exe = program.compile(&program.variants[0])?.display().to_string();
+    let scratch = Scratch::new("live")?;
+    let recorder = tools::tool("vg-record")?.display().to_string();
+    let outcome = Run::new(["sh", "-c", SCRIPT, "sh", &recorder, &exe], scratch.path()).run()?;
+    if outcome.code() == Some(0) && outcome.out() == "EXIT-SUCCESS\n" {
+        return Ok(());
+    }
+    Err(Problem::wrong(outcome.summary()))
+}
+
+/// With --exit-on-first-error the program ends there, with the status that was asked for, and its trace is whole.
+fn first_error(name: &str, status: Option<u8>) -> Verdict {
+    let scratch = Scratch::new("first")?;
+    let chosen = format!("--error-exitcode={}", status.unwrap_or(1));
+    let options = if status.is_some() {
+        vec!["--exit-on-first-error=yes", &chosen]
+    } else {
+        vec!["--exit-on-first-error=yes"]
+    };
+    let (program, outcome) = run_recorder(name, &options, &scratch)?;
+    let fails = !errors::expectations(&program.text)?.is_empty();
+    let code = if fails { i32::from(status.unwrap_or(1)) } else { 0 };
+    let told = outcome.err().contains("was ended at its first error");
+    if outcome.code() != Some(code) || told != fails || outcome.out().contains("EXIT-SUCCESS") == fails {
+        return Err(Problem::wrong(outcome.summary()));
+    }
+    let reader = tools::tool("vg-errors")?.display().to_string();
+    let outcome = Run::new([&reader, "--format=json", "trace.capnp"], scratch.path()).run()?;
+    let found = errors::from_json(&outcome.out(), &source_name(&program))?;
+    if found.len() != usize::from(fails) || !outcome.out().contains("\"complete\": true") {
+        return Err(Problem::wrong(outcome.summary()));
+    }
+    Ok(())
+}
+
+/// --error-exitcode replaces the status of a program that made errors, and of no other.
+fn status_of_errors() -> Verdict {
+    for (name, ending) in [("overruns.c", "exit 9"), ("clean.c", "exit 0"), ("dies_of_jump.c", "signal 11")] {
+        let scratch = Scratch::new("status")?;
+        let (_, outcome) = run_recorder(name, &["--error-exitcode=9"], &scratch)?;
+        if outcome.ending() != ending {
+            return Err(Problem::wrong(format!("{name} is to end by {ending}: {}", outcome.summary())));
+        }
+    }
+    let scratch = Scratch::new("status")?;
+    let (_, outcome) =
+        run_recorder("clean.c", &["--exit-on-first-error=yes", "--error-exitcode=0"], &scratch)?;
+    if outcome.code() == Some(125) && outcome.err().lines().count() == 1 {
+        return Ok(());
+    }
+    Err(Problem::wrong(outcome.summary()))
 }
 
 /// A recording that has not looked for errors is not one without errors.

@@ -71,6 +71,19 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "HOW", value_enum, default_value = "no", hide_default_value = true)]
     pub track_fds: TrackFds,
 
+    /// Print errors on standard error as they happen, each once, in the words of vg-errors
+    #[arg(long)]
+    pub live: bool,
+
+    /// End PROGRAM at its first error, with the exit status of --error-exitcode (1 without it)
+    #[arg(long, value_name = "yes|no", default_value = "no", value_parser = yes_no, hide_default_value = true)]
+    pub exit_on_first_error: Flag,
+
+    /// Exit status of vg-record when there were errors and no signal ended PROGRAM; with 0, the default, it is that of
+    /// PROGRAM
+    #[arg(long, value_name = "N")]
+    pub error_exitcode: Option<u8>,
+
     /// The program to run, found as a shell finds it, and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "PROGRAM")]
     pub command: Vec<OsString>,
@@ -78,6 +91,7 @@ pub(crate) struct Cli {
 
 const AFTER_HELP: &str =
     "Exit status: that of PROGRAM; when a signal killed it, vg-record dies by the same signal.
+With --error-exitcode=N, N when there were errors.
 125: vg-record failed (also: bad usage), 126: PROGRAM cannot be run,
 127: PROGRAM was not found.
 
@@ -166,6 +180,15 @@ impl Cli {
             "--undef-value-errors=yes: undefined values are followed with --events=alloc,shadow only; ask for that, too"
         );
         anyhow::ensure!(
+            bits & ring::shared::EVENTS_ALLOC != 0
+                || !(self.live || self.exit_on_first_error.0 || self.error_exitcode.is_some()),
+            "--live, --exit-on-first-error and --error-exitcode: errors are found with --events=alloc only; ask for that, too"
+        );
+        anyhow::ensure!(
+            !self.exit_on_first_error.0 || self.error_exitcode != Some(0),
+            "--exit-on-first-error=yes: --error-exitcode=0 would look as if there were no error; leave it out or give another status"
+        );
+        anyhow::ensure!(
             self.track_fds == TrackFds::No || bits & ring::shared::EVENTS_ALLOC != 0,
             "--track-fds: stacks are known with --events=alloc only; ask for that, too"
         );
@@ -182,6 +205,12 @@ impl Cli {
             "--events=shadow is unfinished: only invalid reads and writes of heap blocks and of what is not mapped, and \
              copies of memory that overlaps, are looked for"
         })
+    }
+
+    /// Exit status when there were errors; `None`: that of the program.
+    pub(crate) fn error_status(&self) -> Option<u8> {
+        let without = self.exit_on_first_error.0.then_some(1);
+        self.error_exitcode.or(without).filter(|status| *status != 0)
     }
 
     /// What is looked for in the guest: `schema::check` bits.
@@ -253,6 +282,11 @@ impl Cli {
         add(self.undef_value_errors.0, "--undef-value-errors=yes".into());
         if let Some(value) = self.track_fds.to_possible_value() {
             add(self.track_fds != TrackFds::No, format!("--track-fds={}", value.get_name()));
+        }
+        add(self.live, "--live".into());
+        add(self.exit_on_first_error.0, "--exit-on-first-error=yes".into());
+        if let Some(status) = self.error_exitcode {
+            add(true, format!("--error-exitcode={status}"));
         }
         add(!self.run_libc_freeres.0, format!("--run-libc-freeres={no}"));
         list
@@ -365,6 +399,29 @@ mod tests {
             assert!(parse(&[wrong, "p"]).is_err(), "{wrong}");
         }
         assert!(size("99999999999G").is_err());
+    }
+
+    #[test]
+    fn errors_and_exit_statuses() {
+        let cli = parse(&["--track-fds=all", "--live", "--exit-on-first-error=yes", "p"]).expect("parses");
+        assert_eq!(cli.changed(), ["--track-fds=all", "--live", "--exit-on-first-error=yes"]);
+        assert_eq!(cli.error_status(), Some(1));
+        let status = |words: &[&str]| parse(words).expect("parses").error_status();
+        assert_eq!(status(&["p"]), None);
+        assert_eq!(status(&["--error-exitcode=0", "p"]), None);
+        assert_eq!(status(&["--error-exitcode=9", "--exit-on-first-error=yes", "p"]), Some(9));
+        assert!(parse(&["--error-exitcode=256", "p"]).is_err());
+        let refused = |words: &[&str]| parse(words).expect("parses").event_bits().is_err();
+        assert!(refused(&["--exit-on-first-error=yes", "--error-exitcode=0", "p"]));
+        assert!(
+            refused(&["--live", "--events=instr", "p"])
+                && refused(&["--track-fds=yes", "--events=none", "p"])
+        );
+        assert!(!refused(&["--live", "--track-fds=bad", "p"]));
+        let checks = |how: &str| parse(&[how, "p"]).expect("parses").checks();
+        use schema::check::{ALLOCATORS, DESCRIPTORS, UNCLOSED};
+        assert_eq!(checks("--track-fds=bad"), ALLOCATORS | DESCRIPTORS);
+        assert_eq!(checks("--track-fds=yes"), ALLOCATORS | DESCRIPTORS | UNCLOSED);
     }
 
     #[test]

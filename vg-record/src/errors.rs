@@ -54,6 +54,12 @@ impl Errors {
         }
     }
 
+    /// Errors so far, each time that they happened; fatal signals are none.
+    pub(crate) fn total(&self) -> u64 {
+        let counts = |key: &Key| vg_errors::live::counts(ErrorKind::from_number(key.1));
+        self.entries.iter().filter(|(key, _)| counts(key)).map(|(_, entry)| entry.count).sum()
+    }
+
     /// Counts an error; the number of its entry when that is new.
     fn meet(&mut self, key: Key) -> Met {
         if let Some(entry) = self.entries.get_mut(&key) {
@@ -166,6 +172,9 @@ impl Recording {
                 };
                 self.trace.flush_tables();
                 self.trace.put(|writer| writer.errors(std::slice::from_ref(&error)));
+                if let Some(live) = &mut self.live {
+                    live.error(&error, &self.trace.stacks);
+                }
             }
         }
         true

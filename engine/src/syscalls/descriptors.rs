@@ -330,7 +330,7 @@ mod tests {
             assert!(number.is_some_and(|number| is_wanted(number as usize)), "{name}");
         }
         let known = |name: &&str| (0..500).any(|number| syscall_params::name(number) == Some(*name));
-        assert!(MAKES.iter().all(|name| known(name)));
+        assert!(MAKES.iter().all(known));
         for number in [nr::GETPID, nr::FUTEX, nr::BRK, nr::STAT, nr::EXECVE] {
             assert!(!is_wanted(number as usize), "{number}");
         }
@@ -352,21 +352,18 @@ mod tests {
 
     #[test]
     fn descriptors_in_control_data() {
-        let mut control = [0u64; 8];
-        // A credential, which is none, and a message with two descriptors.
-        control[0] = 24;
-        control[1] = 1 | 2 << 32;
-        control[3] = 24;
-        control[4] = 1 | 1 << 32;
-        let base = control.as_ptr() as u64;
-        let message = [0, 0, 0, 0, base, 48, 0];
-        let mut found = alloc::vec::Vec::new();
-        of_message(message.as_ptr() as u64, &mut |at| found.push(at - base));
-        assert_eq!(found, [40, 44]);
-        // Lengths that are none.
-        control[3] = 8;
-        found.clear();
-        of_message(message.as_ptr() as u64, &mut |at| found.push(at));
-        assert!(found.is_empty());
+        // A credential, which is none, and a message of this length with two descriptors.
+        let found = |length: u64| {
+            let control = [24, 1 | 2 << 32, 0, length, 1 | 1 << 32, 0];
+            let base = control.as_ptr() as u64;
+            let message = [0, 0, 0, 0, base, 48, 0];
+            let mut found = alloc::vec::Vec::new();
+            of_message(message.as_ptr() as u64, &mut |at| found.push(at - base));
+            found
+        };
+        assert_eq!(found(24), [40, 44]);
+        assert_eq!(found(u64::MAX), [40, 44]);
+        // Shorter than its own head.
+        assert!(found(8).is_empty());
     }
 }
