@@ -64,7 +64,7 @@ struct Header {
                                     # without errors says nothing about the program. Bits: 1 addresses (invalid
                                     # reads, writes, jumps), 2 undefined values, 4 calls of allocators (frees,
                                     # mismatches, sizes), 8 parameters of system calls, 16 overlapping copies,
-                                    # 32 file descriptors.
+                                    # 32 file descriptors (bad closes and uses), 64 those left open at the end.
 }
 
 struct Clock {
@@ -335,7 +335,7 @@ struct AddressInfo {
 }
 # kind: 0 not known, 1 live block of the heap, 2 freed block, 3 block that a client request announced (malloc-like or
 # of a pool), 4 block that the program described (VALGRIND_CREATE_BLOCK; text), 5 stack, 6 just below the stack pointer,
-# 7 data of a module (text: symbol or section), 8 a mapping (text: its file), 9 not mapped, 10 code of a module,
+# (text: "guard page" in pages that nobody may touch), 7 data of a module (text: symbol or section), 8 a mapping (text: its file), 9 not mapped, 10 code of a module,
 # 11 thread-local storage, 12 a live block that was freed and used again.
 
 # Where undefined bits were made.

@@ -145,8 +145,10 @@ pub unsafe fn boot(stack: *const u64) -> ! {
             "no address space for the shadow (is `ulimit -v` set, or vm.overcommit_memory 2?)",
         );
     }
+    let track = options.flags & ring::shared::FLAG_DESCRIPTORS != 0;
     let class = |number| {
-        let wanted = follow && crate::syscalls::marks::is_wanted(number);
+        let wanted = follow && crate::syscalls::marks::is_wanted(number)
+            || track && crate::syscalls::descriptors::is_wanted(number);
         crate::syscalls::class(number) | u8::from(wanted)
     };
     let cache = match Cache::new(options.cache_bytes, count, check, follow, class) {
@@ -185,6 +187,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
         limits: limits::Limits::new(handover.limits),
         stopper: AtomicU32::new(0),
         foreign: AtomicU32::new(0),
+        at_first_error: AtomicU32::new(0),
         counters: [const { AtomicU64::new(0) }; ring::record::STAT_COUNT],
         started: sys::Moment::now(),
     }));
@@ -214,6 +217,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
     if let Some(module) = vdso {
         modules::add(engine, module);
     }
+    thread.descriptors = crate::descriptors::Descriptors::inherited(engine);
     signals::start(&mut engine.actions.lock());
     threads::watcher::start(engine, thread);
     thread.signals.mask = mask;

@@ -193,6 +193,8 @@ pub struct Thread {
     pub unwinder: Option<alloc::boxed::Box<crate::stacks::ThreadUnwinder>>,
     /// What is known of undefined registers, made when the first is met.
     pub undefined: Option<alloc::boxed::Box<crate::precise::Undefined>>,
+    /// Its descriptors, where they are tracked.
+    pub(crate) descriptors: Option<crate::descriptors::Descriptors>,
     /// Bounds of the mapping that the stack pointer was last seen in.
     pub stack_bounds: (u64, u64),
     /// Counters, in the order of `ring::record::Stat`.

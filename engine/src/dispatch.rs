@@ -7,9 +7,9 @@ use crate::cache::{Cache, FragmentId, Full};
 use crate::context::{Context, Thread};
 use crate::signals::{TRAP_FLAG, raise, sig, waits};
 use crate::state::{Engine, engine};
-use crate::syscalls::{self, Call, Outcome, marks};
+use crate::syscalls::{self, Call, Outcome, descriptors, marks};
 use crate::threads::stop;
-use crate::{boot, code, errors, heap_calls, precise, process_end, requests, strings, sys, threads};
+use crate::{boot, code, errors, faults, heap_calls, precise, process_end, requests, strings, sys, threads};
 use core::sync::atomic::Ordering;
 use ring::record::Stat;
 use translate::layout;
@@ -28,6 +28,10 @@ pub extern "C" fn dispatch(context: *mut Context) {
     let mut from = From::Nowhere;
     if matches!(thread.context.reason, layout::EXIT_SYSCALL_AFTER | layout::EXIT_RESUME) {
         marks::finish_here(thread);
+        descriptors::finish_here(thread);
+        if thread.signals.fault.is_some() {
+            faults::tell(engine, thread);
+        }
     }
     match thread.context.reason {
         layout::EXIT_DIRECT => {
@@ -56,7 +60,7 @@ pub extern "C" fn dispatch(context: *mut Context) {
         }
         layout::EXIT_STEP => {
             let resume = thread.context.resume;
-            if precise::step(engine, thread) {
+            if precise::step(engine, thread) && engine.at_first_error.load(Ordering::Relaxed) == 0 {
                 // Whatever is pending by now waits for one instruction: were it the other way round, a timer that is faster
                 // than a long step would never let the guest get on.
                 thread.context.next = resume;
@@ -86,12 +90,18 @@ pub extern "C" fn dispatch(context: *mut Context) {
                 return;
             }
             let under = marks::before(thread, Call::of(&thread.context));
+            let makes = descriptors::before(engine, thread);
             let outcome = syscalls::handle(engine, thread);
             if let Some(under) = under {
                 precise::syscall_done(thread);
                 if marks::after(thread, under, outcome) {
                     thread.context.resume = engine.stubs.syscall_after;
                 }
+            }
+            if let Some(makes) = makes
+                && descriptors::after(thread, makes, outcome)
+            {
+                thread.context.resume = engine.stubs.syscall_after;
             }
             match outcome {
                 Outcome::Pass => {
@@ -138,6 +148,9 @@ fn settle(engine: &'static Engine, thread: &mut Thread, at_syscall: bool) -> boo
     if thread.stop_asked.load(Ordering::SeqCst) != 0 {
         thread.context.pending.store(1, Ordering::SeqCst);
         return settle(engine, thread, at_syscall);
+    }
+    if engine.at_first_error.load(Ordering::SeqCst) != 0 {
+        process_end::end_at_error(engine, thread);
     }
     if thread.signals.is_fatal() {
         process_end::die(engine, thread);
@@ -353,6 +366,8 @@ fn unmapped(engine: &'static Engine, thread: &mut Thread, pc: u64) {
         return;
     }
     let mapped = engine.space.lock().find(pc).map(|(_, mapping)| mapping.protection);
+    // What runs off the end of its code has not jumped.
+    let jumped = pc == thread.context.pc;
     const MAPERR: u32 = 1;
     const ACCERR: u32 = 2;
     const FETCH: u64 = 0x14;
@@ -367,7 +382,10 @@ fn unmapped(engine: &'static Engine, thread: &mut Thread, pc: u64) {
     // No page table entry tells of memory that was never touched.
     let touched = mapped.is_some() && crate::guest_mem::read_code(pc, &mut [0]) == 1;
     let trap = (14, if touched { FETCH | PRESENT } else { FETCH }, pc);
-    let _ = fault(thread, sig::SEGV, if mapped.is_some() { ACCERR } else { MAPERR }, pc, Some(trap));
+    let code = if mapped.is_some() { ACCERR } else { MAPERR };
+    if fault(thread, sig::SEGV, code, pc, Some(trap)) && jumped {
+        errors::invalid_jump(engine, thread);
+    }
 }
 
 /// The three entry points of the legacy vsyscall page.

@@ -3,14 +3,17 @@
 //! Always holds: the guest goes on as natively, whatever was found. Not here: where checks stand (`translate::check`),
 //! the V bits (`shadow`), errors in calls of allocators (`heap_errors`), grouping and counting (`vg-record`).
 
-use crate::context::{Thread, gpr};
+pub(crate) use crate::address::About;
+use crate::context::Thread;
 use crate::heap_calls::EnginePages;
 use crate::state::Engine;
 use crate::strings::shape::Shape;
 use crate::{shadow, shadow_range, stacks, strings, symbols, sys};
-use heap::{Block, Freed, Heap, Relation, State};
+use core::sync::atomic::Ordering;
+use heap::{Block, Heap, Relation, State};
 use iced_x86::Instruction;
-use ring::record::{Error, Kind, Stat, about, header, origin, pair, put_string};
+use ring::record::{Error, Kind, Stat, header, origin, pair, put_string};
+use ring::shared::FLAG_FIRST_ERROR;
 use translate::{Access, Mode, What};
 
 /// The largest access of one instruction that is checked.
@@ -259,6 +262,25 @@ fn invalid_access(engine: &Engine, thread: &mut Thread, pc: u64, error: Error, a
     tell(thread, stack, &Told { address, size: size as u64, ..Told::new(error, about) });
 }
 
+/// The thread has jumped to its pc, where no code is.
+#[cold]
+pub(crate) fn invalid_jump(engine: &Engine, thread: &mut Thread) {
+    // The unwinder knows modules where allocations are recorded.
+    if engine.heap.get().is_none() {
+        return;
+    }
+    let address = thread.context.pc;
+    let stack = stacks::of_jump(engine, thread);
+    let about = About::anything(engine, thread, address, address);
+    tell(thread, stack, &Told { address, ..Told::new(Error::InvalidJump, about) });
+}
+
+/// Whether nothing executable is at the thread's pc.
+fn has_jumped(engine: &Engine, thread: &Thread) -> bool {
+    const EXECUTE: u8 = 4;
+    engine.space.lock().find(thread.context.pc).is_none_or(|(_, mapping)| mapping.protection & EXECUTE == 0)
+}
+
 /// The thread's fatal signal, when it is one that tells of a mistake: those that leave a core file. Others end programs
 /// every day. The world stands still.
 pub fn fatal_signal(engine: &Engine, thread: &mut Thread) {
@@ -273,88 +295,13 @@ pub fn fatal_signal(engine: &Engine, thread: &mut Thread) {
     let code = thread.signals.info[1] as u32;
     let is_fault = (code as i32) > 0 && OF_FAULTS.contains(&signal);
     let address = if is_fault { thread.signals.info[2] } else { 0 };
-    let stack = stacks::here(engine, thread);
+    let stack = if has_jumped(engine, thread) {
+        stacks::of_jump(engine, thread)
+    } else {
+        stacks::here(engine, thread)
+    };
     let (value, given) = (u64::from(signal), u64::from(code));
     tell(thread, stack, &Told { address, value, given, ..Told::new(Error::FatalSignal, About::NOTHING) });
-}
-
-/// What lies at an address, in the words of the record.
-pub(crate) struct About {
-    kind: u32,
-    start: u64,
-    size: u64,
-    offset: u64,
-    family: u32,
-    allocated: u32,
-    freed: u32,
-}
-
-impl About {
-    /// Nothing, for errors that are about no address.
-    pub(crate) const NOTHING: About =
-        About { kind: about::UNKNOWN, start: 0, size: 0, offset: 0, family: 0, allocated: 0, freed: 0 };
-
-    pub(crate) fn of(engine: &Engine, address: u64) -> About {
-        let block = engine.heap.get().and_then(|heap| heap.lookup(address));
-        block.map_or(About::NOTHING, |block| About::block(&block))
-    }
-
-    /// The same; what is no block's is described, too.
-    pub(crate) fn anything(engine: &Engine, thread: &Thread, address: u64) -> About {
-        if engine.heap.get().is_some_and(|heap| heap.contains(address)) {
-            return About::of(engine, address);
-        }
-        let found = engine.space.lock().find(address).map(|(start, mapping)| (start, mapping.clone()));
-        let Some((start, mapping)) = found else {
-            return About { kind: about::UNMAPPED, ..About::NOTHING };
-        };
-        let within = |kind, start: u64, end: u64, family| {
-            let (size, offset) = (end - start, address - start);
-            About { kind, start, size, offset, family, ..About::NOTHING }
-        };
-        let sp = thread.context.regs[gpr::RSP];
-        if (start..mapping.end).contains(&sp) {
-            let about = within(about::STACK, start, mapping.end, 0);
-            return match sp.checked_sub(address) {
-                None | Some(0) => about,
-                Some(below) => About { kind: about::BELOW_STACK, offset: below, ..about },
-            };
-        }
-        if let Some(module) = engine.modules.lock().find(address) {
-            let kind = if mapping.protection & 4 != 0 { about::CODE } else { about::DATA };
-            return within(kind, module.start, module.end, module.id);
-        }
-        within(about::MAPPING, start, mapping.end, u32::from(mapping.protection))
-    }
-
-    /// A block that has just been freed, as it was before.
-    pub(crate) fn freed_now(address: u64, block: &Freed) -> About {
-        About {
-            kind: about::LIVE_BLOCK,
-            start: address,
-            size: block.size,
-            family: block.family as u32,
-            allocated: block.stack,
-            ..About::NOTHING
-        }
-    }
-
-    fn block(block: &Block) -> About {
-        let offset = match block.relation {
-            Relation::Before(bytes) => bytes.wrapping_neg(),
-            Relation::Inside(bytes) => bytes,
-            Relation::After(bytes) => block.size.wrapping_add(bytes),
-        };
-        About {
-            kind: if block.state == State::Live { about::LIVE_BLOCK } else { about::FREED_BLOCK },
-            start: block.address,
-            size: block.size,
-            offset,
-            family: block.family as u32,
-            allocated: block.stack,
-            freed: block.free_stack,
-        }
-    }
 }
 
 /// An error as it is told. What is 0 or empty does not belong to it.
@@ -370,11 +317,24 @@ pub(crate) struct Told<'a> {
     pub(crate) origin: u32,
     /// At most [`LONGEST_TEXT`] bytes.
     pub(crate) text: &'a [u8],
+    /// What a descriptor is open for.
+    pub(crate) name: &'a [u8],
 }
 
 impl Told<'_> {
     pub(crate) const fn new(error: Error, about: About) -> Self {
-        Told { error, address: 0, size: 0, about, value: 0, wanted: 0, given: 0, origin: 0, text: b"" }
+        Told {
+            error,
+            address: 0,
+            size: 0,
+            about,
+            value: 0,
+            wanted: 0,
+            given: 0,
+            origin: 0,
+            text: b"",
+            name: b"",
+        }
     }
 }
 
@@ -385,6 +345,12 @@ pub(crate) fn tell(thread: &mut Thread, stack: u32, told: &Told<'_>) {
     const FIXED: usize = 15;
     let instructions = thread.context.instructions();
     thread.stats[Stat::Errors as usize] += 1;
+    let engine = crate::state::engine();
+    if engine.options.flags & FLAG_FIRST_ERROR != 0 && told.error != Error::FatalSignal {
+        // On the thread's way back into the cache, where it holds no lock.
+        engine.at_first_error.store(1, Ordering::SeqCst);
+        thread.context.pending.store(1, Ordering::SeqCst);
+    }
     let Some(writer) = &mut thread.writer else { return };
     let about = &told.about;
     let mut words = [0; FIXED + 1 + LONGEST_TEXT.div_ceil(8)];
@@ -405,6 +371,11 @@ pub(crate) fn tell(thread: &mut Thread, stack: u32, told: &Told<'_>) {
         told.given,
         pair(told.origin & origin::KINDS, told.origin >> origin::KINDS.count_ones()),
     ]);
+    let name = if told.name.is_empty() { &about.path } else { told.name };
+    if !name.is_empty() {
+        writer.push_strings(Kind::Error, &words[1..FIXED], &[told.text, name]);
+        return;
+    }
     let used = FIXED + put_string(&mut words[FIXED..], told.text).unwrap_or(0);
     words[0] = header(Kind::Error, used);
     writer.push(&words[..used]);

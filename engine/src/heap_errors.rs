@@ -52,7 +52,7 @@ impl HeapCall<'_> {
         if self.is_dynamic_linkers(address) {
             return;
         }
-        let about = About::anything(self.engine, self.thread, address);
+        let about = About::anything(self.engine, self.thread, self.pc, address);
         self.tell(stack, &Told { address, ..Told::new(Error::InvalidFree, about) });
     }
 
@@ -127,7 +127,7 @@ impl HeapCall<'_> {
             return;
         }
         let stack = self.stack();
-        let about = About::anything(self.engine, self.thread, old);
+        let about = About::anything(self.engine, self.thread, self.pc, old);
         self.tell(stack, &Told { address: old, ..Told::new(Error::ReallocSizeZero, about) });
         self.free(old, Family::Malloc);
     }

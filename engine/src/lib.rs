@@ -19,9 +19,12 @@ pub mod signals;
 pub mod syscalls;
 pub mod threads;
 
+pub mod address;
 pub mod allocators;
 pub mod client_blocks;
+pub mod descriptors;
 pub mod errors;
+pub mod faults;
 pub mod heap_calls;
 pub mod heap_errors;
 pub mod heap_forms;

@@ -221,7 +221,7 @@ pub fn path_of(fd: i64) -> Vec<u8> {
 }
 
 /// The path of the file that is mapped at an address, from the kernel's list.
-fn path_at(address: u64) -> Vec<u8> {
+pub(crate) fn path_at(address: u64) -> Vec<u8> {
     let maps = crate::proc_maps::read();
     crate::proc_maps::parse(&maps)
         .find(|line| line.start <= address && address < line.end)

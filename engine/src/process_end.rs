@@ -10,7 +10,7 @@ use crate::state::Engine;
 use crate::syscalls::{Outcome, again};
 use crate::threads::stop::{WorldStopped, stop_world};
 use crate::trace::Writer;
-use crate::{errors, guest_mem, leak, space, sys};
+use crate::{descriptors, errors, guest_mem, leak, space, sys};
 use core::sync::atomic::Ordering;
 use ring::record::{End, Kind, Reason, STAT_COUNT, Stat, header};
 use ring::shared::{FLAG_NO_FREERES, FLAG_NO_LEAK_SCAN, FLAG_STATS, SLOT_CLOSED, SLOT_OPEN};
@@ -38,6 +38,7 @@ pub fn exit_thread(engine: &'static Engine, thread: &mut Thread, status: u64) ->
         writer.close();
     }
     thread.unwinder = None;
+    thread.descriptors = None;
     thread.heap = None;
     let mut threads = engine.threads.lock();
     threads.remove(thread);
@@ -93,8 +94,13 @@ pub fn exit(engine: &'static Engine, thread: &mut Thread, status: i32) -> Outcom
         finish(engine, thread, End::Exit, status as u64 & 0xff);
     } else {
         let world = stop_world_again(engine, thread);
+        descriptors::tell_open(engine, thread);
         last_scan(engine, thread, &world, Reason::Exit);
-        finish(engine, thread, End::Exit, status as u64 & 0xff);
+        // A descriptor that is still open is an error, too.
+        let failed = engine.at_first_error.load(Ordering::Relaxed) != 0;
+        let status = if failed { error_status(engine) } else { status as u64 & 0xff };
+        finish(engine, thread, End::Exit, status);
+        sys::exit_group(status as i32)
     }
     sys::exit_group(status)
 }
@@ -215,6 +221,7 @@ pub fn die(engine: &'static Engine, thread: &mut Thread) -> ! {
     } else {
         let world = stop_world_again(engine, thread);
         errors::fatal_signal(engine, thread);
+        descriptors::tell_open(engine, thread);
         last_scan(engine, thread, &world, Reason::Signal);
         finish(engine, thread, End::Signal, u64::from(signal));
     }
@@ -231,6 +238,30 @@ pub fn die(engine: &'static Engine, thread: &mut Thread) -> ! {
         sys::call(sys::nr::KILL, &[pid, u64::from(signal)]);
     }
     sys::exit_group(128 + signal as i32)
+}
+
+/// The process has made an error at which it is to end: nothing more of it is run, and no leak is looked for.
+pub fn end_at_error(engine: &'static Engine, thread: &mut Thread) -> ! {
+    let status = error_status(engine);
+    let mut text = crate::fatal::Text::new();
+    let _ = core::fmt::Write::write_fmt(
+        &mut text,
+        format_args!("process {} was ended at its first error (--exit-on-first-error=yes)", thread.pid),
+    );
+    if let Some(writer) = &mut thread.writer {
+        writer.message(1, text.as_bytes());
+    }
+    if thread.foreign {
+        finish(engine, thread, End::Exit, status);
+    } else {
+        let _world = stop_world_again(engine, thread);
+        finish(engine, thread, End::Exit, status);
+    }
+    sys::exit_group(status as i32)
+}
+
+fn error_status(engine: &Engine) -> u64 {
+    u64::from(engine.shared.control().error_status.load(Ordering::Relaxed))
 }
 
 /// Marks the rings of all threads of this process as finished, which therefore write nothing any more.

@@ -174,6 +174,26 @@ pub fn here(engine: &Engine, thread: &mut Thread) -> u32 {
     walk(engine, thread, thread.context.pc, u64::MAX)
 }
 
+/// The stack of a thread that has jumped to its pc, where no code is: it looks as if that were a function's entry.
+pub fn of_jump(engine: &Engine, thread: &mut Thread) -> u32 {
+    take(engine, thread, thread.context.pc)
+}
+
+/// 1 and the index of the frame that holds an address, of the stack of a thread at the entry of the function at `pc`; 0
+/// when none does.
+pub fn frame_of(engine: &Engine, thread: &mut Thread, pc: u64, address: u64) -> u32 {
+    // Brings the thread's unwinder and the bounds of its stack up to date.
+    if take(engine, thread, pc) == 0 {
+        return 0;
+    }
+    let memory = GuestMemory { engine, bounds: thread.stack_bounds };
+    let Some(state) = &mut thread.unwinder else { return 0 };
+    let start = EncodingOrder { rip: pc, gpr: &thread.context.regs };
+    let depth = engine.options.depth as usize;
+    let found = state.unwinder.frame_of(&state.modules, &start, &memory, address, depth);
+    found.map_or(0, |index| index as u32 + 1)
+}
+
 /// The stack of a thread that stands at its pc and is about to make an access, at `pc` a few instructions later; 0 when
 /// there is none to be had.
 pub fn of_access(engine: &Engine, thread: &mut Thread, pc: u64) -> u32 {

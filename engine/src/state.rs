@@ -72,6 +72,8 @@ pub struct Engine {
     pub stopper: AtomicU32,
     /// Children that share this memory but are processes of their own (vfork).
     pub foreign: AtomicU32,
+    /// Set once the process has made an error at which it is to end.
+    pub at_first_error: AtomicU32,
     /// Process-wide counters.
     pub counters: [AtomicU64; ring::record::STAT_COUNT],
     /// When the process image began, by both clocks.

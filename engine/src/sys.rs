@@ -146,6 +146,7 @@ pub const O_CLOEXEC: u64 = 0o2_000_000;
 pub const O_PATH: u64 = 0o10_000_000;
 
 pub const CLONE_VM: u64 = 0x100;
+pub const CLONE_FILES: u64 = 0x400;
 pub const CLONE_VFORK: u64 = 0x4000;
 pub const CLONE_THREAD: u64 = 0x1_0000;
 pub const CLONE_SETTLS: u64 = 0x8_0000;

@@ -160,6 +160,8 @@ pub enum Error {
     InvalidRead = 1,
     /// The same, written.
     InvalidWrite = 2,
+    /// The guest went on at `address`, where no code is.
+    InvalidJump = 3,
     /// What was freed is no live block.
     InvalidFree = 4,
     /// A block was freed by another family than the one that allocated it.
@@ -186,6 +188,14 @@ pub enum Error {
     InvalidSizeAndAlignment = 16,
     /// A signal ends the process.
     FatalSignal = 19,
+    /// A descriptor is open when the process ends. Of this and the next two, `value` is its number, `given` its
+    /// [`descriptor`] bits, a second string what it is open for; in place of the block's stacks stand those of its
+    /// opening and of the close before.
+    FdNotClosed = 20,
+    /// One is closed that is not open.
+    FdBadClose = 21,
+    /// One is used that is not open; the string is the system call.
+    FdBadUse = 22,
 }
 
 /// `about` of [`Kind::Error`]: the numbers of the trace's kinds of address.
@@ -196,18 +206,26 @@ pub mod about {
     pub const LIVE_BLOCK: u32 = 1;
     /// Inside or near a block that was freed.
     pub const FREED_BLOCK: u32 = 2;
-    /// The stack of the thread that made the error.
+    /// The stack of the thread that made the error. In place of the family stands 1 and the index of the frame that
+    /// holds the address, 0 when it is not known.
     pub const STACK: u32 = 5;
-    /// The same, below its stack pointer; the offset says how far.
+    /// The same, below its stack pointer; the offset says how far. In place of the family stands [`ORDINARY`] or
+    /// [`GUARD_PAGE`].
     pub const BELOW_STACK: u32 = 6;
     /// Data of a module, whose id stands in place of the family.
     pub const DATA: u32 = 7;
-    /// Another mapping; its protection (1 read, 2 write, 4 execute) stands in place of the family.
+    /// Another mapping; its protection (1 read, 2 write, 4 execute) stands in place of the family. A second string of
+    /// the record is the path of its file.
     pub const MAPPING: u32 = 8;
     /// Nothing is mapped there.
     pub const UNMAPPED: u32 = 9;
     /// Code of a module, as [`DATA`].
     pub const CODE: u32 = 10;
+
+    /// Below the stack pointer: memory as any other, or none.
+    pub const ORDINARY: u32 = 0;
+    /// Below the stack pointer: pages that nobody may touch.
+    pub const GUARD_PAGE: u32 = 1;
 }
 
 /// `origin` of [`Kind::Error`]: the numbers of the trace's kinds of origin.
@@ -220,6 +238,24 @@ pub mod origin {
     pub const STACK: u32 = 2;
     /// Mask of the kinds.
     pub const KINDS: u32 = 3;
+}
+
+/// What is open, in `given` of an error about a descriptor: the numbers of the trace's kinds, and a flag.
+pub mod descriptor {
+    /// It is not known.
+    pub const UNKNOWN: u32 = 0;
+    /// A file.
+    pub const FILE: u32 = 1;
+    /// A socket.
+    pub const SOCKET: u32 = 2;
+    /// A pipe.
+    pub const PIPE: u32 = 3;
+    /// Something else: eventfd, timerfd, ...
+    pub const SPECIAL: u32 = 4;
+    /// Mask of the kinds.
+    pub const KINDS: u32 = 0xff;
+    /// The program was started with it.
+    pub const INHERITED: u32 = 0x100;
 }
 
 /// `reason` of [`Kind::SnapshotBegin`].

@@ -72,6 +72,14 @@ pub const FLAG_NO_LEAK_SCAN: u32 = 8;
 pub const FLAG_WATCH: u32 = 16;
 /// Undefined values are followed (with [`EVENTS_SHADOW`]).
 pub const FLAG_VALUES: u32 = 32;
+/// Descriptors are tracked.
+pub const FLAG_DESCRIPTORS: u32 = 64;
+/// Those that are open when a process ends are told (with [`FLAG_DESCRIPTORS`]).
+pub const FLAG_UNCLOSED: u32 = 128;
+/// A process ends at its first error, with `Control::error_status`.
+pub const FLAG_FIRST_ERROR: u32 = 512;
+/// Standard input, output and error, too (with [`FLAG_UNCLOSED`]).
+pub const FLAG_STANDARD_DESCRIPTORS: u32 = 256;
 
 /// The first bytes of the shared memory. Options are written by the recorder before the first guest starts.
 #[repr(C)]
@@ -106,6 +114,8 @@ pub struct Control {
     pub debug: AtomicU32,
     /// Futex of the engines: the recorder adds one for each snapshot that the user asks for, and wakes all.
     pub snapshots_asked: AtomicU32,
+    /// Exit status of a process that ends at an error.
+    pub error_status: AtomicU32,
 }
 
 /// The head of a ring slot. Producer and consumer words lie in different cache lines.

@@ -8,7 +8,7 @@
 //! - `also: cc -shared -fPIC -DLIBRARY {src} -o {out}.so`: a second product that every variant needs.
 //! - `args: a b`, `stdin: text`, `env: NAME=value`, `timeout: SECONDS`, `long`.
 //! - `needs: avx2`: a processor flag.
-//! - `record: --cache-size=1M`: options of the recorder (suite programs).
+//! - `record: --cache-size=1M`: options of the recorder (suites programs and errors).
 //! - `ends: signal 11`: how it ends; without it the program must print EXIT-SUCCESS as its last line and exit 0.
 //! - `known: reason` or `known NAME: reason`: it cannot pass yet when recorded.
 //! - `trace: partial`: the recording may say that it is incomplete.

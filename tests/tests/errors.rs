@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use tests::errors;
 use tests::guest::{Program, Variant};
-use tests::run::{Run, Scratch};
+use tests::run::{Outcome, Run, Scratch};
 use tests::suite::{Problem, Suite, Verdict, need};
 use tests::tools;
 
@@ -27,7 +27,17 @@ fn main() -> ExitCode {
         Err(error) => suite.case("programs", None, move || Err(Problem::Wrong(error))),
     }
     suite.case("silence", None, not_looked_for);
-    suite.case("places", None, places);
+    for name in ["overruns.c", "bad_frees.c", "faults.c", "descriptors.c", "dies_of_jump.c", "clean.c"] {
+        suite.case(format!("live/{name}"), None, move || live(name));
+    }
+    suite.case("live/while_it_runs", None, while_it_runs);
+    suite.case("first/access", None, || first_error("overruns.c", None));
+    suite.case("first/jump", None, || first_error("dies_of_jump.c", Some(7)));
+    suite.case("first/descriptor", None, || first_error("descriptors.c", Some(255)));
+    suite.case("first/none", None, || first_error("clean.c", None));
+    suite.case("status", None, status_of_errors);
+    suite.case("places/frees", None, places_of_frees);
+    suite.case("places/faults", None, places_of_faults);
     suite.run()
 }
 
@@ -37,8 +47,10 @@ fn add(suite: &mut Suite, program: &Program, variant: Variant) {
     suite.case(format!("peer/{name}"), None, move || against_peer(&same, &other));
     if errors::expectations(&program.text).is_ok_and(|errors| errors::of_allocators(&errors)) {
         let (same, other) = (program.clone(), variant.clone());
+        let jumps = if program.text.contains("//~ InvalidJump") { ",invalid-jump" } else { "" };
+        let kinds = format!("--kinds=free,size,fatal-signal{jumps}");
         suite.case(format!("alloc/{name}"), None, move || {
-            recorded(&same, &other, &["--events=alloc"], "--kinds=free,size,fatal-signal")
+            recorded(&same, &other, &["--events=alloc"], &kinds)
         });
     }
     if program.name.starts_with("errors/clean") {
@@ -48,8 +60,15 @@ fn add(suite: &mut Suite, program: &Program, variant: Variant) {
         });
     }
     let (program, known) = (program.clone(), variant.known.clone());
-    let options = if follows(&program) { FOLLOWING } else { &["--events=alloc,shadow"] };
-    suite.case(name, known, move || recorded(&program, &variant, options, "--kinds=default"));
+    let mut options: Vec<String> = program.record.clone();
+    let events: &[&str] = if follows(&program) { FOLLOWING } else { &["--events=alloc,shadow"] };
+    options.extend(events.iter().map(|option| (*option).to_owned()));
+    // What is asked for with an option of its own is listed, too.
+    let kinds = if program.record.is_empty() { "--kinds=default" } else { "--kinds=all" };
+    suite.case(name, known, move || {
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        recorded(&program, &variant, &options, kinds)
+    });
 }
 
 /// How undefined values are followed.
@@ -76,8 +95,9 @@ fn against_peer(program: &Program, variant: &Variant) -> Verdict {
     let exe = program.compile(variant)?.display().to_string();
     let scratch = Scratch::new("peer")?;
     let log = scratch.path().join("log");
-    let run =
-        errors::under_memcheck(&[exe], &log.display().to_string(), follows(program), &scratch.fresh("cwd")?);
+    let (log_name, cwd) = (log.display().to_string(), scratch.fresh("cwd")?);
+    let fds = program.record.iter().any(|option| option.starts_with("--track-fds"));
+    let run = errors::under_memcheck(&[exe], &log_name, follows(program), fds, &cwd);
     let outcome = run.timeout(program.timeout).run()?;
     if outcome.ending() != ending(program) {
         return Err(Problem::wrong(outcome.summary()));
@@ -123,20 +143,29 @@ fn recorded(program: &Program, variant: &Variant, options: &[&str], kinds: &str)
     verdict(errors::differences(&expected, &found))
 }
 
-/// What lies at an address that is freed is said in Valgrind's words.
-fn places() -> Verdict {
-    let source = tests::guest::root().join("errors/bad_frees.c");
-    let program = Program::read(&source)?.ok_or_else(|| "bad_frees.c has no build line".to_owned())?;
+/// What vg-errors says of the first variant of a program.
+fn said(name: &str, events: &str) -> Result<(String, String), Problem> {
+    let source = tests::guest::root().join("errors").join(name);
+    let program = Program::read(&source)?.ok_or_else(|| format!("{name} has no build line"))?;
     let exe = program.compile(&program.variants[0])?;
     let scratch = Scratch::new("places")?;
     let trace = scratch.path().join("trace.capnp");
-    record(&trace, &["--events=alloc"], &exe, &scratch.fresh("cwd")?, &program)?;
+    record(&trace, &[events], &exe, &scratch.fresh("cwd")?, &program)?;
     let reader = tools::tool("vg-errors")?.display().to_string();
     let outcome = Run::new([&reader, &trace.display().to_string()], scratch.path()).run()?;
-    let text = outcome.out();
-    let module = exe.display();
+    Ok((outcome.out(), exe.display().to_string()))
+}
+
+fn all_said(text: &str, wanted: &[String]) -> Verdict {
+    let missing = wanted.iter().filter(|words| !text.contains(*words));
+    verdict(missing.map(|words| format!("not said: {words}\n{text}")).collect())
+}
+
+/// What lies at an address that is freed is said in Valgrind's words.
+fn places_of_frees() -> Verdict {
+    let (text, module) = said("bad_frees.c", "--events=alloc")?;
     let wanted = [
-        "is on thread 1's stack".to_owned(),
+        "is on thread 1's stack\n in frame #1, created by main (bad_frees.c:".to_owned(),
         format!("is in the Data segment of {module}"),
         format!("is in the Text segment of {module}"),
         "Address 0x8 is not stack'd, malloc'd or (recently) free'd".to_owned(),
@@ -146,8 +175,111 @@ fn places() -> Verdict {
         "is 0 bytes inside a block of size 40 free'd".to_owned(),
         "is 64 bytes before a block of size 100 alloc'd".to_owned(),
     ];
-    let missing = wanted.iter().filter(|words| !text.contains(*words));
-    verdict(missing.map(|words| format!("not said: {words}\n{text}")).collect())
+    all_said(&text, &wanted)
+}
+
+/// The same of accesses that fault.
+fn places_of_faults() -> Verdict {
+    let (text, module) = said("faults_readonly.c", "--events=alloc,shadow")?;
+    let wanted = [
+        format!("is in a r-- mapped file {module} segment"),
+        format!("is in the Text segment of {module}"),
+        "is in a --- anonymous segment".to_owned(),
+        "Address 0x0 is not stack'd, malloc'd or (recently) free'd".to_owned(),
+        "is on thread 2's stack\n In stack guard protected page, ".to_owned(),
+        "through a null pointer".to_owned(),
+        ", in read-only memory of faults_readonly".to_owned(),
+    ];
+    all_said(&text, &wanted)
+}
+
+/// The first variant of a program, and what the recorder does with it.
+fn run_recorder(name: &str, options: &[&str], scratch: &Scratch) -> Result<(Program, Outcome), Problem> {
+    let source = tests::guest::root().join("errors").join(name);
+    let program = Program::read(&source)?.ok_or_else(|| format!("{name} has no build line"))?;
+    let exe = program.compile(&program.variants[0])?;
+    let mut argv = vec![tools::tool("vg-record")?.display().to_string(), "--events=alloc,shadow".to_owned()];
+    argv.extend(options.iter().map(|option| (*option).to_owned()).chain(program.record.clone()));
+    argv.extend(["-o", "trace.capnp", "--"].map(str::to_owned));
+    argv.push(exe.display().to_string());
+    let outcome = Run::new(argv, scratch.path()).timeout(program.timeout).run()?;
+    Ok((program, outcome))
+}
+
+/// What is printed while a program runs is what was expected, in Valgrind's form.
+fn live(name: &str) -> Verdict {
+    let scratch = Scratch::new("live")?;
+    let (program, outcome) = run_recorder(name, &["--live"], &scratch)?;
+    let expected = errors::expectations(&program.text)?;
+    let text = outcome.err();
+    if outcome.ending() != ending(&program) || !text.contains("== ERROR SUMMARY: ") {
+        return Err(Problem::wrong(outcome.summary()));
+    }
+    let marked: Vec<&str> = text.lines().filter(|line| line.starts_with("==")).collect();
+    let found = errors::from_log(&marked.join("\n"), &source_name(&program));
+    verdict(errors::differences(&expected, &found))
+}
+
+/// An error is printed while the program runs: this one goes on only when it was.
+fn while_it_runs() -> Verdict {
+    const SCRIPT: &str = "\
+        \"$1\" --live --events=alloc,shadow -o trace.capnp -- \"$2\" 2>printed &\n\
+        until grep -q 'Invalid write of size 1' printed; do sleep 0.02; done\n\
+        : >go\n\
+        wait $!";
+    let source = tests::guest::root().join("live/waits.c");
+    let program = Program::read(&source)?.ok_or_else(|| "waits.c has no build line".to_owned())?;
+    let exe = program.compile(&program.variants[0])?.display().to_string();
+    let scratch = Scratch::new("live")?;
+    let recorder = tools::tool("vg-record")?.display().to_string();
+    let outcome = Run::new(["sh", "-c", SCRIPT, "sh", &recorder, &exe], scratch.path()).run()?;
+    if outcome.code() == Some(0) && outcome.out() == "EXIT-SUCCESS\n" {
+        return Ok(());
+    }
+    Err(Problem::wrong(outcome.summary()))
+}
+
+/// With --exit-on-first-error the program ends there, with the status that was asked for, and its trace is whole.
+fn first_error(name: &str, status: Option<u8>) -> Verdict {
+    let scratch = Scratch::new("first")?;
+    let chosen = format!("--error-exitcode={}", status.unwrap_or(1));
+    let options = if status.is_some() {
+        vec!["--exit-on-first-error=yes", &chosen]
+    } else {
+        vec!["--exit-on-first-error=yes"]
+    };
+    let (program, outcome) = run_recorder(name, &options, &scratch)?;
+    let fails = !errors::expectations(&program.text)?.is_empty();
+    let code = if fails { i32::from(status.unwrap_or(1)) } else { 0 };
+    let told = outcome.err().contains("was ended at its first error");
+    if outcome.code() != Some(code) || told != fails || outcome.out().contains("EXIT-SUCCESS") == fails {
+        return Err(Problem::wrong(outcome.summary()));
+    }
+    let reader = tools::tool("vg-errors")?.display().to_string();
+    let outcome = Run::new([&reader, "--format=json", "trace.capnp"], scratch.path()).run()?;
+    let found = errors::from_json(&outcome.out(), &source_name(&program))?;
+    if found.len() != usize::from(fails) || !outcome.out().contains("\"complete\": true") {
+        return Err(Problem::wrong(outcome.summary()));
+    }
+    Ok(())
+}
+
+/// --error-exitcode replaces the status of a program that made errors, and of no other.
+fn status_of_errors() -> Verdict {
+    for (name, ending) in [("overruns.c", "exit 9"), ("clean.c", "exit 0"), ("dies_of_jump.c", "signal 11")] {
+        let scratch = Scratch::new("status")?;
+        let (_, outcome) = run_recorder(name, &["--error-exitcode=9"], &scratch)?;
+        if outcome.ending() != ending {
+            return Err(Problem::wrong(format!("{name} is to end by {ending}: {}", outcome.summary())));
+        }
+    }
+    let scratch = Scratch::new("status")?;
+    let (_, outcome) =
+        run_recorder("clean.c", &["--exit-on-first-error=yes", "--error-exitcode=0"], &scratch)?;
+    if outcome.code() == Some(125) && outcome.err().lines().count() == 1 {
+        return Ok(());
+    }
+    Err(Problem::wrong(outcome.summary()))
 }
 
 /// A recording that has not looked for errors is not one without errors.

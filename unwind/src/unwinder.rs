@@ -85,6 +85,32 @@ impl<const N: usize> Visitor for FrameBuf<N> {
     }
 }
 
+/// Looks for the frame that holds an address: from its own sp up to its caller's.
+struct Holder {
+    address: u64,
+    frames: usize,
+    found: Option<usize>,
+}
+
+impl Visitor for Holder {
+    fn is_known(&mut self, state: State, _: &Range<u64>, _: &impl Memory) -> bool {
+        if self.found.is_none() && state.sp > self.address {
+            // Below the first there is none.
+            self.found = self.frames.checked_sub(1);
+            return true;
+        }
+        false
+    }
+
+    fn frame(&mut self, _: State, _: Option<u16>, _: &Modules) {
+        self.frames += 1;
+    }
+
+    fn restart(&mut self) {
+        *self = Holder { frames: 0, found: None, ..*self };
+    }
+}
+
 /// What an unwinder did since it was created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
@@ -186,6 +212,24 @@ impl Unwinder {
         self.counters.frames += self.history.walked() as u64;
         self.counters.reused += self.history.shared() as u64;
         self.history.finish(end, modules, tree, &mut self.spare, emit)
+    }
+
+    /// The index, from 0 for the innermost, of the frame that holds `address`; `None` when it lies below the stack, or
+    /// beyond the `limit` frames that are looked at.
+    pub fn frame_of<M: Memory>(
+        &mut self,
+        modules: &Modules,
+        start: &impl Start,
+        memory: &M,
+        address: u64,
+        limit: usize,
+    ) -> Option<usize> {
+        let mut holder = Holder { address, frames: 0, found: None };
+        self.counters.walks += 1;
+        self.enter(modules);
+        let stack = memory.stack(start.rsp());
+        self.rules.walk(modules, start, stack, memory, &mut holder, limit.min(MAX_DEPTH));
+        holder.found
     }
 
     /// The next stacks are taken at the first instruction of the function at `pc`, whose return address is on

@@ -85,6 +85,27 @@ fn the_limit_cuts_the_outer_frames() {
 }
 
 #[test]
+fn an_address_on_the_stack_is_in_the_frame_of_its_function() {
+    let (modules, own) = (own_modules(), Own::new());
+    let mut unwinder = Unwinder::new(12);
+    // Of this function, and of the closure, which has an own frame or is a part of what calls it.
+    let outer = std::hint::black_box([0u8; 64]);
+    nest_a(10, &mut || {
+        let inner = std::hint::black_box([0u8; 64]);
+        let start = registers();
+        let mut frame = |address| unwinder.frame_of(&modules, &start, &own, address, 600);
+        let near = frame(inner.as_ptr() as u64).expect("an inner frame");
+        let far = frame(outer.as_ptr() as u64).expect("an outer frame");
+        assert!(far >= near + 10, "{near} {far}");
+        assert_eq!(frame(inner.as_ptr() as u64 - 65536), None, "below the stack");
+        let mut frames = FrameBuf::<600>::new();
+        unwinder.walk(&modules, &start, &own, &mut frames);
+        assert!(far < frames.frames().len());
+        assert_eq!(unwinder.frame_of(&modules, &start, &own, outer.as_ptr() as u64, near + 2), None);
+    });
+}
+
+#[test]
 fn tables_without_a_search_table_give_the_same() {
     let (with, without, own) = (own_modules(), own_modules_where(false), Own::new());
     nest_a(20, &mut || {

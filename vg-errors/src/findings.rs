@@ -83,17 +83,38 @@ pub struct Findings<'t> {
 }
 
 /// What makes errors alike.
-#[derive(PartialEq, Eq, Hash)]
-struct Key<'t> {
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
     recording: usize,
     process: u32,
     kind: u16,
     size: u64,
     signal: i64,
-    text: &'t str,
+    text: String,
     unaddressable: bool,
     descriptor: Option<i32>,
     code: Vec<(u32, u64)>,
+}
+
+impl Key {
+    /// Of an error in the recording with this number, by the first `frames` of its stack.
+    pub(crate) fn of(number: usize, recording: &Recording, error: &Error, frames: usize) -> Key {
+        // The length of a copy, say, is not what makes it another error.
+        let sized =
+            matches!(error.kind, ErrorKind::InvalidRead | ErrorKind::InvalidWrite | ErrorKind::UninitValue);
+        Key {
+            recording: number,
+            process: error.process,
+            kind: error.kind.number(),
+            size: if sized { error.size } else { 0 },
+            signal: if error.kind == ErrorKind::FatalSignal { error.value } else { 0 },
+            text: error.text.clone(),
+            unaddressable: error.flags & flag::UNADDRESSABLE != 0,
+            // A loop that closes whatever may be open makes one error.
+            descriptor: error.descriptor.as_ref().filter(|d| !d.never_open()).map(|d| d.number),
+            code: recording.symbols.code(error.stack).take(frames).collect(),
+        }
+    }
 }
 
 /// Groups the errors of all recordings and looks up what the options ask for.
@@ -142,7 +163,7 @@ struct Group<'t> {
 /// The groups, in the order in which their first errors happened.
 fn groups<'t>(recordings: &'t [Recording], options: &Options) -> Vec<Group<'t>> {
     let mut groups: Vec<Group<'t>> = Vec::new();
-    let mut known: HashMap<Key<'t>, usize> = HashMap::new();
+    let mut known: HashMap<Key, usize> = HashMap::new();
     for (number, recording) in recordings.iter().enumerate() {
         let process_of: HashMap<u32, &Process> =
             recording.processes.iter().map(|process| (process.number, process)).collect();
@@ -155,22 +176,7 @@ fn groups<'t>(recordings: &'t [Recording], options: &Options) -> Vec<Group<'t>> 
             {
                 continue;
             }
-            // The length of a copy, say, is not what makes it another error.
-            let sized = matches!(
-                error.kind,
-                ErrorKind::InvalidRead | ErrorKind::InvalidWrite | ErrorKind::UninitValue
-            );
-            let key = Key {
-                recording: number,
-                process: error.process,
-                kind: error.kind.number(),
-                size: if sized { error.size } else { 0 },
-                signal: if error.kind == ErrorKind::FatalSignal { error.value } else { 0 },
-                text: &error.text,
-                unaddressable: error.flags & flag::UNADDRESSABLE != 0,
-                descriptor: error.descriptor.as_ref().map(|descriptor| descriptor.number),
-                code: recording.symbols.code(error.stack).take(options.compared_frames()).collect(),
-            };
+            let key = Key::of(number, recording, error, options.compared_frames());
             // An error that is told has happened.
             let count = error.count.max(1);
             match known.get(&key) {

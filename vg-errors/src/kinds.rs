@@ -99,7 +99,7 @@ kinds! {
     "FatalSignal" "InvalidRead" 0, true
         "A signal ended the program."
         "See the stack, and the errors before it.";
-    "FdNotClosed" "Leak_StillReachable" check::DESCRIPTORS, false
+    "FdNotClosed" "Leak_StillReachable" check::UNCLOSED, false
         "A file descriptor was still open at the end."
         "Close it.";
     "FdBadClose" "SyscallParam" check::DESCRIPTORS, true
@@ -189,7 +189,8 @@ pub const CHECKS: &[(u32, &str)] = &[
     (check::ALLOCATORS, "calls of allocators"),
     (check::SYSCALLS, "parameters of system calls"),
     (check::OVERLAPS, "overlapping copies"),
-    (check::DESCRIPTORS, "file descriptors"),
+    (check::DESCRIPTORS, "bad file descriptors"),
+    (check::UNCLOSED, "unclosed file descriptors"),
 ];
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub mod findings;
 mod github;
 mod json;
 pub mod kinds;
+pub mod live;
 pub mod load;
 pub mod options;
 pub mod run;

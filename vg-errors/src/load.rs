@@ -100,15 +100,17 @@ pub fn read(source: &Source) -> Result<Recording, Stop> {
 }
 
 /// Takes the messages of one trace.
-#[derive(Default)]
-struct Loader {
-    recording: Recording,
+#[derive(Debug, Default)]
+pub(crate) struct Loader {
+    /// What has come so far.
+    pub(crate) recording: Recording,
     processes: HashMap<u32, usize>,
     errors: HashMap<(u32, u32), usize>,
 }
 
 impl Loader {
-    fn take(&mut self, message: Message) {
+    /// Takes the next message.
+    pub(crate) fn take(&mut self, message: Message) {
         let Some(message) = self.recording.symbols.take(message) else { return };
         match message {
             Message::Header(header) => {

@@ -24,7 +24,8 @@ Groups of kinds:
   size       FishyValue, ReallocSizeZero, InvalidAlignment, InvalidSize, InvalidSizeAndAlignment
   fd         FdNotClosed, FdBadClose, FdBadUse
 
-vg-record looks for errors with --events=alloc,shadow, so far for invalid accesses to the heap.
+vg-record looks for errors with --events=alloc,shadow, so far for invalid accesses to the heap and
+to what is not mapped; with --track-fds, for bad file descriptors.
 
 Exit status: 0 no finding, 1 findings, 2 a usage error, an unusable trace, or one that cannot answer.";
 

@@ -9,6 +9,9 @@ use report::format::{counted, grouped, harmless, signal_name};
 use report::stack::Frame;
 use schema::{AddressInfo, AddressKind, ErrorKind, Family, OriginKind, flag};
 
+/// `AddressInfo::protection` of what can only be read.
+const READ: u8 = 1;
+
 /// What happened, in plain English, and how often when it was more than once.
 pub(crate) fn plain(finding: &Finding<'_>) -> String {
     let mut text = once(finding);
@@ -196,7 +199,10 @@ fn place(finding: &Finding<'_>) -> String {
         AddressKind::Stack => format!("on the stack of thread {}", about.thread),
         AddressKind::BelowStack => {
             let below = counted(about.offset.unsigned_abs(), "byte", "bytes");
-            format!("{below} below the stack pointer, where no variable lives any more")
+            match text.is_empty() {
+                true => format!("{below} below the stack pointer, where no variable lives any more"),
+                false => format!("{below} below the stack pointer, in a guard page: is the stack too small?"),
+            }
         }
         AddressKind::Data if text.is_empty() || text.starts_with('.') => "in a module's data".to_owned(),
         AddressKind::Data => match position(about) {
@@ -204,7 +210,18 @@ fn place(finding: &Finding<'_>) -> String {
             (distance, side) => format!("{} the variable {text}", beside(distance, side)),
         },
         AddressKind::Code => format!("at {at:#x}, which is code"),
-        AddressKind::Mapping => format!("at {at:#x}, in a mapping that does not allow it"),
+        AddressKind::Mapping => {
+            let whose = if text.is_empty() {
+                String::new()
+            } else {
+                format!(" of {}", report::format::base_name(&text))
+            };
+            match about.protection {
+                0 => format!("at {at:#x}, in memory{whose} that nobody may touch"),
+                READ => format!("at {at:#x}, in read-only memory{whose}"),
+                _ => format!("at {at:#x}, in memory{whose} that does not allow it"),
+            }
+        }
         AddressKind::Tls => format!("in the thread-local storage of thread {}", about.thread),
         AddressKind::Unmapped if at < 4096 => format!("through a null pointer (address {at:#x})"),
         AddressKind::Unmapped => format!("at {at:#x}, where no memory is"),

@@ -66,8 +66,8 @@ fn heading(finding: &Finding<'_>, several_traces: bool) -> String {
     format!("PROCESS {}{trace}: {} (pid {}{from})", process.number, command.join(" "), process.pid)
 }
 
-/// Whether anything was folded.
-fn write_finding(
+/// Writes one finding. Whether anything was folded.
+pub(crate) fn write_finding(
     out: &mut dyn Write,
     finding: &Finding<'_>,
     options: &Options,

@@ -121,7 +121,7 @@ fn descriptor(finding: &Finding<'_>) -> (i32, String) {
 
 /// Whether a descriptor was open before.
 pub(crate) fn was_open(descriptor: Option<&Descriptor>) -> bool {
-    descriptor.is_some_and(|d| d.closed != 0 || d.opened != 0 || d.inherited)
+    descriptor.is_some_and(|descriptor| !descriptor.never_open())
 }
 
 /// What follows.
@@ -233,7 +233,8 @@ fn address<'f, 't>(finding: &'f Finding<'t>, parts: &mut Vec<Part<'f, 't>>) {
         AddressKind::BelowStack => {
             parts.push(line(format!("is on thread {}'s stack", about.thread)));
             let below = grouped(about.offset.unsigned_abs());
-            parts.push(Part::Aux(format!("{below} bytes below stack pointer"), None));
+            let guard = if text.is_empty() { "" } else { "In stack guard protected page, " };
+            parts.push(Part::Aux(format!("{guard}{below} bytes below stack pointer"), None));
         }
         AddressKind::Data if text.is_empty() || text.starts_with('.') => {
             let segment = match &*text {

@@ -67,6 +67,23 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "yes|no", default_value = "no", value_parser = yes_no, hide_default_value = true)]
     pub undef_value_errors: Flag,
 
+    /// Look for errors in the use of file descriptors
+    #[arg(long, value_name = "HOW", value_enum, default_value = "no", hide_default_value = true)]
+    pub track_fds: TrackFds,
+
+    /// Print errors on standard error as they happen, each once, in the words of vg-errors
+    #[arg(long)]
+    pub live: bool,
+
+    /// End PROGRAM at its first error, with the exit status of --error-exitcode (1 without it)
+    #[arg(long, value_name = "yes|no", default_value = "no", value_parser = yes_no, hide_default_value = true)]
+    pub exit_on_first_error: Flag,
+
+    /// Exit status of vg-record when there were errors and no signal ended PROGRAM; with 0, the default, it is that of
+    /// PROGRAM
+    #[arg(long, value_name = "N")]
+    pub error_exitcode: Option<u8>,
+
     /// The program to run, found as a shell finds it, and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "PROGRAM")]
     pub command: Vec<OsString>,
@@ -74,6 +91,7 @@ pub(crate) struct Cli {
 
 const AFTER_HELP: &str =
     "Exit status: that of PROGRAM; when a signal killed it, vg-record dies by the same signal.
+With --error-exitcode=N, N when there were errors.
 125: vg-record failed (also: bad usage), 126: PROGRAM cannot be run,
 127: PROGRAM was not found.
 
@@ -86,7 +104,8 @@ Examples:
 pub(crate) enum Events {
     /// Allocations and frees with their stacks, the leak graph, and errors in calls of allocators, for vg-errors
     Alloc,
-    /// Invalid reads and writes of heap blocks, and overlapping copies, for vg-errors (unfinished: more is to come)
+    /// Invalid reads and writes of heap blocks and of what is not mapped, and overlapping copies, for vg-errors
+    /// (unfinished: more is to come)
     Shadow,
     /// Executed instructions, as a clock of all other events
     Instr,
@@ -94,6 +113,43 @@ pub(crate) enum Events {
     Access,
     /// Nothing: the program only runs under the engine (not together with other kinds)
     None,
+}
+
+/// Which errors in the use of descriptors are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TrackFds {
+    /// None
+    No,
+    /// Descriptors that are not closed at the end (but for standard input, output and error), closed twice, or used
+    /// when they are not open
+    Yes,
+    /// The same, with standard input, output and error
+    All,
+    /// Bad closes and uses alone
+    Bad,
+}
+
+impl TrackFds {
+    /// `FLAG_*` bits of the control block.
+    pub(crate) fn flags(self) -> u32 {
+        use ring::shared::{FLAG_DESCRIPTORS, FLAG_STANDARD_DESCRIPTORS, FLAG_UNCLOSED};
+        match self {
+            TrackFds::No => 0,
+            TrackFds::Bad => FLAG_DESCRIPTORS,
+            TrackFds::Yes => FLAG_DESCRIPTORS | FLAG_UNCLOSED,
+            TrackFds::All => FLAG_DESCRIPTORS | FLAG_UNCLOSED | FLAG_STANDARD_DESCRIPTORS,
+        }
+    }
+
+    /// What is looked for: `schema::check` bits.
+    fn checks(self) -> u32 {
+        use schema::check::{DESCRIPTORS, UNCLOSED};
+        match self {
+            TrackFds::No => 0,
+            TrackFds::Bad => DESCRIPTORS,
+            TrackFds::Yes | TrackFds::All => DESCRIPTORS | UNCLOSED,
+        }
+    }
 }
 
 /// A signal that `vg-record` can take.
@@ -123,6 +179,19 @@ impl Cli {
             !self.undef_value_errors.0 || bits & ring::shared::EVENTS_SHADOW != 0,
             "--undef-value-errors=yes: undefined values are followed with --events=alloc,shadow only; ask for that, too"
         );
+        anyhow::ensure!(
+            bits & ring::shared::EVENTS_ALLOC != 0
+                || !(self.live || self.exit_on_first_error.0 || self.error_exitcode.is_some()),
+            "--live, --exit-on-first-error and --error-exitcode: errors are found with --events=alloc only; ask for that, too"
+        );
+        anyhow::ensure!(
+            !self.exit_on_first_error.0 || self.error_exitcode != Some(0),
+            "--exit-on-first-error=yes: --error-exitcode=0 would look as if there were no error; leave it out or give another status"
+        );
+        anyhow::ensure!(
+            self.track_fds == TrackFds::No || bits & ring::shared::EVENTS_ALLOC != 0,
+            "--track-fds: stacks are known with --events=alloc only; ask for that, too"
+        );
         Ok(bits)
     }
 
@@ -133,9 +202,15 @@ impl Cli {
             "--undef-value-errors=yes is unfinished: variables of functions that call no others may be taken for set, \
              and parameters of system calls are not looked at"
         } else {
-            "--events=shadow is unfinished: only invalid reads and writes of heap blocks and copies of memory that \
-             overlaps are looked for"
+            "--events=shadow is unfinished: only invalid reads and writes of heap blocks and of what is not mapped, and \
+             copies of memory that overlaps, are looked for"
         })
+    }
+
+    /// Exit status when there were errors; `None`: that of the program.
+    pub(crate) fn error_status(&self) -> Option<u8> {
+        let without = self.exit_on_first_error.0.then_some(1);
+        self.error_exitcode.or(without).filter(|status| *status != 0)
     }
 
     /// What is looked for in the guest: `schema::check` bits.
@@ -149,6 +224,7 @@ impl Cli {
                 if self.undef_value_errors.0 { ring::shared::EVENTS_SHADOW } else { 0 },
                 schema::check::VALUES,
             )
+            | self.track_fds.checks()
     }
 
     fn kinds(&self) -> anyhow::Result<u32> {
@@ -204,6 +280,14 @@ impl Cli {
             add(true, format!("--snapshot-signal={number}"));
         }
         add(self.undef_value_errors.0, "--undef-value-errors=yes".into());
+        if let Some(value) = self.track_fds.to_possible_value() {
+            add(self.track_fds != TrackFds::No, format!("--track-fds={}", value.get_name()));
+        }
+        add(self.live, "--live".into());
+        add(self.exit_on_first_error.0, "--exit-on-first-error=yes".into());
+        if let Some(status) = self.error_exitcode {
+            add(true, format!("--error-exitcode={status}"));
+        }
         add(!self.run_libc_freeres.0, format!("--run-libc-freeres={no}"));
         list
     }
@@ -315,6 +399,29 @@ mod tests {
             assert!(parse(&[wrong, "p"]).is_err(), "{wrong}");
         }
         assert!(size("99999999999G").is_err());
+    }
+
+    #[test]
+    fn errors_and_exit_statuses() {
+        let cli = parse(&["--track-fds=all", "--live", "--exit-on-first-error=yes", "p"]).expect("parses");
+        assert_eq!(cli.changed(), ["--track-fds=all", "--live", "--exit-on-first-error=yes"]);
+        assert_eq!(cli.error_status(), Some(1));
+        let status = |words: &[&str]| parse(words).expect("parses").error_status();
+        assert_eq!(status(&["p"]), None);
+        assert_eq!(status(&["--error-exitcode=0", "p"]), None);
+        assert_eq!(status(&["--error-exitcode=9", "--exit-on-first-error=yes", "p"]), Some(9));
+        assert!(parse(&["--error-exitcode=256", "p"]).is_err());
+        let refused = |words: &[&str]| parse(words).expect("parses").event_bits().is_err();
+        assert!(refused(&["--exit-on-first-error=yes", "--error-exitcode=0", "p"]));
+        assert!(
+            refused(&["--live", "--events=instr", "p"])
+                && refused(&["--track-fds=yes", "--events=none", "p"])
+        );
+        assert!(!refused(&["--live", "--track-fds=bad", "p"]));
+        let checks = |how: &str| parse(&[how, "p"]).expect("parses").checks();
+        use schema::check::{ALLOCATORS, DESCRIPTORS, UNCLOSED};
+        assert_eq!(checks("--track-fds=bad"), ALLOCATORS | DESCRIPTORS);
+        assert_eq!(checks("--track-fds=yes"), ALLOCATORS | DESCRIPTORS | UNCLOSED);
     }
 
     #[test]

@@ -8,12 +8,13 @@
 use crate::clock::Clock;
 use crate::errors::Errors;
 use crate::images::{First, ImageId, Images, RawNode};
+use crate::live::Live;
 use crate::modules::{Mapping, Modules};
 use crate::snapshot::Snapshot;
 use crate::stats;
 use crate::trace::Trace;
 use ring::record::{CLIENT_TEXT, Kind, Record, halves};
-use schema::{Bytes, End, Family, HeapEvent, Op, Severity, Start};
+use schema::{Bytes, End, Family, HeapEvent, Message, Op, Severity, Start};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Most 64-bit words of a ring that wait for a stack node of another thread (16 MiB); beyond, stacks are given up.
@@ -42,6 +43,8 @@ pub(crate) struct Recording {
     pub notes: Vec<String>,
     /// Errors of the guest.
     pub errors: Errors,
+    /// Where they are printed meanwhile.
+    pub live: Option<Live>,
     threads: HashMap<(u32, u32), u32>,
     last_thread: u32,
     /// Module ids of the trace, for the end of a mapping.
@@ -137,6 +140,7 @@ impl Recording {
             engine: BTreeMap::new(),
             notes: Vec::new(),
             errors: Errors::default(),
+            live: None,
             threads: HashMap::new(),
             last_thread: 0,
             mapped: HashMap::new(),
@@ -269,11 +273,13 @@ impl Recording {
                 };
                 self.threads.insert((stream.process, tid), stream.thread);
                 self.trace.put(|writer| writer.thread_start(&start));
+                self.live(|| Message::ThreadStart(start));
             }
             Kind::ThreadName => {
                 let name = Bytes(strings(record, 1).swap_remove(0));
                 let name = schema::ThreadName { thread: stream.thread, name };
                 self.trace.put(|writer| writer.thread_name(&name));
+                self.live(|| Message::ThreadName(name));
             }
             Kind::ThreadExit => {
                 stream.ended = true;
@@ -379,6 +385,13 @@ impl Recording {
         self.trace.flush();
     }
 
+    /// Tells whoever prints errors meanwhile.
+    fn live(&self, message: impl FnOnce() -> Message) {
+        if let Some(live) = &self.live {
+            live.message(message());
+        }
+    }
+
     /// Nanoseconds since the start of the recording.
     pub(crate) fn now(&self) -> u64 {
         self.clock.ns(crate::sys::tsc())
@@ -476,6 +489,10 @@ impl Recording {
         let path = strings(record, 7).swap_remove(0);
         let (module, for_frames) = self.modules.add(path, mapping);
         self.trace.put(|writer| writer.modules(std::slice::from_ref(&module)));
+        if let (Some(live), Some(binary)) = (&self.live, self.modules.binary(for_frames)) {
+            live.binary(for_frames, binary);
+            live.message(Message::Modules(vec![module.clone()]));
+        }
         if self.images.add_module(image, number, for_frames) {
             self.mapped.insert((image, number), module.id);
         } else {
@@ -528,6 +545,7 @@ impl Recording {
         };
         stream.time = stream.time.max(message.time);
         self.trace.put(|writer| writer.process(&message));
+        self.live(|| Message::Process(message));
     }
 
     /// The process has ended, by its own word or by what the recorder found.
@@ -569,7 +587,10 @@ impl Recording {
         }
         // The same warning from a thousand processes is printed once, and kept for each.
         let first = self.said.insert(text.clone());
-        if first {
+        if let Some(live) = self.live.as_ref().filter(|_| first && severity != Severity::Note) {
+            live.line(&text);
+        }
+        if first && self.live.is_none() {
             self.trace.remark(severity, code, stream.process, stream.time, &text);
         } else {
             let remark = schema::Remark { severity, code, process: stream.process, time: stream.time, text };
@@ -579,7 +600,7 @@ impl Recording {
 }
 
 /// The byte strings of a record from word `first`; at least one, which is empty when the record has none.
-fn strings(record: Record<'_>, first: usize) -> Vec<Vec<u8>> {
+pub(crate) fn strings(record: Record<'_>, first: usize) -> Vec<Vec<u8>> {
     let mut list = Vec::new();
     record.strings(first, |bytes| list.push(bytes.collect()));
     if list.is_empty() {

@@ -3,14 +3,20 @@
 //! Always holds: an entry is written before its count is raised, and every count has been written when the recording
 //! ends. Not here: the record's words (`ring`), which entries are alike for a reader (`vg-errors`).
 
-use crate::decode::{Recording, Stream};
+use crate::decode::{Recording, Stream, strings};
 use crate::trace::Trace;
 use ring::record::{Record, halves};
-use schema::{AddressInfo, AddressKind, Error, ErrorKind, Family, Origin, OriginKind, Severity};
+use schema::{
+    AddressInfo, AddressKind, Bytes, Descriptor, DescriptorKind, Error, ErrorKind, Family, Origin,
+    OriginKind, Severity,
+};
 use std::collections::HashMap;
 
 /// Entries of one process; further ones are lost, and the trace says so.
 const LIMIT: u32 = 100_000;
+
+/// What the trace says of an address that lies in the pages below a stack which nobody may touch.
+const GUARD_PAGE: &str = "guard page";
 
 /// What makes two errors one: process, kind, stack, size, what was given, kind of address, stack of the block's allocation.
 type Key = (u32, u16, u32, u64, u64, u16, u32);
@@ -46,6 +52,12 @@ impl Errors {
         if !list.is_empty() {
             trace.put(|writer| writer.errors(&list));
         }
+    }
+
+    /// Errors so far, each time that they happened; fatal signals are none.
+    pub(crate) fn total(&self) -> u64 {
+        let counts = |key: &Key| vg_errors::live::counts(ErrorKind::from_number(key.1));
+        self.entries.iter().filter(|(key, _)| counts(key)).map(|(_, entry)| entry.count).sum()
     }
 
     /// Counts an error; the number of its entry when that is new.
@@ -87,7 +99,15 @@ impl Recording {
         let Some(source) = self.stack(stream, source, force) else { return false };
         let (kind, about, size, given) = (kind as u16, about as u16, word(4), word(13));
         let process = stream.process;
-        match self.errors.meet((process, kind, stack, size, given, about, allocated)) {
+        let (kind_of_error, strings) = (ErrorKind::from_number(kind), strings(record, 15));
+        let descriptor = descriptor(kind_of_error, record, &strings, (allocated, freed));
+        let alike = match &descriptor {
+            // A loop that closes whatever may be open makes one error.
+            Some(descriptor) if descriptor.never_open() => 0,
+            Some(descriptor) => descriptor.number as u64,
+            None => given,
+        };
+        match self.errors.meet((process, kind, stack, size, alike, about, allocated)) {
             Met::Known => {}
             Met::TooMany => {
                 let name = self.describe(process);
@@ -99,35 +119,40 @@ impl Recording {
             Met::New(number) => {
                 let kind_of_address = AddressKind::from_number(about);
                 // What stands in place of the family where there is none.
-                let (family, module, protection) = match kind_of_address {
+                let mut described = AddressInfo::default();
+                match kind_of_address {
                     AddressKind::Data | AddressKind::Code => {
                         let image = self.image(stream);
-                        (0, self.mapped.get(&(image, family)).copied().unwrap_or(0), 0)
+                        described.module = self.mapped.get(&(image, family)).copied().unwrap_or(0);
                     }
-                    AddressKind::Mapping => (0, 0, family as u8),
-                    _ => (family as u8, 0, 0),
-                };
+                    AddressKind::Mapping => {
+                        described.protection = family as u8;
+                        let path = strings.get(1).map(|path| String::from_utf8_lossy(path).into_owned());
+                        described.text = path.unwrap_or_default();
+                    }
+                    AddressKind::Stack => described.frame = family,
+                    AddressKind::BelowStack if family == ring::record::about::GUARD_PAGE => {
+                        described.text = GUARD_PAGE.to_owned();
+                    }
+                    AddressKind::BelowStack => {}
+                    _ => described.family = Family::from_number(family as u8),
+                }
                 let on_stack = matches!(kind_of_address, AddressKind::Stack | AddressKind::BelowStack);
                 let about = AddressInfo {
                     kind: kind_of_address,
                     start: word(7),
                     size: word(8),
                     offset: word(9) as i64,
-                    family: Family::from_number(family),
-                    module,
-                    protection,
                     thread: if on_stack { stream.thread } else { 0 },
                     allocated,
                     freed,
-                    ..AddressInfo::default()
+                    ..described
                 };
-                let mut text = Vec::new();
-                record.strings(15, |bytes| text.extend(bytes));
                 let error = Error {
                     number,
                     process,
                     thread: stream.thread,
-                    kind: ErrorKind::from_number(kind),
+                    kind: kind_of_error,
                     count: 1,
                     time: self.time(stream, word(1)),
                     instructions: word(5),
@@ -136,18 +161,48 @@ impl Recording {
                     address: word(3),
                     origin: (origin != ring::record::origin::UNKNOWN)
                         .then(|| Origin { kind: OriginKind::from_number(origin as u16), stack: source }),
-                    other_address: if kind == ring::record::Error::Overlap as u16 { word(11) } else { 0 },
+                    other_address: if is_other(kind) { word(11) } else { 0 },
                     about: (about.kind != AddressKind::Unknown).then_some(about),
-                    text: String::from_utf8_lossy(&text).into_owned(),
-                    value: if kind == ring::record::Error::Overlap as u16 { 0 } else { word(11) as i64 },
+                    text: String::from_utf8_lossy(&strings[0]).into_owned(),
+                    value: if is_other(kind) || descriptor.is_some() { 0 } else { word(11) as i64 },
                     wanted: word(12),
-                    given,
+                    given: if descriptor.is_some() { 0 } else { given },
+                    descriptor,
                     ..Error::default()
                 };
                 self.trace.flush_tables();
                 self.trace.put(|writer| writer.errors(std::slice::from_ref(&error)));
+                if let Some(live) = &mut self.live {
+                    live.error(&error, &self.trace.stacks);
+                }
             }
         }
         true
     }
+}
+
+/// Whether the word for a value holds an address.
+fn is_other(kind: u16) -> bool {
+    kind == ring::record::Error::Overlap as u16
+}
+
+/// The descriptor that an error is about, with the stacks of its opening and of the close before.
+fn descriptor(
+    kind: ErrorKind,
+    record: Record<'_>,
+    strings: &[Vec<u8>],
+    (opened, closed): (u32, u32),
+) -> Option<Descriptor> {
+    if !matches!(kind, ErrorKind::FdNotClosed | ErrorKind::FdBadClose | ErrorKind::FdBadUse) {
+        return None;
+    }
+    let bits = record.word(13) as u32;
+    Some(Descriptor {
+        number: record.word(11) as i32,
+        kind: DescriptorKind::from_number((bits & ring::record::descriptor::KINDS) as u16),
+        name: Bytes(strings.get(1).cloned().unwrap_or_default()),
+        opened,
+        closed,
+        inherited: bits & ring::record::descriptor::INHERITED != 0,
+    })
 }

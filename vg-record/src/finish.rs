@@ -29,6 +29,12 @@ pub(crate) struct Ending {
 /// Completes the trace. Returns the wall times, with that of the symbols.
 pub(crate) fn finish(recording: &mut Recording, ending: Ending) -> Phases {
     let mut phases = ending.phases;
+    if let Some(live) = recording.live.take() {
+        let contexts = live.finish();
+        let (pid, errors) =
+            (recording.processes.get(&ROOT).map_or(0, |root| root.pid), recording.errors.total());
+        eprintln!("=={pid}== ERROR SUMMARY: {errors} errors from {contexts} contexts (suppressed: 0 from 0)");
+    }
     let lost = end_processes(recording, ending);
     let time = recording.now();
     recording.flush();
@@ -132,7 +138,7 @@ fn name_frames(recording: &mut Recording, time: u64) {
         .modules
         .binaries()
         .iter()
-        .filter_map(|binary| Some((binary, by_module.remove(&binary.module)?)))
+        .filter_map(|binary| Some((binary.as_ref(), by_module.remove(&binary.module)?)))
         .collect();
     let answers = symbols::resolve(&work);
     let mut without_lines = Vec::new();

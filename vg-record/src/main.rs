@@ -2,7 +2,7 @@
 //!
 //! This file holds the order of things: prepare, start the guest, drain its rings while it runs, complete the trace,
 //! end as the guest ended. Always holds: once the guest has started, its exit status is ours, whatever happens to
-//! the trace. Not here: everything else; see the modules.
+//! the trace, unless --error-exitcode gives one for errors. Not here: everything else; see the modules.
 #![deny(unsafe_code)]
 
 mod cli;
@@ -15,6 +15,7 @@ mod header;
 mod images;
 mod inherited;
 mod launch;
+mod live;
 mod memory;
 mod modules;
 mod output;
@@ -109,7 +110,12 @@ fn record(cli: &cli::Cli, program: &program::Program) -> anyhow::Result<wait::Ou
         if cli.stats {
             eprint!("{}", stats::text(&recording, phases));
         }
-        Ok(outcome)
+        Ok(match (outcome, cli.error_status()) {
+            (wait::Outcome::Exited(_), Some(status)) if recording.errors.total() > 0 => {
+                wait::Outcome::Exited(status)
+            }
+            _ => outcome,
+        })
     })
 }
 
@@ -135,7 +141,14 @@ fn drain(
     if let Some(caveat) = cli.caveat() {
         trace.remark(schema::Severity::Warning, 0, 0, 0, caveat);
     }
-    let mut drain = drain::Drain::new(memory.shared(), memory.fd(), decode::Recording::new(trace, clock));
+    let mut recording = decode::Recording::new(trace, clock);
+    if cli.live {
+        match live::Live::start() {
+            Ok(live) => recording.live = Some(live),
+            Err(error) => StandardError.say(&format!("--live: {}", trace::plain(&error))),
+        }
+    }
+    let mut drain = drain::Drain::new(memory.shared(), memory.fd(), recording);
     let running = drain.run(over);
     (drain.recording, running)
 }

@@ -74,7 +74,7 @@ impl Memory {
     /// A kind of event that cannot be recorded.
     pub(crate) fn set_up(&self, cli: &Cli) -> anyhow::Result<()> {
         let control = self.shared().control();
-        let mut flags = 0;
+        let mut flags = cli.track_fds.flags();
         for (set, flag) in [
             (!cli.children.0, shared::FLAG_NO_CHILDREN),
             // The counters are part of the trace; --stats only prints them.
@@ -83,6 +83,7 @@ impl Memory {
             (!cli.leak_check.0, shared::FLAG_NO_LEAK_SCAN),
             (cli.snapshot_signal.is_some(), shared::FLAG_WATCH),
             (cli.undef_value_errors.0, shared::FLAG_VALUES),
+            (cli.exit_on_first_error.0, shared::FLAG_FIRST_ERROR),
         ] {
             flags |= if set { flag } else { 0 };
         }
@@ -105,6 +106,7 @@ impl Memory {
         control.cache_bytes.store(cli.cache_size, Relaxed);
         control.freelist_bytes.store(cli.freelist_vol, Relaxed);
         control.freelist_big_block.store(cli.freelist_big_blocks, Relaxed);
+        control.error_status.store(cli.error_status().map_or(0, u32::from), Relaxed);
         control.redzone_bytes.store(cli.redzone_size, Relaxed);
         Ok(())
     }

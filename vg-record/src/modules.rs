@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Most files that are kept open at a time; the rest are opened again by their path.
 const MOST_OPEN: usize = 256;
@@ -89,7 +90,7 @@ pub(crate) struct Mapping {
 #[derive(Debug, Default)]
 pub(crate) struct Modules {
     last: u32,
-    binaries: Vec<Binary>,
+    binaries: Vec<Arc<Binary>>,
     known: HashMap<(PathBuf, Option<Identity>), usize>,
     open: usize,
 }
@@ -107,7 +108,7 @@ impl Modules {
             Some(&at) => at,
             None => {
                 let binary = self.examine(key.0.clone(), identity, id);
-                self.binaries.push(binary);
+                self.binaries.push(Arc::new(binary));
                 self.known.insert(key, self.binaries.len() - 1);
                 self.binaries.len() - 1
             }
@@ -136,8 +137,15 @@ impl Modules {
     }
 
     /// The files, in the order in which they were first mapped.
-    pub(crate) fn binaries(&self) -> &[Binary] {
+    pub(crate) fn binaries(&self) -> &[Arc<Binary>] {
         &self.binaries
+    }
+
+    /// The file that frames name by this module.
+    pub(crate) fn binary(&self, module: u32) -> Option<Arc<Binary>> {
+        // Modules of files are given in rising order.
+        let at = self.binaries.binary_search_by_key(&module, |binary| binary.module).ok()?;
+        Some(self.binaries[at].clone())
     }
 
     /// Number of modules so far.

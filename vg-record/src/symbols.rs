@@ -1,6 +1,6 @@
 //! What code addresses are called: functions, files, lines and inlined functions.
 //!
-//! Works after the guest has ended, on the frames that occur, several files at a time. Always holds: whatever a file
+//! Works after the guest has ended, or for `--live` meanwhile, on the frames that occur, several files at a time. Always holds: whatever a file
 //! contains, the worst outcome is a frame without a name. Not here: files and their identity (`modules`), writing
 //! the names into the trace (`trace`).
 

@@ -21,8 +21,8 @@ use super::{
 };
 use crate::context::{Thread, gpr};
 use crate::state::{Engine, engine};
-use crate::syscalls::marks;
-use crate::{guest_mem, precise, shadow, space, threads};
+use crate::syscalls::{descriptors, marks};
+use crate::{faults, guest_mem, precise, shadow, space, threads};
 use core::arch::global_asm;
 use core::sync::atomic::Ordering;
 use ring::record::Stat;
@@ -114,6 +114,7 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
         },
         Interrupted::Guest(guest, from_context) => {
             marks::finish(thread, guest.pc, guest.regs[gpr::RAX]);
+            descriptors::finish(thread, guest.pc, guest.regs[gpr::RAX]);
             if from_context {
                 restore_xmm(thread, kernel);
             }
@@ -147,6 +148,9 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
                     resume(engine, thread, guest, kernel);
                 }
                 return;
+            }
+            if signal == sig::SEGV && synchronous {
+                faults::note(engine, thread, &guest, word(info, 8), address, kernel.gregs[ERROR]);
             }
             if synchronous && quad(info, 16) == pc {
                 info[16..24].copy_from_slice(&guest.pc.to_le_bytes());

@@ -188,6 +188,8 @@ pub struct ThreadSignals {
     pub stepped_to: Option<u64>,
     /// Where in the cache or the engine the processor trapped last because of that flag.
     pub trapped_at: u64,
+    /// An access of the guest's that has faulted, until the dispatcher tells of it.
+    pub(crate) fault: Option<crate::faults::Fault>,
     /// Trap number, error code and address of a fault that the engine found in place of the processor.
     pub synthetic: Option<(u64, u64, u64)>,
     /// Status of the exit under way while libc gives back its blocks.
@@ -219,6 +221,7 @@ impl ThreadSignals {
             step: false,
             stepped_to: None,
             trapped_at: 0,
+            fault: None,
             synthetic: None,
             exit_status: 0,
             freeres_done: 0,

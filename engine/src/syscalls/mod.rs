@@ -2,6 +2,7 @@
 //!
 //! [`class`] is the table of which is which. A handler ends in one of three ways: [`Outcome`].
 
+pub(crate) mod descriptors;
 pub mod files;
 pub(crate) mod marks;
 pub mod memory;

@@ -187,6 +187,8 @@ fn shared_memory(engine: &'static Engine, thread: &mut Thread, call: &Call, want
         }
         (*child).process = thread.process;
         (*child).foreign = !is_thread;
+        let files = wanted.flags & sys::CLONE_FILES != 0;
+        (*child).descriptors = thread.descriptors.as_ref().map(|known| known.of_child(files));
         // A child with the parent's stack is suspended with it, so it keeps the alternate stack; a thread has none.
         if wanted.flags & sys::CLONE_VFORK != 0 {
             (*child).signals.alternate = thread.signals.alternate;
@@ -309,10 +311,17 @@ fn fork(engine: &'static Engine, thread: &mut Thread, call: &Call, wanted: &Argu
     let before = sys::tsc();
     signals::set_kernel_mask(u64::MAX);
     let frozen = engine.heap.get().map(|heap| heap.lock_all());
+    let descriptors = thread.descriptors.as_ref().map(|known| known.table());
+    if let Some(table) = &descriptors {
+        table.acquire();
+    }
     engine.acquire_all();
     // SAFETY: without a stack of its own the child returns here with a copy of this one.
     let result = unsafe { call_clone(call, &kernel, 0, start, core::ptr::null_mut()) };
     engine.release_all();
+    if let Some(table) = &descriptors {
+        table.release();
+    }
     drop(frozen);
     if result == 0 {
         thread.tid.store(sys::gettid(), Ordering::Relaxed);

@@ -155,6 +155,7 @@ pub fn create(engine: &Engine, mask: u64) -> Result<*mut Thread, i64> {
         (&raw mut (*thread).failed_new).write(None);
         (&raw mut (*thread).strings).write(crate::strings::ThreadStrings::default());
         (&raw mut (*thread).unwinder).write(None);
+        (&raw mut (*thread).descriptors).write(None);
         (&raw mut (*thread).memory).write((memory, bytes));
         (&raw mut (*thread).own_actions).write(None);
         (&raw mut (*thread).own_limits).write(None);

@@ -17,8 +17,10 @@ pub mod check {
     pub const SYSCALLS: u32 = 8;
     /// Copies whose source and destination overlap.
     pub const OVERLAPS: u32 = 16;
-    /// Descriptors that are not closed, closed twice, or used while closed.
+    /// Descriptors that are closed twice, or used while closed.
     pub const DESCRIPTORS: u32 = 32;
+    /// Descriptors that are open at the end.
+    pub const UNCLOSED: u32 = 64;
 }
 
 codes! {
@@ -293,4 +295,11 @@ pub struct Descriptor {
     pub closed: u32,
     /// The program was started with it.
     pub inherited: bool,
+}
+
+impl Descriptor {
+    /// It was not open at any time that is known of.
+    pub fn never_open(&self) -> bool {
+        self.closed == 0 && self.opened == 0 && !self.inherited
+    }
 }

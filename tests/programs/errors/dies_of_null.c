@@ -1,6 +1,6 @@
 // build: cc -g -O0 -w
 // build fast: cc -g -O2 -w -fno-ipa-sra
-// peer: tells the access, too
+// peer fast: takes what is behind a jump for what is before it
 // ends: signal 11
 // A null pointer, after an error that the program has survived.
 #include "../guest.h"
@@ -8,7 +8,7 @@
 static int *volatile nothing;
 
 static int __attribute__((noinline)) use(int *pointer) {
-    return *pointer + 1; //~ FatalSignal 0
+    return *pointer + 1; //~ InvalidRead 4 //~ FatalSignal 0
 }
 
 int main(void) {

@@ -117,14 +117,14 @@ fn small(text: &str) -> u32 {
 
 fn checks(text: &str) -> u32 {
     let one = |name: &str| match name {
-        "all" => 63,
+        "all" => 127,
         "none" => 0,
         "addresses" => check::ADDRESSES,
         "values" => check::VALUES,
         "allocators" => check::ALLOCATORS,
         "syscalls" => check::SYSCALLS,
         "overlaps" => check::OVERLAPS,
-        "descriptors" => check::DESCRIPTORS,
+        "descriptors" => check::DESCRIPTORS | check::UNCLOSED,
         other => panic!("check {other}"),
     };
     text.split(',').map(one).sum()

@@ -28,7 +28,7 @@ pub(super) fn look_up(binary: &Binary, wanted: &[Wanted]) -> Answer {
 
 fn map(file: &File) -> Option<Mmap> {
     // SAFETY: the mapping is private and read-only. A file that is cut short while it is read would end this
-    // process with SIGBUS: the guest has ended by now, and build tools replace programs rather than cut them.
+    // process with SIGBUS: it is the code of a program that ran, and build tools replace programs rather than cut them.
     unsafe { Mmap::map(file) }.ok()
 }
 

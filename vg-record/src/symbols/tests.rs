@@ -225,7 +225,7 @@ fn files_are_resolved_in_parallel_and_failures_are_told() {
     let many: Vec<Wanted> = (0..PIECE as u32 * 2 + 10)
         .map(|frame| Wanted { frame: frame + 1, rva: start + u64::from(frame) % size, exact: true })
         .collect();
-    let work: Vec<_> = modules.binaries().iter().map(|binary| (binary, many.clone())).collect();
+    let work: Vec<_> = modules.binaries().iter().map(|binary| (binary.as_ref(), many.clone())).collect();
     let answers = resolve(&work);
     assert_eq!(answers[0].frames.len(), many.len());
     assert!(answers[0].frames.iter().zip(1..).all(|((frame, _), number)| *frame == number));
