@@ -64,7 +64,8 @@ pub extern "C" fn dispatch(context: *mut Context) {
                 // Whatever is pending by now waits for one instruction: were it the other way round, a timer that is faster
                 // than a long step would never let the guest get on.
                 thread.context.next = resume;
-                thread.context.state.store(layout::STATE_LEAVING, Ordering::SeqCst);
+                // Seen by this thread's own handler; nothing is looked for behind it.
+                thread.context.state.store(layout::STATE_LEAVING, Ordering::Release);
                 return;
             }
         }

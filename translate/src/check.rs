@@ -240,16 +240,15 @@ impl Check {
     pub(crate) fn emit_stub(&self, e: &mut Emitter<'_>, resume: u64, stubs: &StubAddresses) {
         // The jump that a link changes.
         e.jmp(e.here() + layout::CHECK_STUB_LINK.1);
-        e.store_ctx(layout::R11, reg::R11);
+        e.store_ctx(layout::SCRATCH + 16, reg::R11);
         e.store_ctx_imm(layout::CONTINUE, resume as u32);
         if let Some(address) = self.address {
             address.load_sum(e, reg::R11);
         }
         e.jmp(match self.what {
-            What::Memory { size, access: Access::Write }
-                if !self.keeps_flags && size <= 8 && size.is_power_of_two() =>
-            {
-                stubs.store[size.trailing_zeros() as usize]
+            What::Memory { size, access: Access::Write } if size.is_power_of_two() => {
+                let stubs = if self.keeps_flags { &stubs.store_keeping_flags } else { &stubs.store };
+                stubs[size.trailing_zeros() as usize]
             }
             _ => stubs.check,
         });

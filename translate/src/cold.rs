@@ -200,7 +200,7 @@ fn words(bytes: u8) -> impl Iterator<Item = (Address, u64)> {
 }
 
 /// Branches where a byte at r11 has the V bits of unaddressable memory.
-fn look_for_unaddressable(e: &mut Emitter<'_>, bytes: u8, branches: &mut Vec<u32>) {
+pub(crate) fn look_for_unaddressable(e: &mut Emitter<'_>, bytes: u8, branches: &mut Vec<u32>) {
     for (word, size) in words(bytes) {
         // A byte of x is zero exactly when (x - 1 in each byte) & !x has the highest bit of one.
         shadow::load(e, word, size, reg::RCX);

@@ -28,11 +28,13 @@ pub struct StubAddresses {
     pub syscall: u64,
     /// The guest has reached a replaced function: see [`Config`] users.
     pub heap_call: u64,
-    /// A check has found V bits: r11 = address of the access, `R11` = guest r11, `CONTINUE` = where to go on.
+    /// A check has found V bits: r11 = address of the access, guest r11 in `SCRATCH`, `CONTINUE` = where to go on.
     pub check: u64,
     /// As [`StubAddresses::check`], for stores of 1, 2, 4 and up to 64 bytes where no status flag is live: what is
-    /// undefined in full is defined without the engine.
+    /// undefined, also in part, is defined without the engine.
     pub store: [u64; 7],
+    /// The same where a status flag is live.
+    pub store_keeping_flags: [u64; 7],
     /// Precise code is about to execute an instruction: `STEP` and `CONTINUE` are set.
     pub step: u64,
 }

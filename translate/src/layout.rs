@@ -153,6 +153,8 @@ impl Fix {
     pub const SCRATCH: Fix = Fix(0x400);
     /// As `SCRATCH`, and behind them are the status flags: as lahf stores them to ah, and the overflow flag in al.
     pub const SCRATCH_FLAGS: Fix = Fix(0x401);
+    /// Of the places of `SCRATCH`, r11 alone is in its own.
+    pub const SCRATCH_R11: Fix = Fix(0x402);
 
     /// General register `number` (encoding order) is in `SPILL`.
     pub const fn spill(number: u8) -> Fix {
@@ -206,9 +208,14 @@ impl Fix {
         matches!(self.0, 10..=12)
     }
 
-    /// Whether rax, rcx and r11 are in `SCRATCH`.
-    pub fn has_scratch(self) -> bool {
-        self.0 >= 0x400
+    /// The places in `SCRATCH` that hold registers, and those.
+    pub fn scratch(self) -> &'static [(usize, u8)] {
+        const ALL: [(usize, u8); 3] = [(0, 0), (1, 1), (2, 11)];
+        match self {
+            Fix::SCRATCH | Fix::SCRATCH_FLAGS => &ALL,
+            Fix::SCRATCH_R11 => &ALL[2..],
+            _ => &[],
+        }
     }
 
     /// RFLAGS, for a thread that is interrupted where they are `flags` and those put aside are `scratch`.
@@ -241,7 +248,7 @@ pub const EXIT_STUB_BYTES: u64 = 17;
 pub const SHADOW_BIAS: u64 = (-128i64) as u64;
 
 /// Bytes of the stub of a check. It begins with a jump to what follows, until it is linked to precise code. An interrupted
-/// thread in it has r11 in `R11` from [`CHECK_STUB_SAVED`] on; where it goes on stands in the stub, see [`check_resume`].
+/// thread in it is [`Fix::SCRATCH_R11`] from [`CHECK_STUB_SAVED`] on; where it goes on stands in the stub, see [`check_resume`].
 /// A multiple of 16, so that no displacement at its start lies in two cache lines.
 pub const CHECK_STUB_BYTES: u64 = 48;
 

@@ -19,6 +19,7 @@ mod check;
 mod cold;
 mod count;
 mod decode;
+mod define;
 mod emit;
 mod flags;
 mod fragment;

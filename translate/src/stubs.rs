@@ -4,10 +4,12 @@
 //! cache's address is chosen at run time. All of them run with the guest's registers and on the guest's stack
 //! pointer, but never write to the guest's stack.
 
+use crate::define;
 use crate::emit::{Emitter, reg};
 use crate::fragment::StubAddresses;
-use crate::layout;
+use crate::layout::{self, Fix, MapEntry};
 use crate::tables::Tables;
+use alloc::vec::Vec;
 
 /// The stubs and the labels that the signal handler must know.
 #[derive(Debug, Clone, Default)]
@@ -47,11 +49,13 @@ pub struct StubTable {
     pub switch_start: u64,
     /// Behind it.
     pub switch_end: u64,
-    /// The code that defines what a store is about to write. An interrupted thread has r11 in `R11`, and is where the
-    /// check at `CONTINUE` stands.
+    /// The code that defines what a store is about to write. An interrupted thread is where the check at `CONTINUE`
+    /// stands.
     pub store_start: u64,
     /// Behind it.
     pub store_end: u64,
+    /// What else to recover there, by rising offset; guest addresses mean nothing.
+    pub store_map: Vec<MapEntry>,
     /// `extern "C" fn(*mut [[u64; 8]; 32])`: stores the vector registers, as far as the processor has them.
     pub vectors: u64,
     /// Behind the instructions of a system call whose results the engine has to look at: goes to the dispatcher.
@@ -142,43 +146,6 @@ fn heap_call(e: &mut Emitter<'_>, table: &mut StubTable, tables: Tables) {
     crate::branch::return_through(e, tables);
 }
 
-/// A store of 1 << `log` bytes to the address in r11 has found V bits, and no flag is live. What is undefined in full is
-/// memory that the guest may write to: it is defined from now on. All else is for the engine, at `check`.
-fn store(e: &mut Emitter<'_>, log: u8, check: u64) {
-    let bias = |word: u8| (layout::SHADOW_BIAS as u8).wrapping_add(8 * word);
-    let words = 1 << log.saturating_sub(3);
-    // cmp gs:[r11 + bias], -1 or 0
-    let compare = |e: &mut Emitter<'_>, word: u8, with: u8| match log {
-        0 => e.bytes(&[0x65, 0x41, 0x80, 0x7b, bias(word), with]),
-        1 => e.bytes(&[0x65, 0x66, 0x41, 0x83, 0x7b, bias(word), with]),
-        2 => e.bytes(&[0x65, 0x41, 0x83, 0x7b, bias(word), with]),
-        _ => e.bytes(&[0x65, 0x49, 0x83, 0x7b, bias(word), with]),
-    };
-    for word in 0..words {
-        compare(e, word, 0xff);
-        if words > 1 {
-            // je over the comparison with 0 (7 bytes) and jne (6)
-            e.bytes(&[0x74, 13]);
-            compare(e, word, 0);
-        }
-        e.bytes(&[0x0f, 0x85]);
-        e.rel32(check);
-    }
-    // mov gs:[r11 + bias], 0
-    for word in 0..words {
-        match log {
-            0 => e.bytes(&[0x65, 0x41, 0xc6, 0x43, bias(word), 0]),
-            1 => e.bytes(&[0x65, 0x66, 0x41, 0xc7, 0x43, bias(word), 0, 0]),
-            2 => e.bytes(&[0x65, 0x41, 0xc7, 0x43, bias(word), 0, 0, 0, 0]),
-            _ => e.bytes(&[0x65, 0x49, 0xc7, 0x43, bias(word), 0, 0, 0, 0]),
-        }
-    }
-    e.load_ctx(reg::R11, layout::R11);
-    // jmp fs:[CONTINUE]
-    e.bytes(&[0x64, 0xff, 0x24, 0x25]);
-    e.u32(layout::CONTINUE);
-}
-
 /// How wide the processor's vector registers are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Vectors {
@@ -253,7 +220,7 @@ fn raise(e: &mut Emitter<'_>, enter: u64) {
 /// Generates the stubs at cache address `at`. `syscall_class` is the address (below 2 GiB) of 65,536 bytes, one
 /// for each system-call number: 0 = passed to the kernel, else handled by the engine.
 ///
-/// Returns `None` when `buffer` is too small (4 KiB suffice).
+/// Returns `None` when `buffer` is too small (8 KiB suffice).
 pub fn emit_stubs(
     at: u64,
     buffer: &mut [u8],
@@ -304,7 +271,7 @@ pub fn emit_stubs(
 
     table.addresses.check = e.here();
     e.store_ctx(layout::TARGET, reg::R11);
-    e.load_ctx(reg::R11, layout::R11);
+    e.load_ctx(reg::R11, layout::SCRATCH + 16);
     leave(e, layout::EXIT_CHECK, to_dispatcher);
     table.addresses.step = e.here();
     leave(e, layout::EXIT_STEP, to_dispatcher);
@@ -316,11 +283,22 @@ pub fn emit_stubs(
     table.switch_end = e.here();
 
     table.store_start = e.here();
+    e.map.clear();
     for log in 0..7 {
-        table.addresses.store[log as usize] = e.here();
-        store(e, log, table.addresses.check);
+        for flags in [false, true] {
+            let address = e.here();
+            let stubs = &mut table.addresses;
+            let to = if flags { &mut stubs.store_keeping_flags } else { &mut stubs.store };
+            to[log as usize] = address;
+            define::store(e, 1 << log, flags, stubs.check);
+        }
     }
     table.store_end = e.here();
+    let start = (table.store_start - at) as u32;
+    table.store_map = core::mem::take(&mut e.map);
+    for entry in &mut table.store_map {
+        entry.cache -= start;
+    }
 
     table.addresses.syscall = e.here();
     e.store_ctx(layout::PC, reg::RCX);
@@ -381,4 +359,12 @@ pub fn emit_stubs(
 
     table.size = e.offset();
     (!e.overflowed()).then_some(table)
+}
+
+impl StubTable {
+    /// What else to recover of a thread that is interrupted in the code that defines what a store is about to write.
+    pub fn store_fix(&self, pc: u64) -> Option<Fix> {
+        let offset = u32::try_from(pc.checked_sub(self.store_start)?).ok().filter(|_| pc < self.store_end)?;
+        self.store_map.iter().rev().find(|entry| entry.cache <= offset).map(|entry| entry.fix)
+    }
 }

@@ -184,7 +184,7 @@ fn run(kind: usize, programs: u64) {
     assert_eq!(failures, 0, "programs behaved differently when translated; see VG_SEED lines above");
     if !single {
         assert!(bench.executed > 120 * (seeds.end - seeds.start), "programs are too short to mean much");
-        assert!(bench.runtime.found > seeds.end - seeds.start, "hardly a check found V bits");
+        assert!(bench.runtime.found > (seeds.end - seeds.start) / 4, "hardly a check asked the engine");
     }
 }
 

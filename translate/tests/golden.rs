@@ -28,6 +28,15 @@ const STUBS: StubAddresses = StubAddresses {
     check: 0x6000_0700,
     step: 0x6000_0800,
     store: [0x6000_0900, 0x6000_0a00, 0x6000_0b00, 0x6000_0c00, 0x6000_0d00, 0x6000_0e00, 0x6000_0f00],
+    store_keeping_flags: [
+        0x6000_0910,
+        0x6000_0a10,
+        0x6000_0b10,
+        0x6000_0c10,
+        0x6000_0d10,
+        0x6000_0e10,
+        0x6000_0f10,
+    ],
 };
 
 struct Case {
@@ -172,6 +181,13 @@ fn symbolic(text: &str) -> String {
         ("store_16", STUBS.store[4]),
         ("store_32", STUBS.store[5]),
         ("store_64", STUBS.store[6]),
+        ("store_1_keeping_flags", STUBS.store_keeping_flags[0]),
+        ("store_2_keeping_flags", STUBS.store_keeping_flags[1]),
+        ("store_4_keeping_flags", STUBS.store_keeping_flags[2]),
+        ("store_8_keeping_flags", STUBS.store_keeping_flags[3]),
+        ("store_16_keeping_flags", STUBS.store_keeping_flags[4]),
+        ("store_32_keeping_flags", STUBS.store_keeping_flags[5]),
+        ("store_64_keeping_flags", STUBS.store_keeping_flags[6]),
     ];
     for (name, address) in stubs {
         text = text.replace(&format!("{address:016X}h"), name);

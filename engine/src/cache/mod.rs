@@ -623,7 +623,7 @@ impl Cache {
         if let Some(offset) = self.in_check_stub(address) {
             // SAFETY: a whole stub, of which others than the first bytes never change.
             let code = unsafe { &*((address - offset) as *const [u8; CHECK_STUB_BYTES as usize]) };
-            let fix = if offset < layout::CHECK_STUB_SAVED { Fix::NONE } else { Fix::R11 };
+            let fix = if offset < layout::CHECK_STUB_SAVED { Fix::NONE } else { Fix::SCRATCH_R11 };
             return self.position(layout::check_resume(code)).map(|position| Position { fix, ..position });
         }
         if address < self.first || address >= self.at {

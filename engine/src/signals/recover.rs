@@ -109,10 +109,10 @@ pub fn recover(engine: &Engine, context: &Context, gregs: &Gregs) -> Interrupted
         }
         return Interrupted::Guest(guest, false);
     }
-    if pc >= stubs.store_start && pc < stubs.store_end {
+    if let Some(fix) = stubs.store_fix(pc) {
         let Some(position) = engine.cache.lock().position(context.resume) else { return Interrupted::Engine };
         guest.pc = position.pc;
-        guest.regs[gpr::R11] = context.r11;
+        apply(&mut guest, context, fix);
         return Interrupted::Guest(guest, false);
     }
     if pc >= stubs.raise && pc < stubs.raise_end {
@@ -156,12 +156,10 @@ fn apply(guest: &mut GuestRegs, context: &Context, fix: Fix) {
         Fix::UNPUSH | Fix::UNPUSH_R11 => guest.regs[gpr::RSP] = guest.regs[gpr::RSP].wrapping_add(8),
         _ => (),
     }
-    if fix.has_scratch() {
-        for (register, value) in [gpr::RAX, gpr::RCX, gpr::R11].into_iter().zip(context.scratch) {
-            guest.regs[register] = value;
-        }
-        guest.flags = fix.flags(guest.flags, context.scratch[3]);
+    for &(place, register) in fix.scratch() {
+        guest.regs[register as usize] = context.scratch[place];
     }
+    guest.flags = fix.flags(guest.flags, context.scratch[3]);
     if fix.rcx_is_spilled() {
         guest.regs[gpr::RCX] = context.spill;
     }

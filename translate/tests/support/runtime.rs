@@ -12,7 +12,7 @@ use translate::{
     Tables, Translator, What, emit_prefix, emit_stubs,
 };
 
-const FRAGMENTS: u64 = 0x2000;
+const FRAGMENTS: u64 = 0x4000;
 const TABLES: u64 = 0x60_0000;
 const TABLE_BYTES: u64 = Tables::ENTRIES * Tables::ENTRY_BYTES;
 const CLASS: u64 = 0x72_0000;
@@ -127,7 +127,7 @@ impl Runtime {
         };
         let stubs = emit_stubs(
             base,
-            region.bytes_mut(base, 0x1000),
+            region.bytes_mut(base, FRAGMENTS as usize),
             (base + CLASS) as u32,
             tables,
             Default::default(),
@@ -562,11 +562,11 @@ impl Runtime {
         if (stubs..stubs + self.checks.len() as u64 * layout::CHECK_STUB_BYTES).contains(&state.pc) {
             let offset = (state.pc - stubs) % layout::CHECK_STUB_BYTES;
             let code = self.region.bytes(state.pc - offset, layout::CHECK_STUB_BYTES as usize);
-            in_stub = Some(if offset < layout::CHECK_STUB_SAVED { Fix::NONE } else { Fix::R11 });
+            in_stub = Some(if offset < layout::CHECK_STUB_SAVED { Fix::NONE } else { Fix::SCRATCH_R11 });
             state.pc = layout::check_resume(code.try_into().unwrap());
         }
-        if (self.stubs.store_start..self.stubs.store_end).contains(&state.pc) {
-            in_stub = Some(Fix::R11);
+        if let Some(fix) = self.stubs.store_fix(state.pc) {
+            in_stub = Some(fix);
             state.pc = self.slot(layout::CONTINUE);
         }
         let (start, _, map) = self
@@ -595,12 +595,10 @@ impl Runtime {
             Fix::UNPUSH | Fix::UNPUSH_R11 => state.regs[4] = state.regs[4].wrapping_add(8),
             _ => (),
         }
-        if fix.has_scratch() {
-            for (slot, register) in (0..).zip([0, 1, 11]) {
-                state.regs[register] = self.slot(layout::SCRATCH + 8 * slot);
-            }
-            state.flags = fix.flags(state.flags, self.slot(layout::SCRATCH + 24));
+        for &(place, register) in fix.scratch() {
+            state.regs[register as usize] = self.slot(layout::SCRATCH + 8 * place as u32);
         }
+        state.flags = fix.flags(state.flags, self.slot(layout::SCRATCH + 24));
         if fix.rcx_is_spilled() {
             state.regs[1] = self.slot(layout::SPILL);
         }
