@@ -146,7 +146,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
         );
     }
     let class = |number| {
-        let wanted = follow && crate::syscalls::marks::is_wanted(number);
+        let wanted = check && crate::syscalls::marks::is_wanted(number, follow);
         crate::syscalls::class(number) | u8::from(wanted)
     };
     let cache = match Cache::new(options.cache_bytes, count, check, follow, class) {

@@ -173,6 +173,8 @@ pub struct Thread {
     pub unwinder: Option<alloc::boxed::Box<crate::stacks::ThreadUnwinder>>,
     /// What is known of undefined registers, made when the first is met.
     pub undefined: Option<alloc::boxed::Box<crate::precise::Undefined>>,
+    /// Guest pc behind a system call that the engine makes again; 0 = none.
+    pub call_again: u64,
     /// Bounds of the mapping that the stack pointer was last seen in.
     pub stack_bounds: (u64, u64),
     /// Counters, in the order of `ring::record::Stat`.

@@ -10,7 +10,7 @@ use crate::strings::shape::Shape;
 use crate::{precise, shadow, shadow_range, stacks, strings, symbols, sys};
 use heap::{Block, Freed, Heap, Relation, State};
 use iced_x86::Instruction;
-use ring::record::{Error, Kind, Stat, about, header, origin, pair, put_string};
+use ring::record::{Error, Kind, Stat, UNADDRESSABLE, about, header, origin, pair, put_string};
 use translate::{Access, What};
 
 /// The largest access of one instruction that is checked.
@@ -101,7 +101,7 @@ fn is_addressable(engine: &Engine, address: u64) -> bool {
 }
 
 /// The live block that holds a byte of the heap.
-fn live_block_around(heap: &Heap<EnginePages>, address: u64) -> Option<Block> {
+pub(crate) fn live_block_around(heap: &Heap<EnginePages>, address: u64) -> Option<Block> {
     let inside = |block: &Block| block.state == State::Live && matches!(block.relation, Relation::Inside(_));
     heap.lookup(address).filter(inside)
 }
@@ -281,6 +281,7 @@ pub fn fatal_signal(engine: &Engine, thread: &mut Thread) {
 }
 
 /// What lies at an address, in the words of the record.
+#[derive(Clone, Copy)]
 pub(crate) struct About {
     kind: u32,
     start: u64,
@@ -363,6 +364,8 @@ impl About {
 pub(crate) struct Told<'a> {
     pub(crate) error: Error,
     pub(crate) address: u64,
+    /// What was to be defined is not even the guest's to touch.
+    pub(crate) unaddressable: bool,
     pub(crate) size: u64,
     pub(crate) about: About,
     pub(crate) value: u64,
@@ -376,11 +379,14 @@ pub(crate) struct Told<'a> {
 
 impl Told<'_> {
     pub(crate) const fn new(error: Error, about: About) -> Self {
-        Told { error, address: 0, size: 0, about, value: 0, wanted: 0, given: 0, origin: 0, text: b"" }
+        let (address, size, origin, text) = (0, 0, 0, b"".as_slice());
+        let unaddressable = false;
+        Told { error, address, unaddressable, size, about, value: 0, wanted: 0, given: 0, origin, text }
     }
 }
 
-pub(crate) const LONGEST_TEXT: usize = 40;
+/// Names of the longest parameters of system calls have 60.
+pub(crate) const LONGEST_TEXT: usize = 64;
 
 /// Tells the recorder.
 pub(crate) fn tell(thread: &mut Thread, stack: u32, told: &Told<'_>) {
@@ -393,7 +399,7 @@ pub(crate) fn tell(thread: &mut Thread, stack: u32, told: &Told<'_>) {
     words[..FIXED].copy_from_slice(&[
         0,
         sys::tsc(),
-        pair(told.error as u32, stack),
+        pair(told.error as u32 | if told.unaddressable { UNADDRESSABLE } else { 0 }, stack),
         told.address,
         told.size,
         instructions,

@@ -30,6 +30,7 @@ pub mod modules;
 pub mod own_code;
 pub mod pagemap;
 pub mod precise;
+pub mod ranges;
 pub mod shadow;
 pub mod shadow_range;
 pub mod stacks;

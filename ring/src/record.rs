@@ -65,7 +65,8 @@ pub enum Kind {
     /// `tsc, pid` then one byte string: a child that is not followed, and why.
     NotFollowed = 19,
     /// `tsc, error|stack, address, size, instructions, about|family, start, bytes, offset, stack of the allocation|of the
-    /// free, value, wanted, given` then one byte string: an error that the guest has made. `error`: see [`Error`]; `about`:
+    /// free, value, wanted, given` then one byte string: an error that the guest has made. `error`: see [`Error`], and
+    /// [`UNADDRESSABLE`]; `about`:
     /// what lies at the address, see [`about`], with its first byte, its bytes and the address's offset in it (wrapped
     /// below 0 before it). What the last three words and the string mean depends on the error: see `trace.capnp`. In front of
     /// the string: `origin|stack`, where an undefined value comes from, see [`origin`].
@@ -174,6 +175,8 @@ pub enum Error {
     UninitValue = 9,
     /// A copy of `size` bytes (0: of a string) to `address` from another address that it overlaps.
     Overlap = 10,
+    /// A parameter of a system call, named by the string, or what it points to.
+    SyscallParam = 11,
     /// A size that is negative if signed.
     FishyValue = 12,
     /// realloc to no bytes.
@@ -187,6 +190,10 @@ pub enum Error {
     /// A signal ends the process.
     FatalSignal = 19,
 }
+
+/// Bit of the word's half that holds an [`Error`]: bytes were not the guest's to touch; without it, of kinds that may be about
+/// either, they were undefined.
+pub const UNADDRESSABLE: u32 = 1 << 16;
 
 /// `about` of [`Kind::Error`]: the numbers of the trace's kinds of address.
 pub mod about {

@@ -5,7 +5,8 @@
 //! installed version cannot know is left out. The cases `alloc/...` record without looking at memory accesses. Programs in
 //! `programs/values/` are recorded with undefined values followed, and so are, as `values/errors/...`, the clean ones.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use tests::errors;
@@ -28,6 +29,9 @@ fn main() -> ExitCode {
     }
     suite.case("silence", None, not_looked_for);
     suite.case("places", None, places);
+    suite.case("peer/words/errors", None, || same_words("errors/params.c", &["--events=alloc,shadow"]));
+    suite.case("peer/words/values", None, || same_words("values/params.c", FOLLOWING));
+    suite.case("unknown_call", None, unknown_call);
     suite.run()
 }
 
@@ -148,6 +152,50 @@ fn places() -> Verdict {
     ];
     let missing = wanted.iter().filter(|words| !text.contains(*words));
     verdict(missing.map(|words| format!("not said: {words}\n{text}")).collect())
+}
+
+/// Compiles the program in a file.
+fn built(source: &str) -> Result<(Program, PathBuf), Problem> {
+    let file = tests::guest::root().join(source);
+    let program = Program::read(&file)?.ok_or_else(|| format!("{source} has no build line"))?;
+    let exe = program.compile(&program.variants[0])?;
+    Ok((program, exe))
+}
+
+/// Errors that are named by words of their own are named as Valgrind names them.
+fn same_words(source: &str, options: &[&str]) -> Verdict {
+    need("valgrind")?;
+    let (program, exe) = built(source)?;
+    let scratch = Scratch::new("words")?;
+    let trace = scratch.path().join("trace.capnp");
+    record(&trace, options, &exe, &scratch.fresh("cwd")?, &program)?;
+    let reader = tools::tool("vg-errors")?.display().to_string();
+    let outcome = Run::new([&reader, &trace.display().to_string()], scratch.path()).run()?;
+    let ours = errors::named(&outcome.out());
+    let log = scratch.path().join("log").display().to_string();
+    let command = [exe.display().to_string()];
+    errors::under_memcheck(&command, &log, follows(&program), &scratch.fresh("peer")?)
+        .timeout(program.timeout)
+        .run()?;
+    let theirs = errors::named(&std::fs::read_to_string(&log)?);
+    let only = |a: &BTreeSet<String>, b: &BTreeSet<String>, who: &str| -> Vec<String> {
+        a.difference(b).map(|line| format!("only {who}: {line}")).collect()
+    };
+    verdict([only(&ours, &theirs, "ours"), only(&theirs, &ours, "Valgrind's")].concat())
+}
+
+/// A system call that is not known is named once, however many processes make it.
+fn unknown_call() -> Verdict {
+    let (_, exe) = built("errors/clean_unknown_call.c")?;
+    let scratch = Scratch::new("unknown")?;
+    let trace = scratch.path().join("trace.capnp").display().to_string();
+    let recorder = tools::tool("vg-record")?.display().to_string();
+    let argv = [&recorder, "--events=alloc,shadow", "-o", &trace, "--", &exe.display().to_string()];
+    let outcome = Run::new(argv, scratch.path()).run()?;
+    if outcome.err().matches("system call 400 is not known").count() == 1 {
+        return Ok(());
+    }
+    Err(Problem::wrong(outcome.summary()))
 }
 
 /// A recording that has not looked for errors is not one without errors.

@@ -12,8 +12,21 @@ use std::collections::HashMap;
 /// Entries of one process; further ones are lost, and the trace says so.
 const LIMIT: u32 = 100_000;
 
-/// What makes two errors one: process, kind, stack, size, what was given, kind of address, stack of the block's allocation.
-type Key = (u32, u16, u32, u64, u64, u16, u32);
+/// What makes two errors one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    process: u32,
+    kind: u16,
+    flags: u32,
+    stack: u32,
+    size: u64,
+    given: u64,
+    /// Kind of address.
+    about: u16,
+    /// Stack of the block's allocation.
+    allocated: u32,
+    text: Vec<u8>,
+}
 
 /// The errors met so far.
 #[derive(Debug, Default)]
@@ -38,7 +51,7 @@ impl Errors {
     pub(crate) fn flush(&mut self, trace: &mut Trace) {
         let entry = |(key, entry): (&Key, &mut Entry)| {
             entry.written = true;
-            Error { number: entry.number, process: key.0, count: entry.count, ..Error::default() }
+            Error { number: entry.number, process: key.process, count: entry.count, ..Error::default() }
         };
         let changed = std::mem::take(&mut self.changed);
         let list: Vec<Error> =
@@ -57,7 +70,7 @@ impl Errors {
             }
             return Met::Known;
         }
-        let process = self.processes.entry(key.0).or_default();
+        let process = self.processes.entry(key.process).or_default();
         if process.0 == LIMIT {
             return if std::mem::replace(&mut process.1, true) { Met::Known } else { Met::TooMany };
         }
@@ -85,9 +98,13 @@ impl Recording {
         let Some(freed) = self.stack(stream, freed, force) else { return false };
         let (origin, source) = halves(word(14));
         let Some(source) = self.stack(stream, source, force) else { return false };
+        let flags = if kind & ring::record::UNADDRESSABLE != 0 { schema::flag::UNADDRESSABLE } else { 0 };
         let (kind, about, size, given) = (kind as u16, about as u16, word(4), word(13));
         let process = stream.process;
-        match self.errors.meet((process, kind, stack, size, given, about, allocated)) {
+        let mut text = Vec::new();
+        record.strings(15, |bytes| text.extend(bytes));
+        let key = Key { process, kind, flags, stack, size, given, about, allocated, text: text.clone() };
+        match self.errors.meet(key) {
             Met::Known => {}
             Met::TooMany => {
                 let name = self.describe(process);
@@ -121,8 +138,6 @@ impl Recording {
                     freed,
                     ..AddressInfo::default()
                 };
-                let mut text = Vec::new();
-                record.strings(15, |bytes| text.extend(bytes));
                 let error = Error {
                     number,
                     process,
@@ -131,6 +146,7 @@ impl Recording {
                     count: 1,
                     time: self.time(stream, word(1)),
                     instructions: word(5),
+                    flags,
                     size,
                     stack,
                     address: word(3),

@@ -57,6 +57,16 @@ pub(crate) fn saved(thread: &mut Thread, places: &Places) {
     thread.context.dirty = dirty;
 }
 
+/// Undefined bits of a general register, and where they come from.
+pub(crate) fn general(thread: &Thread, number: usize) -> (u64, u32) {
+    match &thread.undefined {
+        Some(undefined) if thread.context.dirty[number] != 0 => {
+            (undefined.registers.gpr[number], undefined.registers.origin.gpr[number])
+        }
+        _ => (0, 0),
+    }
+}
+
 fn write(undefined: &Undefined, places: &Places) {
     let registers = &undefined.registers;
     for (at, v) in places.general.iter().zip(&registers.gpr).filter(|(_, v)| **v != 0) {
