@@ -176,6 +176,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
         modules: Mutex::new(ModuleTable::new()),
         heap: crate::heap_calls::GuestHeap::new(control),
         client: Mutex::new(crate::client_blocks::ClientBlocks::new()),
+        client_memory: Mutex::new(crate::client_memory::ClientMemory::new()),
         strings: Mutex::new(crate::strings::targets::Targets::new()),
         stacks: crate::stacks::Stacks::new(),
         program: program.clone(),

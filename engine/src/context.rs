@@ -173,6 +173,8 @@ pub struct Thread {
     pub unwinder: Option<alloc::boxed::Box<crate::stacks::ThreadUnwinder>>,
     /// What is known of undefined registers, made when the first is met.
     pub undefined: Option<alloc::boxed::Box<crate::precise::Undefined>>,
+    /// How often the guest has asked not to be told of its errors.
+    pub errors_disabled: u32,
     /// Guest pc behind a system call that the engine makes again; 0 = none.
     pub call_again: u64,
     /// Bounds of the mapping that the stack pointer was last seen in.

@@ -7,7 +7,8 @@ use crate::context::{Thread, gpr};
 use crate::heap_calls::EnginePages;
 use crate::state::Engine;
 use crate::strings::shape::Shape;
-use crate::{precise, shadow, shadow_range, stacks, strings, symbols, sys};
+use crate::{client_memory, precise, shadow, shadow_range, stacks, strings, symbols, sys};
+use core::sync::atomic::{AtomicU64, Ordering};
 use heap::{Block, Freed, Heap, Relation, State};
 use iced_x86::Instruction;
 use ring::record::{Error, Kind, Stat, UNADDRESSABLE, about, header, origin, pair, put_string};
@@ -93,7 +94,10 @@ pub(crate) fn unaddressable(engine: &Engine, address: u64, bits: &[u8]) -> u64 {
 }
 
 /// Whether a byte is the guest's to touch: one that looks as if it were not, or as if its bits were defined in that pattern.
-fn is_addressable(engine: &Engine, address: u64) -> bool {
+pub(crate) fn is_addressable(engine: &Engine, address: u64) -> bool {
+    if let Some(said) = client_memory::is_addressable(engine, address) {
+        return said;
+    }
     match engine.heap.get() {
         Some(heap) if heap.contains(address) => live_block_around(heap, address).is_some(),
         _ => address < crate::space::GUEST_END,
@@ -109,6 +113,9 @@ pub(crate) fn live_block_around(heap: &Heap<EnginePages>, address: u64) -> Optio
 /// Where undefined memory comes from: a tag for `definedness`, 0 when it is not known. Its low two bits are the kind, the
 /// others a stack.
 pub(crate) fn origin(engine: &Engine, address: u64) -> u32 {
+    if let Some(said) = client_memory::origin(engine, address) {
+        return said;
+    }
     let block = engine.heap.get().and_then(|heap| heap.lookup(address));
     match block {
         Some(block) if block.state == State::Live => block.stack << 2 | origin::HEAP,
@@ -154,7 +161,7 @@ pub(crate) struct Finding {
 pub(crate) fn tell_finding(engine: &Engine, thread: &mut Thread, insn: &Instruction, finding: &Finding) {
     let stack = stacks::of_access(engine, thread, insn.ip());
     let about = match finding.error {
-        Error::InvalidRead | Error::InvalidWrite => About::of(engine, finding.address),
+        Error::InvalidRead | Error::InvalidWrite => About::anything(engine, thread, finding.address),
         _ => About::NOTHING,
     };
     let Finding { error, address, size, origin } = *finding;
@@ -206,7 +213,8 @@ fn range_has_bits(
     let error = if access == Access::Write { Error::InvalidWrite } else { Error::InvalidRead };
     let stack = stacks::take(engine, thread, strings::symbol(engine, pc));
     let address = start + offset;
-    tell(thread, stack, &Told { address, size, ..Told::new(error, About::of(engine, address)) });
+    let about = About::anything(engine, thread, address);
+    tell(thread, stack, &Told { address, size, ..Told::new(error, about) });
 }
 
 /// Bytes that the guest may touch, or may not.
@@ -222,6 +230,9 @@ pub fn run(engine: &Engine, at: u64, end: u64) -> Run {
     let clean = shadow_range::first_set(at, end - at).unwrap_or(end - at);
     if clean != 0 {
         return Run { addressable: true, end: at + clean };
+    }
+    if client_memory::is_marked() {
+        return client_memory::run(engine, at, end);
     }
     // Only the heap has memory that nobody may touch.
     let Some(heap) = engine.heap.get().filter(|heap| heap.contains(at)) else {
@@ -257,7 +268,7 @@ fn is_load_of_linker(engine: &Engine, pc: u64, address: u64, size: usize, access
 
 fn invalid_access(engine: &Engine, thread: &mut Thread, pc: u64, error: Error, address: u64, size: usize) {
     let stack = stacks::of_access(engine, thread, pc);
-    let about = About::of(engine, address);
+    let about = About::anything(engine, thread, address);
     tell(thread, stack, &Told { address, size: size as u64, ..Told::new(error, about) });
 }
 
@@ -290,20 +301,83 @@ pub(crate) struct About {
     family: u32,
     allocated: u32,
     freed: u32,
+    /// What the guest calls the block.
+    name: Name,
+}
+
+/// The beginning of a name that the guest has given.
+#[derive(Clone, Copy)]
+struct Name {
+    bytes: [u8; LONGEST_TEXT],
+    used: usize,
+}
+
+impl Name {
+    const NONE: Name = Name { bytes: [0; LONGEST_TEXT], used: 0 };
+
+    fn of(text: &[u8]) -> Name {
+        let mut name = Name { used: text.len().min(LONGEST_TEXT), ..Name::NONE };
+        name.bytes[..name.used].copy_from_slice(&text[..name.used]);
+        name
+    }
 }
 
 impl About {
     /// Nothing, for errors that are about no address.
-    pub(crate) const NOTHING: About =
-        About { kind: about::UNKNOWN, start: 0, size: 0, offset: 0, family: 0, allocated: 0, freed: 0 };
+    pub(crate) const NOTHING: About = About {
+        kind: about::UNKNOWN,
+        start: 0,
+        size: 0,
+        offset: 0,
+        family: 0,
+        allocated: 0,
+        freed: 0,
+        name: Name::NONE,
+    };
 
+    /// What is known of an address: a block that the guest has described or announced, or one of the heap.
     pub(crate) fn of(engine: &Engine, address: u64) -> About {
+        if let Some(about) = About::client(engine, address) {
+            return about;
+        }
         let block = engine.heap.get().and_then(|heap| heap.lookup(address));
         block.map_or(About::NOTHING, |block| About::block(&block))
     }
 
+    fn client(engine: &Engine, address: u64) -> Option<About> {
+        let memory = engine.client_memory.lock();
+        if let Some(block) = memory.description(address) {
+            let (start, size, allocated) = (block.start, block.bytes, block.stack);
+            let (offset, name) = (address - start, Name::of(&block.name));
+            return Some(About {
+                kind: about::DESCRIBED,
+                start,
+                size,
+                offset,
+                allocated,
+                name,
+                ..About::NOTHING
+            });
+        }
+        drop(memory);
+        let found = engine.client.lock().find(address)?;
+        Some(About {
+            kind: if found.freed.is_some() { about::FREED_BLOCK } else { about::CLIENT_BLOCK },
+            start: found.start,
+            size: found.block.size,
+            offset: address.wrapping_sub(found.start),
+            family: found.family as u32,
+            allocated: found.block.stack,
+            freed: found.freed.unwrap_or(0),
+            ..About::NOTHING
+        })
+    }
+
     /// The same; what is no block's is described, too.
     pub(crate) fn anything(engine: &Engine, thread: &Thread, address: u64) -> About {
+        if let Some(about) = About::client(engine, address) {
+            return about;
+        }
         if engine.heap.get().is_some_and(|heap| heap.contains(address)) {
             return About::of(engine, address);
         }
@@ -356,6 +430,7 @@ impl About {
             family: block.family as u32,
             allocated: block.stack,
             freed: block.free_stack,
+            ..About::NOTHING
         }
     }
 }
@@ -388,14 +463,40 @@ impl Told<'_> {
 /// Names of the longest parameters of system calls have 60.
 pub(crate) const LONGEST_TEXT: usize = 64;
 
+/// Errors so far.
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+/// How many errors were told, each time counted; a fatal signal is none.
+pub(crate) fn count() -> u64 {
+    COUNT.load(Ordering::Relaxed)
+}
+
+/// Whether the guest wants to hear of an error.
+fn is_wanted(thread: &Thread, told: &Told<'_>) -> bool {
+    match told.error {
+        Error::FatalSignal => true,
+        _ if thread.errors_disabled != 0 => false,
+        Error::InvalidRead | Error::InvalidWrite => {
+            !client_memory::is_ignored(crate::state::engine(), told.address)
+        }
+        _ => true,
+    }
+}
+
 /// Tells the recorder.
 pub(crate) fn tell(thread: &mut Thread, stack: u32, told: &Told<'_>) {
     const FIXED: usize = 15;
+    if !is_wanted(thread, told) {
+        return;
+    }
+    if told.error != Error::FatalSignal {
+        COUNT.fetch_add(1, Ordering::Relaxed);
+    }
     let instructions = thread.context.instructions();
     thread.stats[Stat::Errors as usize] += 1;
     let Some(writer) = &mut thread.writer else { return };
     let about = &told.about;
-    let mut words = [0; FIXED + 1 + LONGEST_TEXT.div_ceil(8)];
+    let mut words = [0; FIXED + 2 * (1 + LONGEST_TEXT.div_ceil(8))];
     words[..FIXED].copy_from_slice(&[
         0,
         sys::tsc(),
@@ -413,7 +514,10 @@ pub(crate) fn tell(thread: &mut Thread, stack: u32, told: &Told<'_>) {
         told.given,
         pair(told.origin & origin::KINDS, told.origin >> origin::KINDS.count_ones()),
     ]);
-    let used = FIXED + put_string(&mut words[FIXED..], told.text).unwrap_or(0);
+    let mut used = FIXED;
+    for text in [told.text, &about.name.bytes[..about.name.used]] {
+        used += put_string(&mut words[used..], text).unwrap_or(0);
+    }
     words[0] = header(Kind::Error, used);
     writer.push(&words[..used]);
 }

@@ -21,6 +21,7 @@ pub mod threads;
 
 pub mod allocators;
 pub mod client_blocks;
+pub mod client_memory;
 pub mod errors;
 pub mod heap_calls;
 pub mod heap_errors;
@@ -30,6 +31,7 @@ pub mod modules;
 pub mod own_code;
 pub mod pagemap;
 pub mod precise;
+mod range_map;
 pub mod ranges;
 pub mod shadow;
 pub mod shadow_range;

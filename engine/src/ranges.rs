@@ -8,7 +8,7 @@
 use crate::context::{Thread, gpr};
 use crate::space::{GUEST_END, PAGE};
 use crate::state::Engine;
-use crate::{errors, guest_mem, shadow, shadow_range};
+use crate::{client_memory, errors, guest_mem, shadow, shadow_range};
 
 /// The first byte of a range that is not as it has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,8 +107,14 @@ fn mapped_until(engine: &Engine, thread: &Thread, start: u64, end: u64) -> u64 {
 fn first_unaddressable(engine: &Engine, start: u64, end: u64) -> Option<Flaw> {
     /// From so many bytes on, finding their block is faster than going through their V bits.
     const MUCH: u64 = 2048;
-    let heap = engine.heap.get().filter(|heap| heap.contains(start))?;
+    let heap = engine.heap.get().filter(|heap| heap.contains(start));
+    let marked = client_memory::is_marked();
+    if heap.is_none() && !marked {
+        return None;
+    }
     if end - start >= MUCH
+        && !marked
+        && let Some(heap) = heap
         && errors::live_block_around(heap, start).is_some_and(|block| end <= block.address + block.size)
     {
         return None;
@@ -122,6 +128,35 @@ fn first_unaddressable(engine: &Engine, start: u64, end: u64) -> Option<Flaw> {
         at = run.end;
     }
     None
+}
+
+/// The first bytes of a range that are undefined and that are not the guest's to touch.
+pub(crate) fn first_of_both(engine: &Engine, thread: &Thread, start: u64, bytes: u64) -> [Option<u64>; 2] {
+    let end = start.saturating_add(bytes);
+    let mut unaddressable = None;
+    let mut at = start;
+    while at < end {
+        let Some(flaw) = first_flaw(engine, thread, at, end - at, Must::BeDefined) else { break };
+        if !flaw.unaddressable {
+            return [Some(flaw.address), unaddressable.or_else(|| first_bad(engine, thread, start, bytes))];
+        }
+        unaddressable = unaddressable.or(Some(flaw.address));
+        if flaw.address >= GUEST_END {
+            break;
+        }
+        let is_there = guest_mem::read(flaw.address, &mut [0]) == 1;
+        at = if is_there {
+            errors::run(engine, flaw.address, end.min(GUEST_END)).end
+        } else {
+            (flaw.address | (PAGE - 1)) + 1
+        };
+    }
+    [None, unaddressable]
+}
+
+/// The first byte of a range that is not the guest's to touch.
+pub(crate) fn first_bad(engine: &Engine, thread: &Thread, start: u64, bytes: u64) -> Option<u64> {
+    first_flaw(engine, thread, start, bytes, Must::BeAddressable).map(|flaw| flaw.address)
 }
 
 fn first_undefined(engine: &Engine, start: u64, end: u64) -> Option<Flaw> {

@@ -141,6 +141,8 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("InvalidAlignment", "Invalid alignment value: ", ""),
     ("FatalSignal", "Process terminating with default action of signal ", ""),
     ("SyscallParam", "Syscall param ", " byte(s)"),
+    ("ClientCheck", "", " byte(s) found during client check request"),
+    ("InvalidMemPool", "Illegal memory pool address", ""),
     ("InvalidSize", "", " invalid size value: "),
     ("InvalidSize", "Unsafe allocation with size of zero", ""),
 ];
@@ -171,8 +173,15 @@ fn version(text: &str) -> Option<(u32, u32)> {
 
 /// Whether errors are all found where no memory access is looked at: those of calls of allocators.
 pub fn of_allocators(errors: &BTreeSet<Error>) -> bool {
-    const OTHERS: [&str; 6] =
-        ["InvalidRead", "InvalidWrite", "Overlap", "UninitCondition", "UninitValue", "SyscallParam"];
+    const OTHERS: [&str; 7] = [
+        "InvalidRead",
+        "InvalidWrite",
+        "Overlap",
+        "UninitCondition",
+        "UninitValue",
+        "SyscallParam",
+        "ClientCheck",
+    ];
     errors.iter().all(|error| !OTHERS.contains(&error.kind.as_str()))
 }
 

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
     suite.case("places", None, places);
     suite.case("peer/words/errors", None, || same_words("errors/params.c", &["--events=alloc,shadow"]));
     suite.case("peer/words/values", None, || same_words("values/params.c", FOLLOWING));
+    suite.case("client_words", None, client_words);
     suite.case("unknown_call", None, unknown_call);
     suite.run()
 }
@@ -182,6 +183,50 @@ fn same_words(source: &str, options: &[&str]) -> Verdict {
         a.difference(b).map(|line| format!("only {who}: {line}")).collect()
     };
     verdict([only(&ours, &theirs, "ours"), only(&theirs, &ours, "Valgrind's")].concat())
+}
+
+/// What requests have said of memory is told in Valgrind's words.
+fn client_words() -> Verdict {
+    let mut missing = Vec::new();
+    for (source, options, wanted) in [
+        (
+            "errors/marked.c",
+            &["--events=alloc,shadow"][..],
+            &[
+                "is 4 bytes inside a other table of size 16 client-defined",
+                "is 0 bytes after a block of size 32 client-defined",
+                "is 1 bytes before a block of size 16 alloc'd",
+                "is 0 bytes inside a block of size 4 free'd",
+                "is 24 bytes inside a block of size 64 alloc'd",
+                "Illegal memory pool address",
+                "Unaddressable byte(s) found during client check request",
+            ][..],
+        ),
+        (
+            "values/marked.c",
+            FOLLOWING,
+            &[
+                "Uninitialised byte(s) found during client check request",
+                "Unaddressable byte(s) found during client check request",
+                "Uninitialised value was created by a client request",
+                "Uninitialised value was created by a heap allocation",
+            ],
+        ),
+    ] {
+        let (program, exe) = built(source)?;
+        let scratch = Scratch::new("client")?;
+        let trace = scratch.path().join("trace.capnp");
+        record(&trace, options, &exe, &scratch.fresh("cwd")?, &program)?;
+        let reader = tools::tool("vg-errors")?.display().to_string();
+        let text = Run::new([&reader, &trace.display().to_string()], scratch.path()).run()?.out();
+        missing.extend(
+            wanted
+                .iter()
+                .filter(|words| !text.contains(**words))
+                .map(|words| format!("{source}: not said: {words}")),
+        );
+    }
+    verdict(missing)
 }
 
 /// A system call that is not known is named once, however many processes make it.

@@ -6,7 +6,7 @@
 use crate::findings::{Finding, Stack};
 use crate::kinds::KINDS;
 use report::format::{grouped, harmless, signal_name};
-use schema::{AddressInfo, AddressKind, Descriptor, Error, ErrorKind, OriginKind, flag};
+use schema::{AddressInfo, AddressKind, Descriptor, Error, ErrorKind, Family, OriginKind, flag};
 
 /// What follows the line that says what.
 #[derive(Debug)]
@@ -194,6 +194,10 @@ fn address<'f, 't>(finding: &'f Finding<'t>, parts: &mut Vec<Part<'f, 't>>) {
     let text = harmless(&about.text);
     let line = |rest: String| Part::Aux(format!("Address {at:#x} {rest}"), None);
     match about.kind {
+        AddressKind::Client if about.family == Family::Pool => {
+            let what = block(about, "block");
+            parts.push(Part::Aux(format!("Address {at:#x} {what} client-defined"), allocated));
+        }
         AddressKind::Live | AddressKind::Client => {
             parts.push(Part::Aux(format!("Address {at:#x} {} alloc'd", block(about, "block")), allocated));
         }
@@ -208,11 +212,8 @@ fn address<'f, 't>(finding: &'f Finding<'t>, parts: &mut Vec<Part<'f, 't>>) {
             }
         }
         AddressKind::Described => {
-            let what = block(about, "block");
+            let what = block(about, if text.is_empty() { "block" } else { &text });
             parts.push(Part::Aux(format!("Address {at:#x} {what} client-defined"), allocated));
-            if !text.is_empty() {
-                parts.push(Part::Aux(format!("Block was described as \"{text}\""), None));
-            }
         }
         AddressKind::Stack if !text.is_empty() && about.offset >= 0 => {
             let name = format!("local var \"{text}\"");

@@ -101,8 +101,10 @@ impl Recording {
         let flags = if kind & ring::record::UNADDRESSABLE != 0 { schema::flag::UNADDRESSABLE } else { 0 };
         let (kind, about, size, given) = (kind as u16, about as u16, word(4), word(13));
         let process = stream.process;
-        let mut text = Vec::new();
-        record.strings(15, |bytes| text.extend(bytes));
+        let mut texts = Vec::new();
+        record.strings(15, |bytes| texts.push(bytes.collect::<Vec<u8>>()));
+        let mut texts = texts.into_iter();
+        let (text, name) = (texts.next().unwrap_or_default(), texts.next().unwrap_or_default());
         let key = Key { process, kind, flags, stack, size, given, about, allocated, text: text.clone() };
         match self.errors.meet(key) {
             Met::Known => {}
@@ -136,6 +138,7 @@ impl Recording {
                     thread: if on_stack { stream.thread } else { 0 },
                     allocated,
                     freed,
+                    text: String::from_utf8_lossy(&name).into_owned(),
                     ..AddressInfo::default()
                 };
                 let error = Error {
