@@ -71,11 +71,7 @@ impl Request<'_> {
                     None => self.error(Error::InvalidMemPool, a),
                 }
             }
-            n::MOVE_MEMPOOL => {
-                if !client.lock().move_pool(a, b) {
-                    self.error(Error::InvalidMemPool, a);
-                }
-            }
+            n::MOVE_MEMPOOL if !client.lock().move_pool(a, b) => self.error(Error::InvalidMemPool, a),
             n::MEMPOOL_CHANGE => {
                 let changed = client.lock().change_in_pool(a, b, c, d);
                 match changed {
