@@ -24,8 +24,8 @@ pub(crate) struct About {
     pub(crate) family: u32,
     pub(crate) allocated: u32,
     pub(crate) freed: u32,
-    /// Of the file that is mapped there.
-    pub(crate) path: Vec<u8>,
+    /// Of the file that is mapped there; or what the guest calls the block.
+    pub(crate) name: Vec<u8>,
 }
 
 impl About {
@@ -38,17 +38,51 @@ impl About {
         family: 0,
         allocated: 0,
         freed: 0,
-        path: Vec::new(),
+        name: Vec::new(),
     };
 
+    /// What is known of an address: a block that the guest has described or announced, or one of the heap.
     pub(crate) fn of(engine: &Engine, address: u64) -> About {
+        if let Some(about) = About::client(engine, address) {
+            return about;
+        }
         let block = engine.heap.get().and_then(|heap| heap.lookup(address));
         block.map_or(About::NOTHING, |block| About::block(&block))
+    }
+
+    fn client(engine: &Engine, address: u64) -> Option<About> {
+        let memory = engine.client_memory.lock();
+        if let Some(block) = memory.description(address) {
+            return Some(About {
+                kind: about::DESCRIBED,
+                start: block.start,
+                size: block.bytes,
+                offset: address - block.start,
+                allocated: block.stack,
+                name: block.name.clone(),
+                ..About::NOTHING
+            });
+        }
+        drop(memory);
+        let found = engine.client.lock().find(address)?;
+        Some(About {
+            kind: if found.freed.is_some() { about::FREED_BLOCK } else { about::CLIENT_BLOCK },
+            start: found.start,
+            size: found.block.size,
+            offset: address.wrapping_sub(found.start),
+            family: found.family as u32,
+            allocated: found.block.stack,
+            freed: found.freed.unwrap_or(0),
+            ..About::NOTHING
+        })
     }
 
     /// The same; what is no block's is described, too. `pc`: where the thread stands.
     #[cold]
     pub(crate) fn anything(engine: &Engine, thread: &mut Thread, pc: u64, address: u64) -> About {
+        if let Some(about) = About::client(engine, address) {
+            return about;
+        }
         if engine.heap.get().is_some_and(|heap| heap.contains(address)) {
             return About::of(engine, address);
         }
@@ -100,7 +134,10 @@ impl About {
                     None if mapping.file.is_some() => modules::path_at(address),
                     None => Vec::new(),
                 };
-                About { path, ..within(about::MAPPING, start, mapping.end, u32::from(mapping.protection)) }
+                About {
+                    name: path,
+                    ..within(about::MAPPING, start, mapping.end, u32::from(mapping.protection))
+                }
             }
         }
     }

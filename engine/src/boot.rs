@@ -147,7 +147,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
     }
     let track = options.flags & ring::shared::FLAG_DESCRIPTORS != 0;
     let class = |number| {
-        let wanted = follow && crate::syscalls::marks::is_wanted(number)
+        let wanted = check && crate::syscalls::marks::is_wanted(number, follow)
             || track && crate::syscalls::descriptors::is_wanted(number);
         crate::syscalls::class(number) | u8::from(wanted)
     };
@@ -178,6 +178,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
         modules: Mutex::new(ModuleTable::new()),
         heap: crate::heap_calls::GuestHeap::new(control),
         client: Mutex::new(crate::client_blocks::ClientBlocks::new()),
+        client_memory: Mutex::new(crate::client_memory::ClientMemory::new()),
         strings: Mutex::new(crate::strings::targets::Targets::new()),
         stacks: crate::stacks::Stacks::new(),
         program: program.clone(),

@@ -195,6 +195,10 @@ pub struct Thread {
     pub undefined: Option<alloc::boxed::Box<crate::precise::Undefined>>,
     /// Its descriptors, where they are tracked.
     pub(crate) descriptors: Option<crate::descriptors::Descriptors>,
+    /// How often the guest has asked not to be told of its errors.
+    pub errors_disabled: u32,
+    /// Guest pc behind a system call that the engine makes again; 0 = none.
+    pub call_again: u64,
     /// Bounds of the mapping that the stack pointer was last seen in.
     pub stack_bounds: (u64, u64),
     /// Counters, in the order of `ring::record::Stat`.

@@ -84,13 +84,13 @@ pub extern "C" fn dispatch(context: *mut Context) {
         // The kernel was told to use memory that it cannot. If it is memory that we protect, the guest may.
         layout::EXIT_SYSCALL_FAULT if code::unguard_all(engine) => {
             thread.context.regs[0] = thread.context.spill;
-            thread.context.pc = thread.context.pc.wrapping_sub(2);
+            syscalls::again(thread);
         }
         layout::EXIT_SYSCALL => {
             if settle(engine, thread, true) {
                 return;
             }
-            let under = marks::before(thread, Call::of(&thread.context));
+            let under = marks::before(engine, thread, Call::of(&thread.context));
             let makes = descriptors::before(engine, thread);
             let outcome = syscalls::handle(engine, thread);
             if let Some(under) = under {
@@ -159,7 +159,7 @@ fn settle(engine: &'static Engine, thread: &mut Thread, at_syscall: bool) -> boo
     raise::unblocked(engine, thread);
     if raise::prepare(thread) {
         if at_syscall {
-            thread.context.pc = thread.context.pc.wrapping_sub(2);
+            thread.context.pc = thread.context.pc.wrapping_sub(syscalls::BYTES);
         }
         thread.context.next = engine.stubs.raise;
         return true;

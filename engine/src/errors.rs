@@ -8,11 +8,11 @@ use crate::context::Thread;
 use crate::heap_calls::EnginePages;
 use crate::state::Engine;
 use crate::strings::shape::Shape;
-use crate::{shadow, shadow_range, stacks, strings, symbols, sys};
-use core::sync::atomic::Ordering;
+use crate::{client_memory, shadow, shadow_range, stacks, strings, symbols, sys};
+use core::sync::atomic::{AtomicU64, Ordering};
 use heap::{Block, Heap, Relation, State};
 use iced_x86::Instruction;
-use ring::record::{Error, Kind, Stat, header, origin, pair, put_string};
+use ring::record::{Error, Kind, Stat, UNADDRESSABLE, header, origin, pair, put_string};
 use ring::shared::FLAG_FIRST_ERROR;
 use translate::{Access, Mode, What};
 
@@ -90,7 +90,10 @@ pub(crate) fn unaddressable(engine: &Engine, address: u64, bits: &[u8]) -> u64 {
 }
 
 /// Whether a byte is the guest's to touch: one that looks as if it were not, or as if its bits were defined in that pattern.
-fn is_addressable(engine: &Engine, address: u64) -> bool {
+pub(crate) fn is_addressable(engine: &Engine, address: u64) -> bool {
+    if let Some(said) = client_memory::is_addressable(engine, address) {
+        return said;
+    }
     match engine.heap.get() {
         Some(heap) if heap.contains(address) => live_block_around(heap, address).is_some(),
         _ => address < crate::space::GUEST_END,
@@ -98,16 +101,19 @@ fn is_addressable(engine: &Engine, address: u64) -> bool {
 }
 
 /// The live block that holds a byte of the heap.
-fn live_block_around(heap: &Heap<EnginePages>, address: u64) -> Option<Block> {
+pub(crate) fn live_block_around(heap: &Heap<EnginePages>, address: u64) -> Option<Block> {
     let inside = |block: &Block| block.state == State::Live && matches!(block.relation, Relation::Inside(_));
     heap.lookup(address).filter(inside)
 }
 
 /// Where undefined memory at an address comes from, 0 when it is not known. The low two bits are the kind, the others a
 /// stack.
-fn origin(engine: &Engine, address: u64) -> u32 {
+pub(crate) fn origin(engine: &Engine, address: u64) -> u32 {
     if address == 0 {
         return 0;
+    }
+    if let Some(said) = client_memory::origin(engine, address) {
+        return said;
     }
     let block = engine.heap.get().and_then(|heap| heap.lookup(address));
     match block {
@@ -154,7 +160,9 @@ pub(crate) struct Finding {
 pub(crate) fn tell_finding(engine: &Engine, thread: &mut Thread, insn: &Instruction, finding: &Finding) {
     let stack = stacks::of_access(engine, thread, insn.ip());
     let about = match finding.error {
-        Error::InvalidRead | Error::InvalidWrite => About::of(engine, finding.address),
+        Error::InvalidRead | Error::InvalidWrite => {
+            About::anything(engine, thread, insn.ip(), finding.address)
+        }
         _ => About::NOTHING,
     };
     let Finding { error, address, size, origin: undefined } = *finding;
@@ -207,7 +215,8 @@ fn range_has_bits(
     let error = if access == Access::Write { Error::InvalidWrite } else { Error::InvalidRead };
     let stack = stacks::take(engine, thread, strings::symbol(engine, pc));
     let address = start + offset;
-    tell(thread, stack, &Told { address, size, ..Told::new(error, About::of(engine, address)) });
+    let about = About::anything(engine, thread, pc, address);
+    tell(thread, stack, &Told { address, size, ..Told::new(error, about) });
 }
 
 /// Bytes that the guest may touch, or may not.
@@ -223,6 +232,9 @@ pub fn run(engine: &Engine, at: u64, end: u64) -> Run {
     let clean = shadow_range::first_set(at, end - at).unwrap_or(end - at);
     if clean != 0 {
         return Run { addressable: true, end: at + clean };
+    }
+    if client_memory::is_marked() {
+        return client_memory::run(engine, at, end);
     }
     // Only the heap has memory that nobody may touch.
     let Some(heap) = engine.heap.get().filter(|heap| heap.contains(at)) else {
@@ -258,7 +270,7 @@ fn is_load_of_linker(engine: &Engine, pc: u64, address: u64, size: usize, access
 
 fn invalid_access(engine: &Engine, thread: &mut Thread, pc: u64, error: Error, address: u64, size: usize) {
     let stack = stacks::of_access(engine, thread, pc);
-    let about = About::of(engine, address);
+    let about = About::anything(engine, thread, pc, address);
     tell(thread, stack, &Told { address, size: size as u64, ..Told::new(error, about) });
 }
 
@@ -308,6 +320,8 @@ pub fn fatal_signal(engine: &Engine, thread: &mut Thread) {
 pub(crate) struct Told<'a> {
     pub(crate) error: Error,
     pub(crate) address: u64,
+    /// What was to be defined is not even the guest's to touch.
+    pub(crate) unaddressable: bool,
     pub(crate) size: u64,
     pub(crate) about: About,
     pub(crate) value: u64,
@@ -326,6 +340,7 @@ impl Told<'_> {
         Told {
             error,
             address: 0,
+            unaddressable: false,
             size: 0,
             about,
             value: 0,
@@ -338,11 +353,38 @@ impl Told<'_> {
     }
 }
 
-pub(crate) const LONGEST_TEXT: usize = 40;
+/// Names of the longest parameters of system calls have 60.
+pub(crate) const LONGEST_TEXT: usize = 64;
+
+/// Errors so far.
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+/// How many errors were told, each time counted; a fatal signal is none.
+pub(crate) fn count() -> u64 {
+    COUNT.load(Ordering::Relaxed)
+}
+
+/// Whether the guest wants to hear of an error.
+fn is_wanted(thread: &Thread, told: &Told<'_>) -> bool {
+    match told.error {
+        Error::FatalSignal => true,
+        _ if thread.errors_disabled != 0 => false,
+        Error::InvalidRead | Error::InvalidWrite => {
+            !client_memory::is_ignored(crate::state::engine(), told.address)
+        }
+        _ => true,
+    }
+}
 
 /// Tells the recorder.
 pub(crate) fn tell(thread: &mut Thread, stack: u32, told: &Told<'_>) {
     const FIXED: usize = 15;
+    if !is_wanted(thread, told) {
+        return;
+    }
+    if told.error != Error::FatalSignal {
+        COUNT.fetch_add(1, Ordering::Relaxed);
+    }
     let instructions = thread.context.instructions();
     thread.stats[Stat::Errors as usize] += 1;
     let engine = crate::state::engine();
@@ -357,7 +399,7 @@ pub(crate) fn tell(thread: &mut Thread, stack: u32, told: &Told<'_>) {
     words[..FIXED].copy_from_slice(&[
         0,
         sys::tsc(),
-        pair(told.error as u32, stack),
+        pair(told.error as u32 | if told.unaddressable { UNADDRESSABLE } else { 0 }, stack),
         told.address,
         told.size,
         instructions,
@@ -371,7 +413,7 @@ pub(crate) fn tell(thread: &mut Thread, stack: u32, told: &Told<'_>) {
         told.given,
         pair(told.origin & origin::KINDS, told.origin >> origin::KINDS.count_ones()),
     ]);
-    let name = if told.name.is_empty() { &about.path } else { told.name };
+    let name = if told.name.is_empty() { &about.name } else { told.name };
     if !name.is_empty() {
         writer.push_strings(Kind::Error, &words[1..FIXED], &[told.text, name]);
         return;

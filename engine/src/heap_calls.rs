@@ -13,7 +13,7 @@ use crate::heap_errors::{Claim, NOT_SAID, rust_align};
 use crate::lock::Mutex;
 use crate::shadow::{self, Bits};
 use crate::state::Engine;
-use crate::{guest_mem, limits, own_code, space, stacks, strings, sys, threads};
+use crate::{client_memory, guest_mem, limits, own_code, space, stacks, strings, sys, threads};
 use alloc::collections::BTreeMap;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -369,6 +369,7 @@ impl HeapCall<'_> {
         let heap = self.heap();
         let Some(address) = heap.allocate(self.cache(), request) else { return self.no_memory() };
         if shadow::is_on() {
+            client_memory::renewed(self.engine, address, size);
             shadow::set(address, size, if zeroed { Bits::Defined } else { shadow::fresh() });
         }
         self.thread.stats[Stat::Allocations as usize] += 1;
@@ -487,6 +488,7 @@ impl HeapCall<'_> {
         if shadow::is_on()
             && let Some(block) = self.live_block(address)
         {
+            client_memory::renewed(self.engine, address, block.size);
             shadow::set(address, block.size, Bits::Unaddressable);
         }
     }
@@ -522,8 +524,9 @@ impl HeapCall<'_> {
         };
         if shadow::is_on() {
             let kept = old_size.min(size);
+            client_memory::renewed(self.engine, new, size);
             shadow::set(new, size, if zeroed { Bits::Defined } else { shadow::fresh() });
-            shadow::copied(old, new, kept);
+            client_memory::moved(self.engine, old, new, kept);
         }
         let tsc = sys::tsc();
         self.poison(old);

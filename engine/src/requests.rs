@@ -1,22 +1,23 @@
 //! Valgrind's client requests: what a program asks when it runs under us, with the numbers of `valgrind.h` and
 //! `memcheck.h`.
 //!
-//! A request that is not known, or that is about something not recorded (definedness, addressability, errors), is answered
-//! as natively: with the default that the program gave. Not here: finding the sequence in code (`translate`), the table
-//! of announced blocks (`client_blocks`), the scan (`leak`).
+//! A request that is not known, or that is about something not recorded (memory, without the shadow), is answered as
+//! natively: with the default that the program gave. Not here: finding the sequence in code (`translate`), what blocks and
+//! memory come to (`client_blocks`, `client_memory`), the scan (`leak`).
 
+mod blocks;
 pub mod call;
+mod memory;
 mod print;
 
-use crate::client_blocks::{Announced, Entry};
 use crate::context::{Thread, gpr};
 use crate::state::Engine;
 use crate::threads::stop::stop_world;
-use crate::{code, dispatch, guest_mem, leak, stacks, sys};
+use crate::{code, dispatch, errors, guest_mem, leak, shadow, stacks};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 use print::VaList;
-use ring::record::{Family, Kind, Reason, Stat, header, pair};
+use ring::record::Reason;
 use translate::Special;
 
 /// Numbers of requests. Tools number theirs from two letters on.
@@ -46,10 +47,23 @@ mod number {
     pub(super) const MAP_IP_TO_SRCLOC: u64 = 0x1701;
     pub(super) const INTERNAL_PRINTF: u64 = 0x3103;
     pub(super) const INTERNAL_PRINTF_BY_REFERENCE: u64 = 0x3104;
+    pub(super) const CHANGE_ERR_DISABLEMENT: u64 = 0x1801;
     const MEMCHECK: u64 = (b'M' as u64) << 24 | (b'C' as u64) << 16;
+    pub(super) const MAKE_MEM_NOACCESS: u64 = MEMCHECK;
+    pub(super) const MAKE_MEM_UNDEFINED: u64 = MEMCHECK + 1;
+    pub(super) const MAKE_MEM_DEFINED: u64 = MEMCHECK + 2;
+    pub(super) const DISCARD: u64 = MEMCHECK + 3;
+    pub(super) const CHECK_MEM_IS_ADDRESSABLE: u64 = MEMCHECK + 4;
+    pub(super) const CHECK_MEM_IS_DEFINED: u64 = MEMCHECK + 5;
     pub(super) const DO_LEAK_CHECK: u64 = MEMCHECK + 6;
     pub(super) const COUNT_LEAKS: u64 = MEMCHECK + 7;
+    pub(super) const GET_VBITS: u64 = MEMCHECK + 8;
+    pub(super) const SET_VBITS: u64 = MEMCHECK + 9;
+    pub(super) const CREATE_BLOCK: u64 = MEMCHECK + 10;
+    pub(super) const MAKE_MEM_DEFINED_IF_ADDRESSABLE: u64 = MEMCHECK + 11;
     pub(super) const COUNT_LEAK_BLOCKS: u64 = MEMCHECK + 12;
+    pub(super) const ENABLE_ADDR_ERROR_REPORTING_IN_RANGE: u64 = MEMCHECK + 13;
+    pub(super) const DISABLE_ADDR_ERROR_REPORTING_IN_RANGE: u64 = MEMCHECK + 14;
 }
 
 /// Ids of registered stacks; Valgrind's begin at 1 too, the main stack being 0.
@@ -132,7 +146,12 @@ impl Request<'_> {
                     false => Answer::Default,
                 }
             }
-            n::COUNT_ERRORS => Answer::Value(0),
+            n::COUNT_ERRORS => Answer::Value(errors::count()),
+            n::CHANGE_ERR_DISABLEMENT => {
+                let disabled = &mut self.thread.errors_disabled;
+                *disabled = if a == 1 { disabled.saturating_add(1) } else { disabled.saturating_sub(1) };
+                Answer::Default
+            }
             n::GDB_MONITOR_COMMAND => self.monitor(a),
             n::PRINTF | n::PRINTF_BY_REFERENCE | n::INTERNAL_PRINTF | n::INTERNAL_PRINTF_BY_REFERENCE => {
                 self.print(a, b, false)
@@ -149,7 +168,10 @@ impl Request<'_> {
                 Answer::Value(0)
             }
             n::COUNT_LEAKS | n::COUNT_LEAK_BLOCKS => self.count_leaks([a, b, c, d]),
-            n::MALLOCLIKE_BLOCK..=n::RESIZEINPLACE_BLOCK if self.engine.heap.get().is_some() => self.heap(),
+            n::MALLOCLIKE_BLOCK..=n::RESIZEINPLACE_BLOCK if self.engine.heap.get().is_some() => self.blocks(),
+            n::MAKE_MEM_NOACCESS..=n::DISABLE_ADDR_ERROR_REPORTING_IN_RANGE if shadow::is_on() => {
+                self.memory()
+            }
             _ => Answer::Default,
         }
     }
@@ -235,93 +257,6 @@ impl Request<'_> {
                 None => alloc::format!("   {place} {address:#x}\n"),
             };
             text.extend_from_slice(line.as_bytes());
-        }
-    }
-
-    /// Announcements of blocks and pools; address 0 announces nothing.
-    fn heap(&mut self) -> Answer {
-        use number as n;
-        let [number, a, b, c, d, _] = self.arguments;
-        let client = &self.engine.client;
-        match number {
-            n::MALLOCLIKE_BLOCK if a != 0 => {
-                let stack = stacks::here(self.engine, self.thread);
-                client.lock().add(a, Announced { size: b, stack });
-                self.allocated(a, b, Family::Client, stack);
-            }
-            n::FREELIKE_BLOCK if a != 0 => {
-                let block = client.lock().remove(a);
-                if let Some(block) = block {
-                    self.freed(&[((a, block), Family::Client)]);
-                }
-            }
-            n::RESIZEINPLACE_BLOCK if a != 0 && client.lock().resize(a, b, c) => {
-                self.resized(a, a, c, Family::Client);
-            }
-            n::CREATE_MEMPOOL => client.lock().create_pool(a, d),
-            n::DESTROY_MEMPOOL => {
-                let gone = client.lock().destroy_pool(a);
-                self.freed_from_pool(gone);
-            }
-            n::MEMPOOL_ALLOC => {
-                let stack = stacks::here(self.engine, self.thread);
-                if client.lock().add_to_pool(a, b, Announced { size: c, stack }) {
-                    self.allocated(b, c, Family::Pool, stack);
-                }
-            }
-            n::MEMPOOL_FREE => {
-                let gone = client.lock().remove_from_pool(a, b);
-                self.freed(&gone);
-            }
-            n::MEMPOOL_TRIM => {
-                let gone = client.lock().trim_pool(a, b, c);
-                self.freed_from_pool(gone);
-            }
-            n::MOVE_MEMPOOL => client.lock().move_pool(a, b),
-            n::MEMPOOL_CHANGE if client.lock().change_in_pool(a, b, c, d) => {
-                self.resized(b, c, d, Family::Pool);
-            }
-            n::MEMPOOL_EXISTS => return Answer::Value(u64::from(client.lock().has_pool(a))),
-            _ => (),
-        }
-        Answer::Default
-    }
-
-    fn allocated(&mut self, address: u64, size: u64, family: Family, stack: u32) {
-        self.thread.stats[Stat::Allocations as usize] += 1;
-        let instructions = self.thread.context.instructions();
-        if let Some(writer) = &mut self.thread.writer {
-            let stack = pair(stack, family as u32);
-            writer.push(&[header(Kind::Alloc, 6), sys::tsc(), address, size, stack, instructions]);
-        }
-    }
-
-    fn resized(&mut self, old: u64, new: u64, size: u64, family: Family) {
-        let stack = stacks::here(self.engine, self.thread);
-        let instructions = self.thread.context.instructions();
-        if let Some(writer) = &mut self.thread.writer {
-            let stack = pair(stack, family as u32);
-            writer.push(&[header(Kind::Realloc, 7), sys::tsc(), new, size, stack, instructions, old]);
-        }
-    }
-
-    fn freed_from_pool(&mut self, gone: Vec<Entry>) {
-        let gone: Vec<_> = gone.into_iter().map(|entry| (entry, Family::Pool)).collect();
-        self.freed(&gone);
-    }
-
-    fn freed(&mut self, gone: &[(Entry, Family)]) {
-        if gone.is_empty() {
-            return;
-        }
-        let stack = stacks::here(self.engine, self.thread);
-        self.thread.stats[Stat::Frees as usize] += gone.len() as u64;
-        let instructions = self.thread.context.instructions();
-        if let Some(writer) = &mut self.thread.writer {
-            for ((address, _), family) in gone {
-                let stack = pair(stack, *family as u32);
-                writer.push(&[header(Kind::Free, 6), sys::tsc(), *address, 0, stack, instructions]);
-            }
         }
     }
 }

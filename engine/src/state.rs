@@ -56,6 +56,8 @@ pub struct Engine {
     pub strings: Mutex<crate::strings::targets::Targets>,
     /// Blocks that the guest announced itself.
     pub client: Mutex<crate::client_blocks::ClientBlocks>,
+    /// What it has said of its memory; no other lock is taken under this one.
+    pub client_memory: Mutex<crate::client_memory::ClientMemory>,
     /// Stacks.
     pub stacks: crate::stacks::Stacks,
     /// The program.
@@ -123,12 +125,14 @@ impl Engine {
         self.stacks.acquire();
         self.space.acquire();
         self.cache.acquire();
+        self.client_memory.acquire();
         crate::own_heap::acquire();
     }
 
     /// Gives every lock back, in the parent and in the child.
     pub fn release_all(&self) {
         crate::own_heap::release();
+        self.client_memory.release();
         self.cache.release();
         self.space.release();
         self.stacks.release();

@@ -65,10 +65,11 @@ pub enum Kind {
     /// `tsc, pid` then one byte string: a child that is not followed, and why.
     NotFollowed = 19,
     /// `tsc, error|stack, address, size, instructions, about|family, start, bytes, offset, stack of the allocation|of the
-    /// free, value, wanted, given` then one byte string: an error that the guest has made. `error`: see [`Error`]; `about`:
+    /// free, value, wanted, given` then two byte strings: an error that the guest has made. `error`: see [`Error`], and
+    /// [`UNADDRESSABLE`]; `about`:
     /// what lies at the address, see [`about`], with its first byte, its bytes and the address's offset in it (wrapped
-    /// below 0 before it). What the last three words and the string mean depends on the error: see `trace.capnp`. In front of
-    /// the string: `origin|stack`, where an undefined value comes from, see [`origin`].
+    /// below 0 before it). What the last three words and the first string mean depends on the error: see `trace.capnp`. In
+    /// front of it: `origin|stack`, where an undefined value comes from, see [`origin`]. The second string is the block's name.
     Error = 20,
 }
 
@@ -176,6 +177,8 @@ pub enum Error {
     UninitValue = 9,
     /// A copy of `size` bytes (0: of a string) to `address` from another address that it overlaps.
     Overlap = 10,
+    /// A parameter of a system call, named by the string, or what it points to.
+    SyscallParam = 11,
     /// A size that is negative if signed.
     FishyValue = 12,
     /// realloc to no bytes.
@@ -186,6 +189,10 @@ pub enum Error {
     InvalidSize = 15,
     /// A size that is no multiple of the alignment.
     InvalidSizeAndAlignment = 16,
+    /// A check that the guest asked for failed.
+    ClientCheck = 17,
+    /// A request names a memory pool that there is not.
+    InvalidMemPool = 18,
     /// A signal ends the process.
     FatalSignal = 19,
     /// A descriptor is open when the process ends. Of this and the next two, `value` is its number, `given` its
@@ -198,6 +205,10 @@ pub enum Error {
     FdBadUse = 22,
 }
 
+/// Bit of the word's half that holds an [`Error`]: bytes were not the guest's to touch; without it, of kinds that may be about
+/// either, they were undefined.
+pub const UNADDRESSABLE: u32 = 1 << 16;
+
 /// `about` of [`Kind::Error`]: the numbers of the trace's kinds of address.
 pub mod about {
     /// Nothing is known.
@@ -206,6 +217,10 @@ pub mod about {
     pub const LIVE_BLOCK: u32 = 1;
     /// Inside or near a block that was freed.
     pub const FREED_BLOCK: u32 = 2;
+    /// Inside or near a block that the guest has announced.
+    pub const CLIENT_BLOCK: u32 = 3;
+    /// Inside a block that the guest has described; the second string is its name.
+    pub const DESCRIBED: u32 = 4;
     /// The stack of the thread that made the error. In place of the family stands 1 and the index of the frame that
     /// holds the address, 0 when it is not known.
     pub const STACK: u32 = 5;
@@ -236,6 +251,8 @@ pub mod origin {
     pub const HEAP: u32 = 1;
     /// A function's stack.
     pub const STACK: u32 = 2;
+    /// A request of the guest.
+    pub const CLIENT: u32 = 3;
     /// Mask of the kinds.
     pub const KINDS: u32 = 3;
 }

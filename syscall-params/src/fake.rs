@@ -30,7 +30,7 @@ impl Fake {
     /// `read write(buf) 2000+10`, `register write(fd) 0:4`, addresses and sizes in hexadecimal.
     pub(crate) fn before(&self, number: u64, arguments: &[u64]) -> (Vec<String>, Kept) {
         let mut found = Vec::new();
-        let before = crate::before(number, &six(arguments), self, &mut |check| {
+        let before = crate::before(number, &six(arguments), self, true, &mut |check| {
             found.push(match check {
                 Check::Register { parameter, index, size } => format!("register {parameter} {index}:{size}"),
                 Check::Memory { parameter, need, address, size: u64::MAX } => {

@@ -38,7 +38,7 @@ pub use describe::Argument;
 pub use parameter::Parameter;
 pub use visit::{Check, Kept, Need};
 
-use describe::Call;
+use describe::{Call, Shape};
 use visit::Visit;
 
 /// The guest's memory, and three questions that only the kernel can answer.
@@ -79,15 +79,16 @@ pub struct Before {
 }
 
 /// Reports what call `number` with `arguments` will read and write, in the order of the arguments: registers
-/// first, then memory.
+/// first, then memory. `registers`: false leaves those out, for a caller that knows them to be defined.
 pub fn before(
     number: u64,
     arguments: &[u64; 6],
     memory: &dyn Memory,
+    registers: bool,
     check: &mut dyn FnMut(Check),
 ) -> Before {
     let Some(call) = find(number) else { return Before::default() };
-    let mut visit = Visit::before(call, arguments, memory, check);
+    let mut visit = Visit::before(call, arguments, memory, registers, check);
     evaluate::call(&mut visit);
     Before { known: true, kept: visit.kept() }
 }
@@ -113,6 +114,14 @@ pub fn name(number: u64) -> Option<&'static str> {
     find(number).map(|call| call.name)
 }
 
+/// Whether a call may read or write memory; `None` for a number that is not in the table.
+pub fn has_memory(number: u64) -> Option<bool> {
+    find(number).map(|call| match call.shape {
+        Shape::Items(items) => !items.is_empty(),
+        Shape::By(_) | Shape::AllBy(_) => true,
+    })
+}
+
 /// The arguments of a call, at most six: all that it can have, whatever its command.
 pub fn arguments(number: u64) -> Option<&'static [Argument]> {
     find(number).map(|call| call.arguments)
@@ -121,6 +130,11 @@ pub fn arguments(number: u64) -> Option<&'static [Argument]> {
 fn find(number: u64) -> Option<&'static Call> {
     let number = u16::try_from(number).ok()?;
     table::PARTS.iter().find_map(|part| {
+        // Most numbers have a call, so that it stands where it would without gaps.
+        let guess = number.checked_sub(part.first()?.number)?;
+        if let Some(call) = part.get(usize::from(guess)).filter(|call| call.number == number) {
+            return Some(call);
+        }
         let at = part.binary_search_by_key(&number, |call| call.number).ok()?;
         part.get(at)
     })

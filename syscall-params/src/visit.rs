@@ -46,7 +46,7 @@ impl Default for Kept {
 }
 
 enum Phase<'a> {
-    Before(&'a mut dyn FnMut(Check)),
+    Before { registers: bool, check: &'a mut dyn FnMut(Check) },
     After { result: i64, written: &'a mut dyn FnMut(u64, u64) },
 }
 
@@ -63,9 +63,11 @@ impl<'a> Visit<'a> {
         call: &'static Call,
         arguments: &'a [u64; 6],
         memory: &'a dyn Memory,
+        registers: bool,
         check: &'a mut dyn FnMut(Check),
     ) -> Visit<'a> {
-        Visit { call, arguments, memory, phase: Phase::Before(check), kept: Kept::default() }
+        let phase = Phase::Before { registers, check };
+        Visit { call, arguments, memory, phase, kept: Kept::default() }
     }
 
     pub(crate) fn after(
@@ -84,7 +86,7 @@ impl<'a> Visit<'a> {
     }
 
     pub(crate) fn is_before(&self) -> bool {
-        matches!(self.phase, Phase::Before(_))
+        matches!(self.phase, Phase::Before { .. })
     }
 
     /// What the call returned, when it did not fail.
@@ -135,6 +137,9 @@ impl<'a> Visit<'a> {
 
     /// The first `count` arguments are read.
     pub(crate) fn registers(&mut self, count: usize) {
+        if !matches!(self.phase, Phase::Before { registers: true, .. }) {
+            return;
+        }
         for index in 0..count {
             self.register(index);
         }
@@ -148,7 +153,7 @@ impl<'a> Visit<'a> {
 
     /// The low `size` bytes of argument `index` are read, under another name.
     pub(crate) fn register_as(&mut self, parameter: Parameter, index: usize, size: u8) {
-        if let Phase::Before(check) = &mut self.phase {
+        if let Phase::Before { registers: true, check } = &mut self.phase {
             check(Check::Register { parameter, index, size: usize::from(size) });
         }
     }
@@ -196,7 +201,7 @@ impl<'a> Visit<'a> {
     }
 
     fn check(&mut self, parameter: Parameter, need: Need, address: u64, size: u64) {
-        if let Phase::Before(check) = &mut self.phase
+        if let Phase::Before { check, .. } = &mut self.phase
             && size != 0
         {
             check(Check::Memory { parameter, need, address, size });

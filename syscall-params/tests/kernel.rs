@@ -139,7 +139,7 @@ fn run(arena: &mut Arena, trial: &mut Trial, pattern: u8) -> Result<Run, String>
     six[..arguments.len()].copy_from_slice(&arguments);
     let start = arena.start;
     let mut writable = BTreeSet::new();
-    let before = syscall_params::before(trial.number as u64, &six, &Own, &mut |check| {
+    let before = syscall_params::before(trial.number as u64, &six, &Own, true, &mut |check| {
         if let Check::Memory { need: Need::Write, address, size, .. } = check {
             writable.extend((address..address + size).map(|at| at.wrapping_sub(start)));
         }

@@ -99,6 +99,13 @@ pub fn from_log(text: &str, source: &str) -> BTreeSet<Error> {
     found
 }
 
+/// The headlines that name a parameter of a system call, in a log of Valgrind's or in our text.
+pub fn named(text: &str) -> BTreeSet<String> {
+    let lines = text.lines().filter_map(|line| Some(&line[line.find("Syscall param ")?..]));
+    // Only newer versions number the buffers: `writev(vector[...])`.
+    lines.map(|line| line.replace("[...]", "[1]")).collect()
+}
+
 /// `Invalid read of size 4`, or `Source and destination overlap in memcpy(0x4a8e040, 0x4a8e045, 20)`: without a length, of
 /// size 0.
 fn headline(line: &str) -> Option<Error> {
@@ -145,6 +152,9 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("FdBadClose", "Close of a file descriptor that is not open: ", ""),
     ("FdBadUse", "File descriptor ", " was closed already"),
     ("FdBadUse", "Invalid file descriptor ", ""),
+    ("SyscallParam", "Syscall param ", " byte(s)"),
+    ("ClientCheck", "", " byte(s) found during client check request"),
+    ("InvalidMemPool", "Illegal memory pool address", ""),
     ("InvalidSize", "", " invalid size value: "),
     ("InvalidSize", "Unsafe allocation with size of zero", ""),
 ];
@@ -177,7 +187,7 @@ fn version(text: &str) -> Option<(u32, u32)> {
 
 /// Whether errors are all found where no memory access is looked at: those of calls of allocators.
 pub fn of_allocators(errors: &BTreeSet<Error>) -> bool {
-    const OTHERS: [&str; 8] = [
+    const OTHERS: [&str; 10] = [
         "InvalidRead",
         "InvalidWrite",
         "Overlap",
@@ -186,6 +196,8 @@ pub fn of_allocators(errors: &BTreeSet<Error>) -> bool {
         "FdNotClosed",
         "FdBadClose",
         "FdBadUse",
+        "SyscallParam",
+        "ClientCheck",
     ];
     errors.iter().all(|error| !OTHERS.contains(&error.kind.as_str()))
 }
@@ -227,6 +239,7 @@ mod tests {
                 "MismatchedAllocateDeallocateAlignment",
                 0,
             ),
+            ("Syscall param write(buf) points to uninitialised byte(s)", "SyscallParam", 0),
             ("Argument 'size' of function malloc has a fishy (possibly negative) value: -1", "FishyValue", 0),
             ("realloc() with size 0", "ReallocSizeZero", 0),
             ("Invalid alignment value: 3 (should be power of 2)", "InvalidAlignment", 0),

@@ -5,7 +5,8 @@
 //! installed version cannot know is left out. The cases `alloc/...` record without looking at memory accesses. Programs in
 //! `programs/values/` are recorded with undefined values followed, and so are, as `values/errors/...`, the clean ones.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use tests::errors;
@@ -38,6 +39,10 @@ fn main() -> ExitCode {
     suite.case("status", None, status_of_errors);
     suite.case("places/frees", None, places_of_frees);
     suite.case("places/faults", None, places_of_faults);
+    suite.case("peer/words/errors", None, || same_words("errors/params.c", &["--events=alloc,shadow"]));
+    suite.case("peer/words/values", None, || same_words("values/params.c", FOLLOWING));
+    suite.case("client_words", None, client_words);
+    suite.case("unknown_call", None, unknown_call);
     suite.run()
 }
 
@@ -277,6 +282,94 @@ fn status_of_errors() -> Verdict {
     let (_, outcome) =
         run_recorder("clean.c", &["--exit-on-first-error=yes", "--error-exitcode=0"], &scratch)?;
     if outcome.code() == Some(125) && outcome.err().lines().count() == 1 {
+        return Ok(());
+    }
+    Err(Problem::wrong(outcome.summary()))
+}
+
+/// Compiles the program in a file.
+fn built(source: &str) -> Result<(Program, PathBuf), Problem> {
+    let file = tests::guest::root().join(source);
+    let program = Program::read(&file)?.ok_or_else(|| format!("{source} has no build line"))?;
+    let exe = program.compile(&program.variants[0])?;
+    Ok((program, exe))
+}
+
+/// Errors that are named by words of their own are named as Valgrind names them.
+fn same_words(source: &str, options: &[&str]) -> Verdict {
+    need("valgrind")?;
+    let (program, exe) = built(source)?;
+    let scratch = Scratch::new("words")?;
+    let trace = scratch.path().join("trace.capnp");
+    record(&trace, options, &exe, &scratch.fresh("cwd")?, &program)?;
+    let reader = tools::tool("vg-errors")?.display().to_string();
+    let outcome = Run::new([&reader, &trace.display().to_string()], scratch.path()).run()?;
+    let ours = errors::named(&outcome.out());
+    let log = scratch.path().join("log").display().to_string();
+    let command = [exe.display().to_string()];
+    errors::under_memcheck(&command, &log, follows(&program), false, &scratch.fresh("peer")?)
+        .timeout(program.timeout)
+        .run()?;
+    let theirs = errors::named(&std::fs::read_to_string(&log)?);
+    let only = |a: &BTreeSet<String>, b: &BTreeSet<String>, who: &str| -> Vec<String> {
+        a.difference(b).map(|line| format!("only {who}: {line}")).collect()
+    };
+    verdict([only(&ours, &theirs, "ours"), only(&theirs, &ours, "Valgrind's")].concat())
+}
+
+/// What requests have said of memory is told in Valgrind's words.
+fn client_words() -> Verdict {
+    let mut missing = Vec::new();
+    for (source, options, wanted) in [
+        (
+            "errors/marked.c",
+            &["--events=alloc,shadow"][..],
+            &[
+                "is 4 bytes inside a other table of size 16 client-defined",
+                "is 0 bytes after a block of size 32 client-defined",
+                "is 1 bytes before a block of size 16 alloc'd",
+                "is 0 bytes inside a block of size 4 free'd",
+                "is 24 bytes inside a block of size 64 alloc'd",
+                "Illegal memory pool address",
+                "Unaddressable byte(s) found during client check request",
+            ][..],
+        ),
+        (
+            "values/marked.c",
+            FOLLOWING,
+            &[
+                "Uninitialised byte(s) found during client check request",
+                "Unaddressable byte(s) found during client check request",
+                "Uninitialised value was created by a client request",
+                "Uninitialised value was created by a heap allocation",
+            ],
+        ),
+    ] {
+        let (program, exe) = built(source)?;
+        let scratch = Scratch::new("client")?;
+        let trace = scratch.path().join("trace.capnp");
+        record(&trace, options, &exe, &scratch.fresh("cwd")?, &program)?;
+        let reader = tools::tool("vg-errors")?.display().to_string();
+        let text = Run::new([&reader, &trace.display().to_string()], scratch.path()).run()?.out();
+        missing.extend(
+            wanted
+                .iter()
+                .filter(|words| !text.contains(**words))
+                .map(|words| format!("{source}: not said: {words}")),
+        );
+    }
+    verdict(missing)
+}
+
+/// A system call that is not known is named once, however many processes make it.
+fn unknown_call() -> Verdict {
+    let (_, exe) = built("errors/clean_unknown_call.c")?;
+    let scratch = Scratch::new("unknown")?;
+    let trace = scratch.path().join("trace.capnp").display().to_string();
+    let recorder = tools::tool("vg-record")?.display().to_string();
+    let argv = [&recorder, "--events=alloc,shadow", "-o", &trace, "--", &exe.display().to_string()];
+    let outcome = Run::new(argv, scratch.path()).run()?;
+    if outcome.err().matches("system call 400 is not known").count() == 1 {
         return Ok(());
     }
     Err(Problem::wrong(outcome.summary()))

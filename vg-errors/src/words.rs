@@ -6,7 +6,7 @@
 use crate::findings::{Finding, Stack};
 use crate::kinds::KINDS;
 use report::format::{grouped, harmless, signal_name};
-use schema::{AddressInfo, AddressKind, Descriptor, ErrorKind, OriginKind, flag};
+use schema::{AddressInfo, AddressKind, Descriptor, Error, ErrorKind, Family, OriginKind, flag};
 
 /// What follows the line that says what.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ pub(crate) fn what(finding: &Finding<'_>) -> String {
             "Source and destination overlap in {text}({:#x}, {:#x}, {})",
             error.address, error.other_address, error.size
         ),
-        ErrorKind::SyscallParam if error.address == 0 => {
+        ErrorKind::SyscallParam if !is_about_memory(error) => {
             format!("Syscall param {text} contains {bytes} byte(s)")
         }
         ErrorKind::SyscallParam => format!("Syscall param {text} points to {bytes} byte(s)"),
@@ -157,6 +157,11 @@ pub(crate) fn parts<'f, 't>(finding: &'f Finding<'t>) -> Vec<Part<'f, 't>> {
     parts
 }
 
+/// Whether a parameter of a system call points to what is wrong, maybe at address 0; otherwise it is wrong itself.
+pub(crate) fn is_about_memory(error: &Error) -> bool {
+    error.address != 0 || error.flags & flag::UNADDRESSABLE != 0
+}
+
 /// Whether Valgrind describes the address of an error of this kind.
 pub(crate) fn has_address(finding: &Finding<'_>) -> bool {
     match finding.error.kind {
@@ -168,9 +173,8 @@ pub(crate) fn has_address(finding: &Finding<'_>) -> bool {
         ErrorKind::MismatchedFree
         | ErrorKind::SizeMismatch
         | ErrorKind::AlignMismatch
-        | ErrorKind::SyscallParam
-        | ErrorKind::ReallocSizeZero
-        | ErrorKind::ClientCheck => finding.error.address != 0,
+        | ErrorKind::ReallocSizeZero => finding.error.address != 0,
+        ErrorKind::SyscallParam | ErrorKind::ClientCheck => is_about_memory(finding.error),
         _ => false,
     }
 }
@@ -190,6 +194,10 @@ fn address<'f, 't>(finding: &'f Finding<'t>, parts: &mut Vec<Part<'f, 't>>) {
     let text = harmless(&about.text);
     let line = |rest: String| Part::Aux(format!("Address {at:#x} {rest}"), None);
     match about.kind {
+        AddressKind::Client if about.family == Family::Pool => {
+            let what = block(about, "block");
+            parts.push(Part::Aux(format!("Address {at:#x} {what} client-defined"), allocated));
+        }
         AddressKind::Live | AddressKind::Client => {
             parts.push(Part::Aux(format!("Address {at:#x} {} alloc'd", block(about, "block")), allocated));
         }
@@ -204,11 +212,8 @@ fn address<'f, 't>(finding: &'f Finding<'t>, parts: &mut Vec<Part<'f, 't>>) {
             }
         }
         AddressKind::Described => {
-            let what = block(about, "block");
+            let what = block(about, if text.is_empty() { "block" } else { &text });
             parts.push(Part::Aux(format!("Address {at:#x} {what} client-defined"), allocated));
-            if !text.is_empty() {
-                parts.push(Part::Aux(format!("Block was described as \"{text}\""), None));
-            }
         }
         AddressKind::Stack if !text.is_empty() && about.offset >= 0 => {
             let name = format!("local var \"{text}\"");

@@ -199,11 +199,10 @@ impl Cli {
     pub(crate) fn caveat(&self) -> Option<&'static str> {
         let shadow = self.events.contains(&Events::Shadow);
         shadow.then_some(if self.undef_value_errors.0 {
-            "--undef-value-errors=yes is unfinished: variables of functions that call no others may be taken for set, \
-             and parameters of system calls are not looked at"
+            "--undef-value-errors=yes is unfinished: variables of functions that call no others may be taken for set"
         } else {
-            "--events=shadow is unfinished: only invalid reads and writes of heap blocks and of what is not mapped, and \
-             copies of memory that overlaps, are looked for"
+            "--events=shadow is unfinished: only invalid reads and writes of heap blocks and of what is not mapped, copies \
+             of memory that overlaps, and memory in system calls are looked at"
         })
     }
 
@@ -215,11 +214,13 @@ impl Cli {
 
     /// What is looked for in the guest: `schema::check` bits.
     pub(crate) fn checks(&self) -> u32 {
-        // Undefined values, parameters of system calls and the rest are still to come.
         let bits = self.kinds().unwrap_or(0);
         let looked = |events, check| if bits & events != 0 { check } else { 0 };
         looked(ring::shared::EVENTS_ALLOC, schema::check::ALLOCATORS)
-            | looked(ring::shared::EVENTS_SHADOW, schema::check::ADDRESSES | schema::check::OVERLAPS)
+            | looked(
+                ring::shared::EVENTS_SHADOW,
+                schema::check::ADDRESSES | schema::check::OVERLAPS | schema::check::SYSCALLS,
+            )
             | looked(
                 if self.undef_value_errors.0 { ring::shared::EVENTS_SHADOW } else { 0 },
                 schema::check::VALUES,

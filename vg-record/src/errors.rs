@@ -18,8 +18,22 @@ const LIMIT: u32 = 100_000;
 /// What the trace says of an address that lies in the pages below a stack which nobody may touch.
 const GUARD_PAGE: &str = "guard page";
 
-/// What makes two errors one: process, kind, stack, size, what was given, kind of address, stack of the block's allocation.
-type Key = (u32, u16, u32, u64, u64, u16, u32);
+/// What makes two errors one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    process: u32,
+    kind: u16,
+    flags: u32,
+    stack: u32,
+    size: u64,
+    /// What was given, or the descriptor.
+    given: u64,
+    /// Kind of address.
+    about: u16,
+    /// Stack of the block's allocation.
+    allocated: u32,
+    text: Vec<u8>,
+}
 
 /// The errors met so far.
 #[derive(Debug, Default)]
@@ -44,7 +58,7 @@ impl Errors {
     pub(crate) fn flush(&mut self, trace: &mut Trace) {
         let entry = |(key, entry): (&Key, &mut Entry)| {
             entry.written = true;
-            Error { number: entry.number, process: key.0, count: entry.count, ..Error::default() }
+            Error { number: entry.number, process: key.process, count: entry.count, ..Error::default() }
         };
         let changed = std::mem::take(&mut self.changed);
         let list: Vec<Error> =
@@ -56,7 +70,7 @@ impl Errors {
 
     /// Errors so far, each time that they happened; fatal signals are none.
     pub(crate) fn total(&self) -> u64 {
-        let counts = |key: &Key| vg_errors::live::counts(ErrorKind::from_number(key.1));
+        let counts = |key: &Key| vg_errors::live::counts(ErrorKind::from_number(key.kind));
         self.entries.iter().filter(|(key, _)| counts(key)).map(|(_, entry)| entry.count).sum()
     }
 
@@ -69,7 +83,7 @@ impl Errors {
             }
             return Met::Known;
         }
-        let process = self.processes.entry(key.0).or_default();
+        let process = self.processes.entry(key.process).or_default();
         if process.0 == LIMIT {
             return if std::mem::replace(&mut process.1, true) { Met::Known } else { Met::TooMany };
         }
@@ -97,17 +111,21 @@ impl Recording {
         let Some(freed) = self.stack(stream, freed, force) else { return false };
         let (origin, source) = halves(word(14));
         let Some(source) = self.stack(stream, source, force) else { return false };
+        let flags = if kind & ring::record::UNADDRESSABLE != 0 { schema::flag::UNADDRESSABLE } else { 0 };
         let (kind, about, size, given) = (kind as u16, about as u16, word(4), word(13));
         let process = stream.process;
         let (kind_of_error, strings) = (ErrorKind::from_number(kind), strings(record, 15));
         let descriptor = descriptor(kind_of_error, record, &strings, (allocated, freed));
-        let alike = match &descriptor {
+        let given_or_descriptor = match &descriptor {
             // A loop that closes whatever may be open makes one error.
             Some(descriptor) if descriptor.never_open() => 0,
             Some(descriptor) => descriptor.number as u64,
             None => given,
         };
-        match self.errors.meet((process, kind, stack, size, alike, about, allocated)) {
+        let text = strings[0].clone();
+        let key =
+            Key { process, kind, flags, stack, size, given: given_or_descriptor, about, allocated, text };
+        match self.errors.meet(key) {
             Met::Known => {}
             Met::TooMany => {
                 let name = self.describe(process);
@@ -135,6 +153,10 @@ impl Recording {
                         described.text = GUARD_PAGE.to_owned();
                     }
                     AddressKind::BelowStack => {}
+                    AddressKind::Described => {
+                        let name = strings.get(1).map(|name| String::from_utf8_lossy(name).into_owned());
+                        described.text = name.unwrap_or_default();
+                    }
                     _ => described.family = Family::from_number(family as u8),
                 }
                 let on_stack = matches!(kind_of_address, AddressKind::Stack | AddressKind::BelowStack);
@@ -156,6 +178,7 @@ impl Recording {
                     count: 1,
                     time: self.time(stream, word(1)),
                     instructions: word(5),
+                    flags,
                     size,
                     stack,
                     address: word(3),
@@ -168,7 +191,6 @@ impl Recording {
                     wanted: word(12),
                     given: if descriptor.is_some() { 0 } else { given },
                     descriptor,
-                    ..Error::default()
                 };
                 self.trace.flush_tables();
                 self.trace.put(|writer| writer.errors(std::slice::from_ref(&error)));

@@ -60,6 +60,12 @@ pub(crate) fn saved(thread: &mut Thread, places: &Places) {
     give_out(context, true);
 }
 
+/// Undefined bits of a general register, and the guest address that they were loaded from.
+pub(crate) fn general(thread: &Thread, number: usize) -> (u64, u64) {
+    let Context { v, dirty, .. } = &thread.context;
+    if dirty[number] == 0 { (0, 0) } else { (v.gpr[number], v.origin.gpr[number]) }
+}
+
 fn write(registers: &Registers, places: &Places) {
     for (at, v) in places.general.iter().zip(&registers.gpr).filter(|(_, v)| **v != 0) {
         shadow::write(*at, &v.to_le_bytes());

@@ -13,7 +13,7 @@ mod frame;
 mod guest;
 mod memory;
 
-pub(crate) use frame::{Places, returns, saved};
+pub(crate) use frame::{Places, general, returns, saved};
 
 use crate::context::{Context, Thread, gpr};
 use crate::errors::{self, Finding};
@@ -125,7 +125,7 @@ pub fn mode(thread: &mut Thread) -> Mode {
 }
 
 /// Whether a general register or a flag is undefined.
-fn has_undefined_core(thread: &Thread) -> bool {
+pub(crate) fn has_undefined_core(thread: &Thread) -> bool {
     thread.context.dirty[..=place::FLAGS].iter().any(|dirty| *dirty != 0)
 }
 

@@ -1,10 +1,13 @@
-//! What the kernel writes to the guest's memory in a system call: it is defined from then on.
+//! What the kernel reads and writes in a system call: parameters are looked at before it, and what was written is defined
+//! from then on.
 //!
 //! Always holds: between [`before`] and [`finish`] nothing is forgotten. A call that is interrupted and made again begins
-//! anew. Not here: which call writes what (crate `syscall-params`), what is wrong with its arguments.
+//! anew; one that the engine makes again is not looked at twice. Not here: which call reads and writes what (crate
+//! `syscall-params`), what is wrong with it (`params`).
 
-use super::{Call, Outcome};
+use super::{Call, Outcome, params};
 use crate::context::{Thread, gpr};
+use crate::state::Engine;
 use crate::{guest_mem, precise, shadow};
 use syscall_params::{Kept, Memory};
 
@@ -25,13 +28,27 @@ impl Memory for GuestMemory {
     }
 }
 
-/// What has to be known of a call before it is made; `None` where nobody follows.
-pub(crate) fn before(thread: &Thread, call: Call) -> Option<Under> {
-    if !shadow::follows() {
+/// Looks at the parameters of a call that is about to be made. What has to be known of it afterwards; `None` where nobody
+/// follows.
+pub(crate) fn before(engine: &Engine, thread: &mut Thread, call: Call) -> Option<Under> {
+    if !shadow::is_on() {
         return None;
     }
-    let before = syscall_params::before(call.number, &call.args, &GuestMemory, &mut |_| ());
-    Some(Under { call, kept: before.kept, behind: thread.context.pc })
+    let behind = thread.context.pc;
+    let again = core::mem::take(&mut thread.call_again) == behind;
+    if !again {
+        params::check_number(engine, thread);
+    }
+    let registers = precise::has_undefined_core(thread);
+    let before = syscall_params::before(call.number, &call.args, &GuestMemory, registers, &mut |check| {
+        if !again {
+            params::check(engine, thread, check);
+        }
+    });
+    if !before.known {
+        params::unknown(thread, &call);
+    }
+    shadow::follows().then_some(Under { call, kept: before.kept, behind })
 }
 
 /// The handler of a call has ended. True when the kernel is to do it and the thread is to come back afterwards.
@@ -74,7 +91,8 @@ fn mark(under: &Under, result: i64) {
     );
 }
 
-/// Whether the engine has to see a call for its marks.
-pub(crate) fn is_wanted(number: usize) -> bool {
-    syscall_params::name(number as u64).is_some()
+/// Whether the engine has to see a call for what it reads and writes; `follow`: undefined values are followed.
+pub(crate) fn is_wanted(number: usize, follow: bool) -> bool {
+    let number = number as u64;
+    syscall_params::has_memory(number).is_none_or(|memory| memory || follow)
 }

@@ -8,7 +8,7 @@ use super::{Call, Outcome};
 use crate::space::{self, Mapping, PAGE, Space};
 use crate::state::Engine;
 use crate::sys::{self, errno, nr};
-use crate::{code, limits, loader, modules, shadow};
+use crate::{client_memory, code, limits, loader, modules};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 fn aligned(address: u64) -> bool {
@@ -86,7 +86,7 @@ pub(super) fn mmap(engine: &Engine, a: &[u64; 6]) -> i64 {
         guarded: false,
     };
     let replaced = space.insert(mapped, mapping);
-    shadow::written(mapped, length);
+    client_memory::mapped(engine, mapped, length);
     drop(space);
     if replaced {
         code::discard(engine, mapped, mapped + length);
@@ -177,7 +177,7 @@ pub(super) fn brk(engine: &Engine, wanted: u64) -> i64 {
         if loader::map(&mut space, old_end, new_end - old_end, protection, flags, -1, 0, None).is_err() {
             return current as i64;
         }
-        shadow::written(old_end, new_end - old_end);
+        client_memory::mapped(engine, old_end, new_end - old_end);
     } else if new_end < old_end {
         // SAFETY: the guest's own heap pages.
         unsafe { sys::call(nr::MUNMAP, &[new_end, old_end - new_end]) };
@@ -250,9 +250,9 @@ pub(super) fn mremap(engine: &Engine, a: &[u64; 6]) -> i64 {
     let moved = Mapping { end: target + new_pages, guarded: false, ..source };
     executable |= space.insert(target, moved);
     if target != old {
-        shadow::copied(old, target, old_pages.min(new_pages));
+        client_memory::moved(engine, old, target, old_pages.min(new_pages));
     }
-    shadow::written(target + old_pages.min(new_pages), new_pages.saturating_sub(old_pages));
+    client_memory::mapped(engine, target + old_pages.min(new_pages), new_pages.saturating_sub(old_pages));
     drop(space);
     if executable {
         code::discard(engine, old, old + old_pages.max(PAGE));
@@ -314,7 +314,7 @@ pub(super) fn shmat(engine: &Engine, a: &[u64; 6]) -> i64 {
     if result >= 0 {
         let protection = if flags & SHM_RDONLY != 0 { 1 } else { 3 };
         let file = Some((space::SHARED_MEMORY, id));
-        shadow::written(at, length);
+        client_memory::mapped(engine, at, length);
         space.insert(
             at,
             Mapping { end: at + length, protection, shared: true, file, offset: 0, guarded: false },

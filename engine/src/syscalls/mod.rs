@@ -6,6 +6,7 @@ pub(crate) mod descriptors;
 pub mod files;
 pub(crate) mod marks;
 pub mod memory;
+mod params;
 pub mod process;
 mod signals;
 
@@ -44,9 +45,13 @@ impl Call {
     }
 }
 
+/// Bytes of the instruction.
+pub(crate) const BYTES: u64 = 2;
+
 /// The system call under way is made again.
 pub fn again(thread: &mut Thread) -> Outcome {
-    thread.context.pc = thread.context.pc.wrapping_sub(2);
+    thread.call_again = thread.context.pc;
+    thread.context.pc = thread.context.pc.wrapping_sub(BYTES);
     Outcome::Resume
 }
 

@@ -48,7 +48,7 @@ fn all_numbers_of_the_first_part_are_there() {
 #[test]
 fn unknown_numbers_check_and_mark_nothing() {
     for number in [337, 400, 471, 512, 0x1_0001, u64::MAX] {
-        let before = crate::before(number, &[0; 6], &Fake::default(), &mut |_| panic!("{number}"));
+        let before = crate::before(number, &[0; 6], &Fake::default(), true, &mut |_| panic!("{number}"));
         assert!(!before.known);
         crate::after(number, &[0; 6], 0, &before.kept, &Fake::default(), &mut |_, _| panic!("{number}"));
         assert_eq!(crate::name(number), None);
@@ -106,7 +106,7 @@ fn any_input_is_survived() {
                 arguments[1] = nested[random() as usize % nested.len()];
             }
             let mut checks = 0;
-            let before = crate::before(number, &arguments, &memory, &mut |check| {
+            let before = crate::before(number, &arguments, &memory, true, &mut |check| {
                 checks += 1;
                 let (crate::Check::Register { parameter, .. } | crate::Check::Memory { parameter, .. }) =
                     check;

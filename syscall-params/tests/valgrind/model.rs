@@ -145,7 +145,7 @@ const CLOSED: &str = "points to unaddressable byte(s)";
 pub(crate) fn ranges(case: &Case) -> Vec<(Need, u64, u64)> {
     let arena = Arena::new(case);
     let mut found = Vec::new();
-    syscall_params::before(case.number, &case.arguments, &arena, &mut |check| {
+    syscall_params::before(case.number, &case.arguments, &arena, true, &mut |check| {
         if let Check::Memory { need, address, size, .. } = check
             && need != Need::String
             && Arena::mapped(address)
@@ -161,30 +161,31 @@ pub(crate) fn ranges(case: &Case) -> Vec<(Need, u64, u64)> {
 pub(crate) fn complaints(case: &Case) -> BTreeSet<String> {
     let arena = Arena::new(case);
     let mut found = BTreeSet::new();
-    let before = syscall_params::before(case.number, &case.arguments, &arena, &mut |check| match check {
-        Check::Register { parameter, index, size } => {
-            let bits = u64::MAX >> (64 - 8 * size);
-            if case.masks[index] & bits != 0 {
-                found.insert(format!("{parameter} {UNDEFINED_REGISTER}"));
+    let before =
+        syscall_params::before(case.number, &case.arguments, &arena, true, &mut |check| match check {
+            Check::Register { parameter, index, size } => {
+                let bits = u64::MAX >> (64 - 8 * size);
+                if case.masks[index] & bits != 0 {
+                    found.insert(format!("{parameter} {UNDEFINED_REGISTER}"));
+                }
             }
-        }
-        Check::Memory { parameter, need, address, size } => {
-            for offset in 0..size {
-                let at = address.wrapping_add(offset);
-                let problem = if !arena.addressable(at) {
-                    CLOSED
-                } else if need != Need::Write && !arena.defined(at) {
-                    UNDEFINED
-                } else if need == Need::String && arena.byte(at) == 0 {
+            Check::Memory { parameter, need, address, size } => {
+                for offset in 0..size {
+                    let at = address.wrapping_add(offset);
+                    let problem = if !arena.addressable(at) {
+                        CLOSED
+                    } else if need != Need::Write && !arena.defined(at) {
+                        UNDEFINED
+                    } else if need == Need::String && arena.byte(at) == 0 {
+                        break;
+                    } else {
+                        continue;
+                    };
+                    found.insert(format!("{parameter} {problem}"));
                     break;
-                } else {
-                    continue;
-                };
-                found.insert(format!("{parameter} {problem}"));
-                break;
+                }
             }
-        }
-    });
+        });
     assert!(before.known, "{case} is not in the table");
     found
 }

@@ -45,7 +45,7 @@ int main(void) {
     area[0] = 'x';
     REQUEST(0, MAP_IP_TO_SRCLOC, ADDRESS(main), ADDRESS(area));
     CHECK(area[0] == (running ? 0 : 'x'));
-    // No definedness is recorded yet.
+    // Of memory nothing is known here.
     CHECK(REQUEST(0, MAKE_MEM_NOACCESS, ADDRESS(area), 8) == 0);
     CHECK(REQUEST(0, CHECK_MEM_IS_DEFINED, ADDRESS(area), 8) == 0);
     CHECK(REQUEST(0, GET_VBITS, ADDRESS(area), ADDRESS(area + 64), 8) == 0);
