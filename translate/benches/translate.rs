@@ -66,6 +66,7 @@ fn main() {
             check: CACHE + 0x400,
             step: CACHE + 0x480,
             store: [CACHE + 0x500; 7],
+            store_keeping_flags: [CACHE + 0x500; 7],
         },
         exit_stubs_end: CACHE + 0x100_0000,
         count,

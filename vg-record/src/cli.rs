@@ -63,7 +63,7 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "yes|no", default_value = "yes", value_parser = yes_no, hide_default_value = true)]
     pub run_libc_freeres: Flag,
 
-    /// With --events=shadow: follow undefined values and report their uses (unfinished, and slow)
+    /// With --events=shadow: follow undefined values and report their uses (unfinished)
     #[arg(long, value_name = "yes|no", default_value = "no", value_parser = yes_no, hide_default_value = true)]
     pub undef_value_errors: Flag,
 
