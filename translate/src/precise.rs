@@ -220,6 +220,8 @@ fn address_and_copy(insn: &Instruction, address: Option<Address>) -> Option<Rare
     match (to, from) {
         // The stack pointer is never undefined, whatever it is loaded with.
         (Some(Register::RSP | Register::ESP), _) => None,
+        // What is overwritten in part keeps the rest.
+        (Some(to), Some(_)) if to.is_gpr8() || to.is_gpr16() => None,
         (Some(to), Some(from)) => {
             let (to, from) = (place(to)?, place(from)?);
             let alike = matches!(
