@@ -67,7 +67,8 @@ impl Precise {
         if insn.flow == Flow::Next && is_unchecked(iced) {
             let cold = Cold { rare: Rare::Step, pc, step, keeps_flags: flags, back: 0 };
             cold.emit_in_place(e, config.stubs.step);
-            self.maybe = self.maybe.or(uses.changed);
+            // Restored state is more than the instruction names.
+            self.maybe = self.maybe.or(uses.changed).or(Set::RARE);
             self.forget_stack_pointer();
             return;
         }

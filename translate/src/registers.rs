@@ -285,6 +285,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_zeroed_above_keeps_the_rest() {
+        // vzeroupper
+        let zeroed = uses(&[0xc5, 0xf8, 0x77]);
+        assert_eq!(zeroed.written.and(Set::VECTORS), Set::default(), "{zeroed:x?}");
+    }
+
+    #[test]
     fn x87_is_one() {
         // fld st(1); fld1; emms; movd mm0, eax
         for bytes in [&[0xd9, 0xc1][..], &[0xd9, 0xe8], &[0x0f, 0x77], &[0x0f, 0x6e, 0xc0]] {
