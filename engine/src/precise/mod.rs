@@ -150,11 +150,7 @@ pub fn step(engine: &Engine, thread: &mut Thread) -> bool {
     let insn: Instruction = unsafe { *(thread.context.step as *const Instruction) };
     thread.context.pc = insn.ip();
     if thread.context.pending.load(core::sync::atomic::Ordering::Acquire) != 0 {
-        // It has been counted, and will be again.
-        thread.context.precise_instructions -= 1;
-        if engine.options.events & ring::shared::EVENTS_INSTR != 0 {
-            thread.context.instruction_slots[0] -= 1;
-        }
+        // The rest of the segment has been counted, and is counted again: counts are inexact by a few where a signal arrives.
         begin_at(thread, Start::Guarded);
         return false;
     }
