@@ -136,19 +136,13 @@ impl Cold {
         e.mark(self.pc, Fix::SCRATCH);
         address.load_sum(e, reg::R11);
         if self.keeps_flags {
-            // lahf; seto al
-            e.bytes(&[0x9f, 0x0f, 0x90, 0xc0]);
-            e.store_ctx(SCRATCH + 24, reg::RAX);
-            e.mark(self.pc, Fix::SCRATCH_FLAGS);
+            save_flags(e, self.pc);
         }
     }
 
     fn restore(&self, e: &mut Emitter<'_>) {
         if self.keeps_flags {
-            e.load_ctx(reg::RAX, SCRATCH + 24);
-            // add al, 127: overflows if al is 1; sahf
-            e.bytes(&[0x04, 0x7f, 0x9e]);
-            e.mark(self.pc, Fix::SCRATCH);
+            restore_flags(e, self.pc);
         }
         for (slot, register) in (0..).zip([reg::RAX, reg::RCX, reg::R11]) {
             e.load_ctx(register, SCRATCH + 8 * slot);
@@ -192,6 +186,22 @@ impl Cold {
         e.load_ctx(reg::RCX, layout::SPILL);
         e.mark(self.pc, Fix::NONE);
     }
+}
+
+/// Puts the status flags aside, through rax, which has been.
+pub(crate) fn save_flags(e: &mut Emitter<'_>, pc: u64) {
+    // lahf; seto al
+    e.bytes(&[0x9f, 0x0f, 0x90, 0xc0]);
+    e.store_ctx(SCRATCH + 24, reg::RAX);
+    e.mark(pc, Fix::SCRATCH_FLAGS);
+}
+
+/// Gives them back, through rax.
+pub(crate) fn restore_flags(e: &mut Emitter<'_>, pc: u64) {
+    e.load_ctx(reg::RAX, SCRATCH + 24);
+    // add al, 127: overflows if al is 1; sahf
+    e.bytes(&[0x04, 0x7f, 0x9e]);
+    e.mark(pc, Fix::SCRATCH);
 }
 
 /// The V bits at r11, word by word.

@@ -1,7 +1,7 @@
 //! The code of a store that has found V bits: memory that the guest may write to is defined from now on.
 
 use crate::address::Address;
-use crate::cold::look_for_unaddressable;
+use crate::cold::{look_for_unaddressable, restore_flags, save_flags};
 use crate::emit::{Emitter, reg};
 use crate::layout::{self, Fix, SCRATCH, SHADOW_BIAS};
 use crate::shadow;
@@ -15,14 +15,8 @@ pub(crate) fn store(e: &mut Emitter<'_>, bytes: u8, flags: bool, check: u64) {
     e.mark(0, Fix::SCRATCH_R11);
     let mut partly = None;
     if !flags && bytes <= 8 {
-        // cmp gs:[r11 + bias], -1; jne over what defines it
-        let shadow = at.plus(SHADOW_BIAS);
-        match bytes {
-            1 => shadow.emit(e, &[0x65], false, &[0x80], 7, &[0xff]),
-            2 => shadow.emit(e, &[0x65, 0x66], false, &[0x83], 7, &[0xff]),
-            4 => shadow.emit(e, &[0x65], false, &[0x83], 7, &[0xff]),
-            _ => shadow.emit(e, &[0x65], true, &[0x83], 7, &[0xff]),
-        }
+        // jne over what defines it
+        shadow::compare(e, at.plus(SHADOW_BIAS), u64::from(bytes), -1);
         partly = Some(e.branch(&[0x0f, 0x85]));
         shadow::define(e, at, u64::from(bytes));
         e.load_ctx(reg::R11, SCRATCH + 16);
@@ -36,10 +30,7 @@ pub(crate) fn store(e: &mut Emitter<'_>, bytes: u8, flags: bool, check: u64) {
     e.store_ctx(SCRATCH + 8, reg::RCX);
     e.mark(0, Fix::SCRATCH);
     if flags {
-        // lahf; seto al
-        e.bytes(&[0x9f, 0x0f, 0x90, 0xc0]);
-        e.store_ctx(SCRATCH + 24, reg::RAX);
-        e.mark(0, Fix::SCRATCH_FLAGS);
+        save_flags(e, 0);
     }
     let mut unaddressable = Vec::new();
     look_for_unaddressable(e, bytes, &mut unaddressable);
@@ -58,10 +49,7 @@ pub(crate) fn store(e: &mut Emitter<'_>, bytes: u8, flags: bool, check: u64) {
 /// All but r11.
 fn restore(e: &mut Emitter<'_>, flags: bool) {
     if flags {
-        e.load_ctx(reg::RAX, SCRATCH + 24);
-        // add al, 127: overflows if al is 1; sahf
-        e.bytes(&[0x04, 0x7f, 0x9e]);
-        e.mark(0, Fix::SCRATCH);
+        restore_flags(e, 0);
     }
     e.load_ctx(reg::RAX, SCRATCH);
     e.load_ctx(reg::RCX, SCRATCH + 8);

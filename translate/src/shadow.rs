@@ -68,7 +68,7 @@ pub(crate) fn look(
     for (part, bytes) in parts(address, size) {
         match part.shadow() {
             Some(shadow) if !keeps_flags => {
-                compare(e, shadow, bytes);
+                compare(e, shadow, bytes, 0);
                 // jne
                 branches.push(e.branch(&[0x0f, 0x85]));
             }
@@ -77,13 +77,14 @@ pub(crate) fn look(
     }
 }
 
-/// `cmp gs:[address], 0`
-fn compare(e: &mut Emitter<'_>, address: Address, bytes: u64) {
+/// `cmp gs:[address], with`
+pub(crate) fn compare(e: &mut Emitter<'_>, address: Address, bytes: u64, with: i8) {
+    let with = [with as u8];
     match bytes {
-        1 => address.emit(e, &[0x65], false, &[0x80], 7, &[0]),
-        2 => address.emit(e, &[0x65, 0x66], false, &[0x83], 7, &[0]),
-        4 => address.emit(e, &[0x65], false, &[0x83], 7, &[0]),
-        _ => address.emit(e, &[0x65], true, &[0x83], 7, &[0]),
+        1 => address.emit(e, &[0x65], false, &[0x80], 7, &with),
+        2 => address.emit(e, &[0x65, 0x66], false, &[0x83], 7, &with),
+        4 => address.emit(e, &[0x65], false, &[0x83], 7, &with),
+        _ => address.emit(e, &[0x65], true, &[0x83], 7, &with),
     }
 }
 
@@ -114,7 +115,7 @@ fn through_rcx(
     e.mark(pc, Fix::spill(reg::RCX));
     let shadow = address.shadow().unwrap_or_else(|| address.load(e, reg::RCX).plus(SHADOW_BIAS));
     if !keeps_flags {
-        compare(e, shadow, bytes);
+        compare(e, shadow, bytes, 0);
         e.load_ctx(reg::RCX, layout::SPILL);
         e.mark(pc, Fix::NONE);
         branches.push(e.branch(&[0x0f, 0x85]));
