@@ -3,7 +3,7 @@
 //! Entered by the stubs with all guest registers in the context; returns with `next` set to where the cache is
 //! entered. Invariant: `pc` is then the guest address that `next` stands for.
 
-use crate::cache::{Cache, FragmentId, Full};
+use crate::cache::{Cache, FragmentId, Full, Reached};
 use crate::context::{Context, Thread};
 use crate::signals::{TRAP_FLAG, raise, sig, waits};
 use crate::state::{Engine, engine};
@@ -334,7 +334,17 @@ fn connect(cache: &mut Cache, id: FragmentId, from: From) -> Result<(), Full> {
 
 /// Translates the block at `pc`; `None` when nothing executable is there.
 fn make(engine: &Engine, pc: u64, mode: Mode, from: From) -> Result<Option<FragmentId>, Full> {
-    let prefix = if let From::Table(kind) = from { Some(kind) } else { None };
+    let reached = match from {
+        From::Exit(number) => {
+            Reached { through: None, call: engine.cache.lock().exit_target(number).calls }
+        }
+        // A jump within a function does not lead to where one begins.
+        From::Table(kind @ Prefix::Indirect) => {
+            Reached { through: Some(kind), call: engine.stacks.is_function_start(pc) }
+        }
+        From::Table(kind) => Reached { through: Some(kind), call: false },
+        From::Nowhere | From::Check(_) => Reached::default(),
+    };
     if let Some(number) = heap_calls::replacement(engine, pc) {
         return engine.cache.lock().translate_replaced(pc, mode, number).map(Some);
     }
@@ -343,7 +353,7 @@ fn make(engine: &Engine, pc: u64, mode: Mode, from: From) -> Result<Option<Fragm
         engine,
         pc,
         |cache| cache.find(pc, mode),
-        |cache, bytes| cache.translate(pc, mode, bytes, prefix, &peek),
+        |cache, bytes| cache.translate(pc, mode, bytes, reached, &peek),
     )
 }
 

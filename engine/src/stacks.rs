@@ -251,6 +251,11 @@ impl Stacks {
             .map(move |node| (node.module, node.address & !flags))
     }
 
+    /// Whether unwind information begins at an address: a function does, or a part of one that lies elsewhere.
+    pub fn is_function_start(&self, pc: u64) -> bool {
+        self.modules.lock().is_function_start(pc)
+    }
+
     /// Nodes in the tree.
     pub fn nodes(&self) -> u64 {
         u64::from(self.tree.len())

@@ -130,6 +130,7 @@ pub struct Block<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) insns: Vec<Insn>,
     pub(crate) flags_dead_at_end: bool,
+    pub(crate) function: bool,
 }
 
 impl<'a> Block<'a> {
@@ -223,7 +224,7 @@ impl<'a> Block<'a> {
                 break;
             }
         }
-        Block { pc, bytes, insns, flags_dead_at_end: false }
+        Block { pc, bytes, insns, flags_dead_at_end: false, function: false }
     }
 
     /// Where its last instruction leads, when that is one place.
@@ -240,6 +241,11 @@ impl<'a> Block<'a> {
     /// depends on the bytes there, too.
     pub fn set_flags_dead_at_end(&mut self) {
         self.flags_dead_at_end = true;
+    }
+
+    /// A function begins there: what lies below the stack pointer is no variable yet.
+    pub fn set_function(&mut self) {
+        self.function = true;
     }
 
     /// The memory of a block that has been used.

@@ -10,6 +10,8 @@ use crate::layout::{self, Fix, MapEntry};
 use crate::mode::Mode;
 use crate::operand::{self, Tools};
 use crate::precise::Precise;
+use crate::shadow;
+use crate::stack::red_zone;
 use crate::tables::Tables;
 use alloc::vec::Vec;
 
@@ -125,6 +127,8 @@ pub struct Exit {
     pub special: Option<Special>,
     /// What the code that it leads to takes for granted.
     pub to: Mode,
+    /// It is a call, so that a function begins at `target`.
+    pub calls: bool,
 }
 
 /// The numbers of a fragment's first exit and first check.
@@ -249,6 +253,9 @@ impl Translator {
         if checks_memory {
             let counts = config.count.then_some(&self.counter);
             self.checker.plan(block, config.mode, &self.live, counts, &mut self.tools);
+        }
+        if config.mode.guards() && block.function {
+            shadow::undefine_below(&mut e, red_zone(block), block.pc);
         }
         let is_live = |live: &[u32], i: usize| live[i] & flags::STATUS != 0;
         if precise {
@@ -394,7 +401,7 @@ impl Translator {
             Flow::Call(target) => {
                 e.push_imm(insn.next_pc(), pc);
                 e.mark(target, Fix::NONE);
-                exits.push(leave(e, target, None, to));
+                exits.push(Exit { calls: true, ..leave(e, target, None, to) });
             }
             Flow::IndirectJump | Flow::IndirectCall => {
                 let start = e.position();
@@ -402,7 +409,8 @@ impl Translator {
                     .likely
                     .and_then(|pc| branch::likely(e, &mut self.tools, config, insn, pc, count, to));
                 if let Some(exit) = likely {
-                    exits.push(exit);
+                    // Who jumps through such a pointer is a linkage table, or leaves its function.
+                    exits.push(Exit { calls: true, ..exit });
                 } else {
                     e.rewind(start);
                     if !branch::indirect(e, &mut self.tools, config, insn, count) {
@@ -561,7 +569,7 @@ pub(crate) fn leave(e: &mut Emitter<'_>, target: u64, special: Option<Special>, 
 fn field(e: &mut Emitter<'_>, target: u64, special: Option<Special>, to: Mode) -> Exit {
     let patch = e.offset() as u32;
     e.u32(0);
-    Exit { target, patch, special, to }
+    Exit { target, patch, special, to, calls: false }
 }
 
 /// The guest's bytes of an instruction.

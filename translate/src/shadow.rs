@@ -30,11 +30,19 @@ pub(crate) fn parts(address: Address, size: u64) -> impl Iterator<Item = (Addres
 
 /// Makes `bytes` bytes from the stack pointer on undefined.
 pub(crate) fn undefine(e: &mut Emitter<'_>, bytes: u64, pc: u64) {
+    fill(e, Address::at(reg::RSP, SHADOW_BIAS), bytes / 8, pc);
+}
+
+/// Makes `bytes` bytes below the stack pointer undefined.
+pub(crate) fn undefine_below(e: &mut Emitter<'_>, bytes: u64, pc: u64) {
+    fill(e, Address::at(reg::RSP, SHADOW_BIAS).plus(bytes.wrapping_neg()), bytes / 8, pc);
+}
+
+/// Sets so many words of V bits from `at` on, which rcx has no part in.
+fn fill(e: &mut Emitter<'_>, at: Address, words: u64, pc: u64) {
     /// So many words are stored one by one.
     const FEW: u64 = 12;
     const ONES: [u8; 4] = [0xff; 4];
-    let words = bytes / 8;
-    let at = Address::at(reg::RSP, SHADOW_BIAS);
     if words <= FEW {
         for word in 0..words {
             at.plus(8 * word).emit(e, &[0x65], true, &[0xc7], 0, &ONES);
@@ -45,7 +53,7 @@ pub(crate) fn undefine(e: &mut Emitter<'_>, bytes: u64, pc: u64) {
     e.mark(pc, Fix::spill(reg::RCX));
     e.load_imm(reg::RCX, words);
     let start = e.offset();
-    // The word below rsp + rcx * 8; no flag changes.
+    // The word below at + rcx * 8; no flag changes.
     at.plus(8u64.wrapping_neg()).indexed(reg::RCX, 3).emit(e, &[0x65], true, &[0xc7], 0, &ONES);
     // lea rcx, [rcx - 1]; jrcxz over the jump back
     e.bytes(&[0x48, 0x8d, 0x49, 0xff, 0xe3, 2, 0xeb, 0]);

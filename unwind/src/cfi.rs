@@ -68,6 +68,17 @@ impl SearchTable {
         SearchTable::Index(index)
     }
 
+    /// Whether an FDE begins at `pc`.
+    pub(crate) fn begins(&self, pc: u64) -> bool {
+        match self {
+            SearchTable::Header { base, entries } => {
+                let relative = pc.wrapping_sub(*base) as i64;
+                entries.binary_search_by_key(&relative, |entry| half(entry, 0)).is_ok()
+            }
+            SearchTable::Index(index) => index.binary_search_by_key(&pc, |&(start, _)| start).is_ok(),
+        }
+    }
+
     /// Offset in `.eh_frame` (at `eh_frame` in the guest) of the last FDE that starts at or below `pc`.
     fn find(&self, eh_frame: u64, pc: u64) -> Option<usize> {
         match self {

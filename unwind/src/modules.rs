@@ -169,6 +169,12 @@ impl Modules {
         self.ranges.iter().filter_map(|&(_, _, slot)| self.slot(slot)).map(|loaded| &loaded.info)
     }
 
+    /// Whether unwind information begins at an address: a function does, or a part of one that lies elsewhere.
+    pub fn is_function_start(&self, avma: u64) -> bool {
+        let loaded = self.find(avma).and_then(|slot| self.slots.get(usize::from(slot))?.as_ref());
+        loaded.is_some_and(|loaded| loaded.table.begins(avma))
+    }
+
     /// The slot of the module that holds this address.
     pub(crate) fn find(&self, avma: u64) -> Option<u16> {
         let at = self.ranges.partition_point(|&(_, end, _)| end <= avma);

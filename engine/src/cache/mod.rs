@@ -107,6 +107,17 @@ struct ExitInfo {
     special: Option<translate::Special>,
     /// What the code that it leads to takes for granted.
     to: Mode,
+    /// A function begins at `target`.
+    calls: bool,
+}
+
+/// How the first thread gets to a guest pc.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reached {
+    /// Through this table.
+    pub through: Option<Prefix>,
+    /// By what is surely the call of a function.
+    pub call: bool,
 }
 
 /// What a check is about.
@@ -168,6 +179,8 @@ pub struct ExitTarget {
     pub special: Option<translate::Special>,
     /// What the code that it leads to takes for granted.
     pub to: Mode,
+    /// A function begins at `target`.
+    pub calls: bool,
 }
 
 /// Where an address in the cache belongs.
@@ -355,7 +368,7 @@ impl Cache {
     /// What exit `number` leads to.
     pub fn exit_target(&self, number: u32) -> ExitTarget {
         let exit = &self.exits[number as usize];
-        ExitTarget { target: exit.target, special: exit.special, to: exit.to }
+        ExitTarget { target: exit.target, special: exit.special, to: exit.to, calls: exit.calls }
     }
 
     /// Translates the block at `pc` from `bytes`.
@@ -364,12 +377,13 @@ impl Cache {
         pc: u64,
         mode: Mode,
         bytes: &[u8],
-        prefix: Option<Prefix>,
+        reached: Reached,
         peek: Peek<'_>,
     ) -> Result<FragmentId, Full> {
         // No table leads to precise code.
-        let prefix = prefix.filter(|_| !mode.is_precise());
-        let (id, entry) = self.emit(pc, mode, bytes, false, prefix, peek)?;
+        let prefix = reached.through.filter(|_| !mode.is_precise());
+        let reached = Reached { through: prefix, ..reached };
+        let (id, entry) = self.emit(pc, mode, bytes, false, reached, peek)?;
         self.depends_on_source(id);
         self.realms[realm(mode)].table.insert(pc, id);
         if let (Some(kind), Some(at)) = (prefix, entry) {
@@ -396,7 +410,7 @@ impl Cache {
         bytes: &[u8],
         peek: Peek<'_>,
     ) -> Result<FragmentId, Full> {
-        let (id, _) = self.emit(pc, mode, bytes, false, None, peek)?;
+        let (id, _) = self.emit(pc, mode, bytes, false, Reached::default(), peek)?;
         self.depends_on_source(id);
         self.own.insert((pc, realm(mode)), id);
         Ok(id)
@@ -409,7 +423,7 @@ impl Cache {
         mode: Mode,
         bytes: &[u8],
         once: bool,
-        prefix: Option<Prefix>,
+        reached: Reached,
         peek: Peek<'_>,
     ) -> Result<(FragmentId, Option<PrefixAt>), Full> {
         const ONE: Limits = Limits { instructions: 1, segments: 1, checked: false };
@@ -426,6 +440,9 @@ impl Cache {
         }
         let pointer = |pc, address| if once { Pointer::Unknown } else { self.pointers.look(pc, address) };
         let mut block = Block::decode_in(core::mem::take(&mut self.scratch), bytes, pc, limits, pointer);
+        if reached.call {
+            block.set_function();
+        }
         let looked_at = if once { None } else { self.look_ahead(&mut block, peek) };
         let (at, first_exit) = (self.at, self.exits.len() as u32);
         let steps: Vec<Instruction> =
@@ -434,7 +451,7 @@ impl Cache {
         let first = First { exit: first_exit, check: self.checks.len() as u32, steps: steps.as_ptr() as u64 };
         // SAFETY: the range lies between the fragments and the exits' stubs, in our mapping; nothing there is reachable yet.
         let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, FRAGMENT_ROOM as usize) };
-        let translated = self.translator.translate(&block, config, prefix, first, at, room);
+        let translated = self.translator.translate(&block, config, reached.through, first, at, room);
         self.scratch = block.into_scratch();
         let Ok(code) = translated else {
             return Err(Full);
@@ -458,6 +475,7 @@ impl Cache {
                 next_incoming: NONE,
                 special: exit.special,
                 to: exit.to,
+                calls: exit.calls,
             });
         }
         for (check, number) in code.checks.iter().zip(first.check..) {
@@ -536,7 +554,7 @@ impl Cache {
     /// Translates the one instruction at `pc` for a single use: no table leads to the code, and nothing removes it
     /// when the bytes change. Returns the address to enter.
     pub fn translate_once(&mut self, pc: u64, mode: Mode, bytes: &[u8]) -> Result<u64, Full> {
-        let (id, _) = self.emit(pc, mode, bytes, true, None, &|_, _| 0)?;
+        let (id, _) = self.emit(pc, mode, bytes, true, Reached::default(), &|_, _| 0)?;
         let fragment = &mut self.fragments[id as usize];
         fragment.alive = false;
         let (first, count) = fragment.exits;
