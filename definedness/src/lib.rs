@@ -13,6 +13,7 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod bits;
 mod conservative;
 mod flags;
@@ -23,6 +24,7 @@ mod vector;
 mod wide;
 mod x87;
 
+pub use ahead::{Ahead, Surroundings};
 pub use flags::Flags;
 pub use state::{Access, Guest, Origins, Registers, Report, Rule, Shadow};
 

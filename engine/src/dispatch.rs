@@ -335,9 +335,7 @@ fn connect(cache: &mut Cache, id: FragmentId, from: From) -> Result<(), Full> {
 /// Translates the block at `pc`; `None` when nothing executable is there.
 fn make(engine: &Engine, pc: u64, mode: Mode, from: From) -> Result<Option<FragmentId>, Full> {
     let reached = match from {
-        From::Exit(number) => {
-            Reached { through: None, call: engine.cache.lock().exit_target(number).calls }
-        }
+        From::Exit(number) => Reached { through: None, call: engine.cache.lock().exit_target(number).calls },
         // A jump within a function does not lead to where one begins.
         From::Table(kind @ Prefix::Indirect) => {
             Reached { through: Some(kind), call: engine.stacks.is_function_start(pc) }

@@ -134,7 +134,7 @@ fn clean(library: &Library, compiler: &str, optimization: &str) -> Verdict {
     let native = run(&scratch, command.clone())?;
     let trace = scratch.path().join("trace.capnp").display().to_string();
     let mut argv = vec![tools::tool("vg-record")?.display().to_string()];
-    argv.extend(["--events=alloc,shadow", "--undef-value-errors=yes", "-o", &trace, "--"].map(str::to_owned));
+    argv.extend(["-o", &trace, "--"].map(str::to_owned));
     argv.extend(command);
     let recorded = run(&scratch, argv)?;
     if recorded.out() != native.out() {

@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     suite.case("status", None, status_of_errors);
     suite.case("places/frees", None, places_of_frees);
     suite.case("places/faults", None, places_of_faults);
-    suite.case("peer/words/errors", None, || same_words("errors/params.c", &["--events=alloc,shadow"]));
+    suite.case("peer/words/errors", None, || same_words("errors/params.c", &["--undef-value-errors=no"]));
     suite.case("peer/words/values", None, || same_words("values/params.c", FOLLOWING));
     suite.case("client_words", None, client_words);
     suite.case("unknown_call", None, unknown_call);
@@ -66,7 +66,7 @@ fn add(suite: &mut Suite, program: &Program, variant: Variant) {
     }
     let (program, known) = (program.clone(), variant.known.clone());
     let mut options: Vec<String> = program.record.clone();
-    let events: &[&str] = if follows(&program) { FOLLOWING } else { &["--events=alloc,shadow"] };
+    let events: &[&str] = if follows(&program) { FOLLOWING } else { ADDRESSES };
     options.extend(events.iter().map(|option| (*option).to_owned()));
     // What is asked for with an option of its own is listed, too.
     let kinds = if program.record.is_empty() { "--kinds=default" } else { "--kinds=all" };
@@ -76,8 +76,10 @@ fn add(suite: &mut Suite, program: &Program, variant: Variant) {
     });
 }
 
-/// How undefined values are followed.
-const FOLLOWING: &[&str] = &["--events=alloc,shadow", "--undef-value-errors=yes"];
+/// How undefined values are followed: as in every recording that is not asked for anything else.
+const FOLLOWING: &[&str] = &[];
+/// How addresses are looked at alone.
+const ADDRESSES: &[&str] = &["--events=alloc,shadow", "--undef-value-errors=no"];
 
 /// Whether a program is about undefined values.
 fn follows(program: &Program) -> bool {
@@ -185,7 +187,7 @@ fn places_of_frees() -> Verdict {
 
 /// The same of accesses that fault.
 fn places_of_faults() -> Verdict {
-    let (text, module) = said("faults_readonly.c", "--events=alloc,shadow")?;
+    let (text, module) = said("faults_readonly.c", "--undef-value-errors=no")?;
     let wanted = [
         format!("is in a r-- mapped file {module} segment"),
         format!("is in the Text segment of {module}"),
@@ -203,7 +205,8 @@ fn run_recorder(name: &str, options: &[&str], scratch: &Scratch) -> Result<(Prog
     let source = tests::guest::root().join("errors").join(name);
     let program = Program::read(&source)?.ok_or_else(|| format!("{name} has no build line"))?;
     let exe = program.compile(&program.variants[0])?;
-    let mut argv = vec![tools::tool("vg-record")?.display().to_string(), "--events=alloc,shadow".to_owned()];
+    let mut argv =
+        vec![tools::tool("vg-record")?.display().to_string(), "--undef-value-errors=no".to_owned()];
     argv.extend(options.iter().map(|option| (*option).to_owned()).chain(program.record.clone()));
     argv.extend(["-o", "trace.capnp", "--"].map(str::to_owned));
     argv.push(exe.display().to_string());
@@ -228,7 +231,7 @@ fn live(name: &str) -> Verdict {
 /// An error is printed while the program runs: this one goes on only when it was.
 fn while_it_runs() -> Verdict {
     const SCRIPT: &str = "\
-        \"$1\" --live --events=alloc,shadow -o trace.capnp -- \"$2\" 2>printed &\n\
+        \"$1\" --live --undef-value-errors=no -o trace.capnp -- \"$2\" 2>printed &\n\
         until grep -q 'Invalid write of size 1' printed; do sleep 0.02; done\n\
         : >go\n\
         wait $!";
@@ -323,7 +326,7 @@ fn client_words() -> Verdict {
     for (source, options, wanted) in [
         (
             "errors/marked.c",
-            &["--events=alloc,shadow"][..],
+            &["--undef-value-errors=no"][..],
             &[
                 "is 4 bytes inside a other table of size 16 client-defined",
                 "is 0 bytes after a block of size 32 client-defined",
@@ -367,7 +370,7 @@ fn unknown_call() -> Verdict {
     let scratch = Scratch::new("unknown")?;
     let trace = scratch.path().join("trace.capnp").display().to_string();
     let recorder = tools::tool("vg-record")?.display().to_string();
-    let argv = [&recorder, "--events=alloc,shadow", "-o", &trace, "--", &exe.display().to_string()];
+    let argv = [&recorder, "-o", &trace, "--", &exe.display().to_string()];
     let outcome = Run::new(argv, scratch.path()).run()?;
     if outcome.err().matches("system call 400 is not known").count() == 1 {
         return Ok(());

@@ -128,7 +128,7 @@ impl<'p> Round<'p> {
             &["", "", "--num-callers=4", "--num-callers=500"],
             &["", "", "--freelist-vol=0", "--freelist-vol=1M"],
             &["", "", "--redzone-size=0", "--redzone-size=256"],
-            &["", "", "--run-libc-freeres=no", "--events=alloc"],
+            &["", "", "--run-libc-freeres=no", "--events=alloc", "--undef-value-errors=no"],
             &["", "", "", "", "--snapshot-signal=USR2", "--events=none"],
         ];
         let options = choices.iter().map(|list| (*random.choose(list)).to_owned());

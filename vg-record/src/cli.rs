@@ -18,7 +18,7 @@ pub(crate) struct Cli {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<OsString>,
 
-    /// Kinds of event to record [default: alloc,instr]
+    /// Kinds of event to record [default: alloc,shadow,instr]
     #[arg(long, value_name = "KINDS", value_delimiter = ',', value_enum)]
     pub events: Vec<Events>,
 
@@ -63,9 +63,9 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "yes|no", default_value = "yes", value_parser = yes_no, hide_default_value = true)]
     pub run_libc_freeres: Flag,
 
-    /// With --events=shadow: follow undefined values and report their uses (unfinished)
-    #[arg(long, value_name = "yes|no", default_value = "no", value_parser = yes_no, hide_default_value = true)]
-    pub undef_value_errors: Flag,
+    /// Follow undefined values and report their uses; with "no" the shadow tells of addresses alone, at less cost
+    #[arg(long, value_name = "yes|no", value_parser = yes_no)]
+    pub undef_value_errors: Option<Flag>,
 
     /// Look for errors in the use of file descriptors
     #[arg(long, value_name = "HOW", value_enum, default_value = "no", hide_default_value = true)]
@@ -104,8 +104,8 @@ Examples:
 pub(crate) enum Events {
     /// Allocations and frees with their stacks, the leak graph, and errors in calls of allocators, for vg-errors
     Alloc,
-    /// Invalid reads and writes of heap blocks and of what is not mapped, and overlapping copies, for vg-errors
-    /// (unfinished: more is to come)
+    /// Invalid reads and writes, uses of undefined values, overlapping copies, and what system calls are given, for
+    /// vg-errors
     Shadow,
     /// Executed instructions, as a clock of all other events
     Instr,
@@ -176,7 +176,7 @@ impl Cli {
             "--events=shadow: it is about the heap so far; ask for --events=alloc,shadow"
         );
         anyhow::ensure!(
-            !self.undef_value_errors.0 || bits & ring::shared::EVENTS_SHADOW != 0,
+            self.undef_value_errors != Some(Flag(true)) || bits & ring::shared::EVENTS_SHADOW != 0,
             "--undef-value-errors=yes: undefined values are followed with --events=alloc,shadow only; ask for that, too"
         );
         anyhow::ensure!(
@@ -195,15 +195,10 @@ impl Cli {
         Ok(bits)
     }
 
-    /// What the user should know about the kinds of event that were asked for.
-    pub(crate) fn caveat(&self) -> Option<&'static str> {
-        let shadow = self.events.contains(&Events::Shadow);
-        shadow.then_some(if self.undef_value_errors.0 {
-            "--undef-value-errors=yes is unfinished: variables of functions that call no others may be taken for set"
-        } else {
-            "--events=shadow is unfinished: only invalid reads and writes of heap blocks and of what is not mapped, copies \
-             of memory that overlaps, and memory in system calls are looked at"
-        })
+    /// Whether undefined values are followed.
+    pub(crate) fn follows_values(&self) -> bool {
+        let shadow = self.kinds().is_ok_and(|bits| bits & ring::shared::EVENTS_SHADOW != 0);
+        shadow && self.undef_value_errors != Some(Flag(false))
     }
 
     /// Exit status when there were errors; `None`: that of the program.
@@ -221,10 +216,7 @@ impl Cli {
                 ring::shared::EVENTS_SHADOW,
                 schema::check::ADDRESSES | schema::check::OVERLAPS | schema::check::SYSCALLS,
             )
-            | looked(
-                if self.undef_value_errors.0 { ring::shared::EVENTS_SHADOW } else { 0 },
-                schema::check::VALUES,
-            )
+            | if self.follows_values() { schema::check::VALUES } else { 0 }
             | self.track_fds.checks()
     }
 
@@ -234,7 +226,8 @@ impl Cli {
             return Ok(0);
         }
         if self.events.is_empty() {
-            return Ok(ring::shared::EVENTS_ALLOC | ring::shared::EVENTS_INSTR);
+            use ring::shared::{EVENTS_ALLOC, EVENTS_INSTR, EVENTS_SHADOW};
+            return Ok(EVENTS_ALLOC | EVENTS_SHADOW | EVENTS_INSTR);
         }
         self.events.iter().try_fold(0, |bits, kind| match kind {
             Events::Alloc => Ok(bits | ring::shared::EVENTS_ALLOC),
@@ -280,7 +273,7 @@ impl Cli {
         if let Some(Signal(number)) = self.snapshot_signal {
             add(true, format!("--snapshot-signal={number}"));
         }
-        add(self.undef_value_errors.0, "--undef-value-errors=yes".into());
+        add(self.undef_value_errors == Some(Flag(false)), format!("--undef-value-errors={no}"));
         if let Some(value) = self.track_fds.to_possible_value() {
             add(self.track_fds != TrackFds::No, format!("--track-fds={}", value.get_name()));
         }
@@ -419,7 +412,7 @@ mod tests {
                 && refused(&["--track-fds=yes", "--events=none", "p"])
         );
         assert!(!refused(&["--live", "--track-fds=bad", "p"]));
-        let checks = |how: &str| parse(&[how, "p"]).expect("parses").checks();
+        let checks = |how: &str| parse(&["--events=alloc", how, "p"]).expect("parses").checks();
         use schema::check::{ALLOCATORS, DESCRIPTORS, UNCLOSED};
         assert_eq!(checks("--track-fds=bad"), ALLOCATORS | DESCRIPTORS);
         assert_eq!(checks("--track-fds=yes"), ALLOCATORS | DESCRIPTORS | UNCLOSED);
@@ -441,8 +434,10 @@ mod tests {
 
     #[test]
     fn kinds_that_cannot_be_recorded_are_refused() {
-        let default = ring::shared::EVENTS_ALLOC | ring::shared::EVENTS_INSTR;
-        assert_eq!(parse(&["p"]).expect("parses").event_bits().expect("default"), default);
+        use ring::shared::{EVENTS_ALLOC, EVENTS_INSTR, EVENTS_SHADOW};
+        let default = parse(&["p"]).expect("parses");
+        assert_eq!(default.event_bits().expect("default"), EVENTS_ALLOC | EVENTS_SHADOW | EVENTS_INSTR);
+        assert_eq!(default.checks() & schema::check::VALUES, schema::check::VALUES);
         assert_eq!(parse(&["--events=none", "p"]).expect("parses").event_bits().expect("none"), 0);
         assert!(parse(&["--events=none,alloc", "p"]).expect("parses").event_bits().is_err());
         let cli = parse(&["--events=alloc,shadow", "p"]).expect("parses");
@@ -450,11 +445,13 @@ mod tests {
             cli.event_bits().expect("shadow"),
             ring::shared::EVENTS_ALLOC | ring::shared::EVENTS_SHADOW
         );
-        assert!(cli.caveat().is_some_and(|text| text.contains("unfinished")));
-        let cli = parse(&["--undef-value-errors=yes", "p"]).expect("parses");
-        assert!(cli.event_bits().unwrap_err().to_string().contains("--events=alloc,shadow"));
-        let cli = parse(&["--events=alloc,shadow", "--undef-value-errors=yes", "p"]).expect("parses");
         assert_eq!(cli.checks() & schema::check::VALUES, schema::check::VALUES);
+        let cli = parse(&["--events=alloc", "--undef-value-errors=yes", "p"]).expect("parses");
+        assert!(cli.event_bits().unwrap_err().to_string().contains("--events=alloc,shadow"));
+        for words in [["--events=alloc", "p"], ["--undef-value-errors=no", "p"]] {
+            let cli = parse(&words).expect("parses");
+            assert!(cli.event_bits().is_ok() && cli.checks() & schema::check::VALUES == 0);
+        }
         let cli = parse(&["--events=shadow", "p"]).expect("parses");
         assert!(cli.event_bits().unwrap_err().to_string().contains("--events=alloc,shadow"));
         let cli = parse(&["--events=access", "p"]).expect("parses");

@@ -138,9 +138,6 @@ fn drain(
     let mut trace = Trace::new(Box::new(output.file), &output.name, codec, Box::new(StandardError));
     trace.put(|writer| writer.header(&header));
     trace.put(|writer| writer.flush());
-    if let Some(caveat) = cli.caveat() {
-        trace.remark(schema::Severity::Warning, 0, 0, 0, caveat);
-    }
     let mut recording = decode::Recording::new(trace, clock);
     if cli.live {
         match live::Live::start() {

@@ -82,7 +82,7 @@ impl Memory {
             (!cli.run_libc_freeres.0, shared::FLAG_NO_FREERES),
             (!cli.leak_check.0, shared::FLAG_NO_LEAK_SCAN),
             (cli.snapshot_signal.is_some(), shared::FLAG_WATCH),
-            (cli.undef_value_errors.0, shared::FLAG_VALUES),
+            (cli.follows_values(), shared::FLAG_VALUES),
             (cli.exit_on_first_error.0, shared::FLAG_FIRST_ERROR),
         ] {
             flags |= if set { flag } else { 0 };

@@ -9,6 +9,7 @@
 //!
 //! Not here: the rules, code of any kind, what is addressable (`errors`).
 
+mod ahead;
 mod frame;
 mod guest;
 mod memory;
@@ -33,13 +34,21 @@ pub struct Undefined {
     vectors: VectorDump,
     /// Guest pc at which precise code is to begin, and what it takes for granted.
     begins: Option<(u64, Start)>,
+    /// Branches at which a look ahead never finds anything.
+    hopeless: ahead::Hopeless,
     /// The system call that the kernel is executing.
     pub(crate) call: Option<crate::syscalls::marks::Under>,
 }
 
 impl Undefined {
     fn new() -> Box<Undefined> {
-        Box::new(Undefined { rules: Rules::new(), vectors: VectorDump::default(), begins: None, call: None })
+        Box::new(Undefined {
+            rules: Rules::new(),
+            vectors: VectorDump::default(),
+            begins: None,
+            hopeless: Default::default(),
+            call: None,
+        })
     }
 }
 
@@ -169,8 +178,15 @@ pub fn step(engine: &Engine, thread: &mut Thread) -> bool {
     let mut memory = Memory::new(engine, insn.ip());
     let mut reports = Reports::default();
     let Context { regs, flags, guest_fs, guest_gs, v, .. } = context;
-    let guest = State { regs, flags: *flags, fs: *guest_fs, gs: *guest_gs, vectors: &undefined.vectors };
-    let rule = undefined.rules.step(&insn, &guest, &mut memory, v, &mut |report| reports.add(report));
+    let Undefined { rules, vectors, hopeless, .. } = &mut *undefined;
+    let guest = State { regs, flags: *flags, fs: *guest_fs, gs: *guest_gs, vectors };
+    let rule = rules.step(&insn, &guest, &mut memory, v, &mut |report| reports.add(report));
+    if insn.is_jcc_short_or_near() && !reports.is_empty() {
+        // A jump has no other report, and changes no V bits.
+        if ahead::leads_to_the_same(engine, rules, hopeless, &insn, &guest, v) {
+            reports = Reports::default();
+        }
+    }
     if rule == definedness::Rule::Conservative {
         thread.stats[Stat::ConservativeInstructions as usize] += 1;
     }
@@ -219,6 +235,10 @@ impl Reports {
         {
             *free = Some(report);
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.list[0].is_none()
     }
 
     fn list(&self) -> impl Iterator<Item = &Report> {
