@@ -62,13 +62,17 @@ fn memory(engine: &Engine, thread: &mut Thread, pc: u64, address: u64, size: usi
     let bad = unaddressable(engine, address, bits);
     let undefined = (0..size).any(|at| bits[at] != 0 && bad >> at & 1 == 0);
     let partial = bad != 0 && is_accepted(engine, pc, address, size, bad, access);
+    if shadow::follows() {
+        // An error is told from there, too: this fragment would not look at the same bytes again.
+        if bad != 0 || access != Access::Write && undefined {
+            return true;
+        }
+    }
     if access == Access::Write {
         // Clean code stores defined values.
         for at in (0..size).filter(|at| bad >> at & 1 == 0) {
             shadow::write(address.wrapping_add(at as u64), &[0]);
         }
-    } else if shadow::follows() && (undefined || partial) {
-        return true;
     }
     if bad != 0 && !partial {
         // Of an instruction that does both, Valgrind tells the read alone, too.

@@ -55,25 +55,36 @@ fn add(suite: &mut Suite, program: &Program, variant: Variant) {
         let jumps = if program.text.contains("//~ InvalidJump") { ",invalid-jump" } else { "" };
         let kinds = format!("--kinds=free,size,fatal-signal{jumps}");
         suite.case(format!("alloc/{name}"), None, move || {
-            recorded(&same, &other, &["--events=alloc"], &kinds)
+            recorded(&same, &other, &["--events=alloc"], &[&kinds])
         });
     }
     if program.name.starts_with("errors/clean") {
         let (same, other) = (program.clone(), variant.clone());
         suite.case(format!("values/{name}"), None, move || {
-            recorded(&same, &other, FOLLOWING, "--kinds=default")
+            recorded(&same, &other, FOLLOWING, &["--kinds=default"])
+        });
+    }
+    if !follows(program) {
+        // What is not about undefined values is the same when they are followed.
+        let (same, other) = (program.clone(), variant.clone());
+        suite.case(format!("following/{name}"), variant.known.clone(), move || {
+            let options: Vec<&str> = same.record.iter().map(String::as_str).collect();
+            recorded(&same, &other, &options, &[listed(&same), "--undef-value-errors=no"])
         });
     }
     let (program, known) = (program.clone(), variant.known.clone());
     let mut options: Vec<String> = program.record.clone();
     let events: &[&str] = if follows(&program) { FOLLOWING } else { ADDRESSES };
     options.extend(events.iter().map(|option| (*option).to_owned()));
-    // What is asked for with an option of its own is listed, too.
-    let kinds = if program.record.is_empty() { "--kinds=default" } else { "--kinds=all" };
     suite.case(name, known, move || {
         let options: Vec<&str> = options.iter().map(String::as_str).collect();
-        recorded(&program, &variant, &options, kinds)
+        recorded(&program, &variant, &options, &[listed(&program)])
     });
+}
+
+/// What is asked for with an option of its own is listed, too.
+fn listed(program: &Program) -> &'static str {
+    if program.record.is_empty() { "--kinds=default" } else { "--kinds=all" }
 }
 
 /// How undefined values are followed: as in every recording that is not asked for anything else.
@@ -133,14 +144,15 @@ fn record(trace: &Path, options: &[&str], exe: &Path, cwd: &Path, program: &Prog
     Err(Problem::wrong(format!("recorded {}", outcome.summary())))
 }
 
-fn recorded(program: &Program, variant: &Variant, options: &[&str], kinds: &str) -> Verdict {
+fn recorded(program: &Program, variant: &Variant, options: &[&str], how: &[&str]) -> Verdict {
     let exe = program.compile(variant)?;
     let expected = errors::expectations(&program.text)?;
     let scratch = Scratch::new("errors")?;
     let trace = scratch.path().join("trace.capnp");
     record(&trace, options, &exe, &scratch.fresh("cwd")?, program)?;
     let reader = tools::tool("vg-errors")?.display().to_string();
-    let argv = [&reader, kinds, "--format=json", &trace.display().to_string()];
+    let trace = trace.display().to_string();
+    let argv = [&[reader.as_str()], how, &["--format=json", &trace]].concat();
     let outcome = Run::new(argv, scratch.path()).run()?;
     let findings = i32::from(!expected.is_empty());
     if outcome.code() != Some(findings) {

@@ -66,6 +66,22 @@ impl Address {
         Address { displacement: self.displacement.wrapping_add(bytes), ..self }
     }
 
+    /// How far it is above another one that is made of the same registers.
+    pub(crate) fn distance(self, from: Address) -> Option<u64> {
+        let distance = self.displacement.wrapping_sub(from.displacement);
+        (self == from.plus(distance)).then_some(distance)
+    }
+
+    /// Whether it is a distance from this register alone.
+    pub(crate) fn is_at(self, register: u8) -> bool {
+        self == Address::at(register, self.displacement)
+    }
+
+    /// Whether it does not lie below its registers' sum.
+    pub(crate) fn is_not_below(self) -> bool {
+        self.displacement as i64 >= 0
+    }
+
     /// Whether it lies behind FS or GS.
     pub(crate) fn is_behind_segment(self) -> bool {
         self.segment.is_some()

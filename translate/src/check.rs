@@ -18,6 +18,7 @@ use crate::emit::{Emitter, reg};
 use crate::flags::STATUS;
 use crate::fragment::{Config, StubAddresses};
 use crate::guard;
+use crate::known::Known;
 use crate::layout::{self, Fix};
 use crate::mode::Mode;
 use crate::operand::Tools;
@@ -82,6 +83,9 @@ pub(crate) struct CheckPlan {
     /// Instructions that make the stack grow, and by how many bytes.
     grown: Vec<(usize, u64)>,
     next_grown: usize,
+    /// What needs no second look in clean and guarded code: of memory, of registers.
+    known: Known,
+    seen: Set,
     /// Branches of the check that is being emitted.
     branches: Vec<u32>,
 }
@@ -100,6 +104,8 @@ impl CheckPlan {
         self.defined.clear();
         self.grown.clear();
         (self.next, self.next_defined, self.next_grown) = (0, 0, 0);
+        self.known.clear();
+        self.seen = Set::default();
         let mut segment = 0;
         let mut first = true;
         for (i, insn) in block.insns.iter().enumerate() {
@@ -112,12 +118,17 @@ impl CheckPlan {
                 self.grown.push((i, bytes));
             }
             let stack = if mode.guards() { stack_write(insn, tools) } else { None };
-            if let Some((address, bytes)) = stack {
+            if let Some((address, bytes)) =
+                stack.filter(|(at, bytes)| !self.known.holds(*at, u64::from(*bytes)))
+            {
                 self.defined.push(Defined { place: i, address, bytes });
             }
             for (address, size, access) in needed(insn, mode, tools).into_iter().flatten() {
                 // A store by the stack pointer needs no other look.
                 if access == Access::Write && stack.is_some_and(|(defined, _)| defined == address) {
+                    continue;
+                }
+                if self.known.holds(address, u64::from(size)) {
                     continue;
                 }
                 let place = place(&block.insns[segment..=i], &live[segment..=i], Some(address), tools);
@@ -131,6 +142,16 @@ impl CheckPlan {
                     keeps_flags: place.is_none(),
                 };
                 self.planned.push(Planned { place: place.map_or(i, |back| i - back), check });
+                if mode.guards() {
+                    self.known.add(address, u64::from(size));
+                }
+            }
+            if mode.guards() {
+                // The place of a push, and of what a call leaves, is named by the stack pointer before it.
+                if let Some((address, bytes)) = stack {
+                    self.known.add(address, u64::from(bytes));
+                }
+                self.known.behind(insn, tools);
             }
             if insn.flow.leaves() {
                 segment = i + 1;
@@ -157,7 +178,9 @@ impl CheckPlan {
                 break;
             }
         }
-        let Some(first) = first else { return };
+        let wanted = uses.all().and(mode.guarded()).without(self.seen);
+        let Some(first) = first.filter(|_| !wanted.is_empty()) else { return };
+        self.seen = self.seen.or(wanted);
         let place = place(&block.insns[start..=first], &live[start..=first], None, tools);
         let at = place.map_or(first, |back| first - back);
         let check = Check {
@@ -166,7 +189,7 @@ impl CheckPlan {
             resume: 0,
             adjust: 0,
             address: None,
-            registers: uses.all().and(mode.guarded()),
+            registers: wanted,
             keeps_flags: place.is_none(),
         };
         self.planned.push(Planned { place: at, check });

@@ -24,6 +24,7 @@ mod emit;
 mod flags;
 mod fragment;
 mod guard;
+mod known;
 mod mode;
 mod operand;
 mod precise;

@@ -35,6 +35,22 @@ pub fn stack_growth(insn: &Instruction) -> Option<Growth> {
     }
 }
 
+/// By how many bytes an instruction moves the stack pointer, when that is a constant.
+pub(crate) fn stack_change(insn: &Instruction) -> Option<i64> {
+    match insn.mnemonic() {
+        Mnemonic::Push | Mnemonic::Pushf | Mnemonic::Pushfq => {
+            Some(i64::from(insn.stack_pointer_increment()))
+        }
+        Mnemonic::Pop if insn.op0_kind() != OpKind::Register || insn.op0_register() != Register::RSP => {
+            Some(i64::from(insn.stack_pointer_increment()))
+        }
+        Mnemonic::Add if insn.op0_kind() == OpKind::Register && insn.op0_register() == Register::RSP => {
+            insn.try_immediate(1).ok().map(|by| by as i64)
+        }
+        _ => None,
+    }
+}
+
 /// What an instruction takes from the stack, but for a return address.
 pub(crate) fn stack_read(insn: &Instruction) -> Option<(Address, u8)> {
     let size = insn.stack_pointer_increment();

@@ -29,6 +29,10 @@ impl<'a> Memory<'a> {
     }
 
     fn found(&mut self, error: Error, address: u64, size: usize) {
+        // Of an instruction that reads and writes, Valgrind tells the read alone.
+        if error == Error::InvalidWrite && self.findings().any(|read| read.address == address) {
+            return;
+        }
         if let Some(free) = self.found.iter_mut().find(|place| place.is_none()) {
             *free = Some(Finding { error, address, size: size as u64, origin: 0 });
         }
