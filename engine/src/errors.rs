@@ -237,6 +237,12 @@ pub fn run(engine: &Engine, at: u64, end: u64) -> Run {
     if clean != 0 {
         return Run { addressable: true, end: at + clean };
     }
+    // What nobody may touch has a pattern of its own.
+    match shadow_range::first_unaddressable(at, end - at) {
+        Some(0) => (),
+        Some(touchable) => return Run { addressable: true, end: at + touchable },
+        None => return Run { addressable: true, end },
+    }
     if client_memory::is_marked() {
         return client_memory::run(engine, at, end);
     }

@@ -465,8 +465,9 @@ impl HeapCall<'_> {
         heap.prefetch(address);
         let stack = self.stack();
         let tsc = sys::tsc();
-        self.poison(address);
-        let Some(freed) = heap.free_live(self.cache(), address, stack) else {
+        let engine = self.engine;
+        let Some(freed) = heap.free_live(self.cache(), address, stack, |size| poison(engine, address, size))
+        else {
             self.invalid_free(address, stack);
             return 0;
         };
@@ -480,17 +481,6 @@ impl HeapCall<'_> {
             writer.push_event(&[header(Kind::Free, 6), tsc, address, 0, stack, instructions]);
         }
         0
-    }
-
-    /// The live block at an address is about to be freed: nobody may touch it any more.
-    #[inline]
-    fn poison(&self, address: u64) {
-        if shadow::is_on()
-            && let Some(block) = self.live_block(address)
-        {
-            client_memory::renewed(self.engine, address, block.size);
-            shadow::set(address, block.size, Bits::Unaddressable);
-        }
     }
 
     /// realloc. `zeroed`: what is new is zero.
@@ -529,8 +519,8 @@ impl HeapCall<'_> {
             client_memory::moved(self.engine, old, new, kept);
         }
         let tsc = sys::tsc();
-        self.poison(old);
-        if let Some(freed) = heap.free_live(self.cache(), old, stack)
+        let engine = self.engine;
+        if let Some(freed) = heap.free_live(self.cache(), old, stack, |size| poison(engine, old, size))
             && mismatched
         {
             let claim = Claim { family: Family::Malloc, size: NOT_SAID, align: NOT_SAID };
@@ -545,5 +535,14 @@ impl HeapCall<'_> {
             writer.push_event(&[header(Kind::Realloc, 7), tsc, new, size, stack, instructions, old]);
         }
         new
+    }
+}
+
+/// A block is freed: nobody may touch it any more.
+#[inline]
+fn poison(engine: &Engine, address: u64, size: u64) {
+    if shadow::is_on() {
+        client_memory::renewed(engine, address, size);
+        shadow::set(address, size, Bits::Unaddressable);
     }
 }

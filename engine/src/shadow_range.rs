@@ -13,7 +13,8 @@ use crate::shadow::{self, Bits, DISTANCE};
 use crate::state::Engine;
 use alloc::vec::Vec;
 use core::arch::x86_64::{
-    __m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_or_si128, _mm_setzero_si128,
+    __m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
+    _mm_setzero_si128,
 };
 
 /// Bytes looked at in one step.
@@ -64,6 +65,25 @@ unsafe fn first_set_at(start: u64, length: u64) -> Option<u64> {
             }
             at += 16;
         }
+    }
+    None
+}
+
+/// Offset of the first byte of a range that may be one that the guest must not touch: it has their pattern.
+pub fn first_unaddressable(start: u64, length: u64) -> Option<u64> {
+    const PATTERN: u8 = Bits::Unaddressable as u8;
+    let mut at = 0;
+    while at < length {
+        // SAFETY: as for `first_set`; steps of 16 that begin inside the range.
+        let found = unsafe {
+            let bits = _mm_loadu_si128((start + DISTANCE + at) as *const __m128i);
+            _mm_movemask_epi8(_mm_cmpeq_epi8(bits, _mm_set1_epi8(PATTERN as i8))) as u32
+        };
+        if found != 0 {
+            let found = at + u64::from(found.trailing_zeros());
+            return (found < length).then_some(found);
+        }
+        at += 16;
     }
     None
 }

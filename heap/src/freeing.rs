@@ -12,7 +12,7 @@ use ring::record::Family;
 impl<P: Pages> Heap<P> {
     /// Frees the block at `address`: it is put into quarantine. `family` and `stack` tell who frees it.
     pub fn free(&self, cache: &mut ThreadCache, address: u64, family: Family, stack: u32) -> FreeOutcome {
-        match self.free_live(cache, address, stack) {
+        match self.free_live(cache, address, stack, |_| ()) {
             Some(freed) if freed.family == family => FreeOutcome::Freed(freed),
             Some(freed) => FreeOutcome::Mismatched(freed),
             None => self.refuse(address),
@@ -21,12 +21,25 @@ impl<P: Pages> Heap<P> {
 
     /// The same for those who need no reason: `None` when `address` is not the start of a live block. An outcome with
     /// room for reasons is returned in memory, and copying it waits until all stores before it have reached the cache.
+    ///
+    /// `freed` is told the block's size once it is surely this call that frees it, and before anybody can get its memory.
     #[inline]
-    pub fn free_live(&self, cache: &mut ThreadCache, address: u64, stack: u32) -> Option<Freed> {
+    pub fn free_live(
+        &self,
+        cache: &mut ThreadCache,
+        address: u64,
+        stack: u32,
+        freed: impl FnOnce(u64),
+    ) -> Option<Freed> {
+        let mut tell = Some(freed);
         let offset = self.offset(address)?;
         let entry = self.map.entry((offset >> GRANULE_SHIFT) as usize)?;
         let mut freed = None;
-        self.place(&entry, offset, |place| freed = self.free_place(cache, place, address, stack));
+        self.place(&entry, offset, |place| {
+            if let Some(tell) = tell.take() {
+                freed = self.free_place(cache, place, address, stack, tell);
+            }
+        });
         freed
     }
 
@@ -37,6 +50,7 @@ impl<P: Pages> Heap<P> {
         place: Place<'_>,
         address: u64,
         stack: u32,
+        tell: impl FnOnce(u64),
     ) -> Option<Freed> {
         let info = place.slot.info();
         let align_log2 = slots::align_log2(info);
@@ -51,6 +65,7 @@ impl<P: Pages> Heap<P> {
         if let Some(line) = self.ledger.line(cache.line) {
             line.freed(size);
         }
+        tell(size);
         self.keep(cache, &place, size);
         Some(Freed { size, align: 1 << align_log2, family: slots::family(info), stack: alloc_stack })
     }

@@ -222,6 +222,9 @@ pub struct Producer {
     limit: u64,
 }
 
+/// Words of the records that there are millions of.
+const FEW: usize = 8;
+
 impl Producer {
     /// The slot this producer writes to.
     pub fn slot(&self) -> usize {
@@ -264,9 +267,17 @@ impl Producer {
             unsafe { ((data + offset as usize) as *mut u64).write(header) };
         }
         let at = (self.head + pad) & (RING_BYTES as u64 - 1);
-        // SAFETY: at + bytes <= RING_BYTES by the choice of pad, and the range is the producer's (end <= limit).
-        unsafe {
-            core::ptr::copy_nonoverlapping(words.as_ptr(), (data + at as usize) as *mut u64, words.len());
+        let to = (data + at as usize) as *mut u64;
+        if words.len() <= FEW {
+            // Word by word, as they were made: what was stored by words and is loaded by vectors has to wait until all
+            // stores before it have reached the cache.
+            for (i, word) in words.iter().enumerate() {
+                // SAFETY: at + bytes <= RING_BYTES by the choice of pad, and the range is the producer's (end <= limit).
+                unsafe { to.add(i).write_volatile(*word) };
+            }
+        } else {
+            // SAFETY: as above.
+            unsafe { core::ptr::copy_nonoverlapping(words.as_ptr(), to, words.len()) };
         }
         // The consumer's cache holds the lines that come next: they are asked for in time.
         let ahead = data + ((end + AHEAD) & (RING_BYTES as u64 - 1)) as usize;
