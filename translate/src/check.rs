@@ -24,7 +24,7 @@ use crate::mode::Mode;
 use crate::operand::Tools;
 use crate::registers::{Set, Uses};
 use crate::shadow::{self, MOST_UNDEFINED};
-use crate::stack::{Growth, stack_growth, stack_write};
+use crate::stack::{Growth, stack_change, stack_growth, stack_write};
 use alloc::vec::Vec;
 
 /// What a check looks at.
@@ -137,11 +137,11 @@ impl CheckPlan {
                     what: What::Memory { size, access },
                     resume: 0,
                     adjust: 0,
-                    address: Some(address),
+                    address: place.map_or(Some(address), |(_, address)| address),
                     registers: Set::default(),
                     keeps_flags: place.is_none(),
                 };
-                self.planned.push(Planned { place: place.map_or(i, |back| i - back), check });
+                self.planned.push(Planned { place: place.map_or(i, |(back, _)| i - back), check });
                 if mode.guards() {
                     self.known.add(address, u64::from(size));
                 }
@@ -182,7 +182,7 @@ impl CheckPlan {
         let Some(first) = first.filter(|_| !wanted.is_empty()) else { return };
         self.seen = self.seen.or(wanted);
         let place = place(&block.insns[start..=first], &live[start..=first], None, tools);
-        let at = place.map_or(first, |back| first - back);
+        let at = place.map_or(first, |(back, _)| first - back);
         let check = Check {
             pc: block.insns[at].pc(),
             what: What::Registers,
@@ -242,20 +242,33 @@ impl CheckPlan {
     }
 }
 
-/// How many instructions in front of the last one the check may stand: the fewest with no flag live there.
-fn place(insns: &[Insn], live: &[u32], address: Option<Address>, tools: &mut Tools) -> Option<usize> {
+/// How many instructions in front of the last one the check may stand, the fewest with no flag live there, and what it
+/// looks at there.
+fn place(
+    insns: &[Insn],
+    live: &[u32],
+    mut address: Option<Address>,
+    tools: &mut Tools,
+) -> Option<(usize, Option<Address>)> {
     let last = insns.len() - 1;
     let mut back = 0;
     while live[last - back] & STATUS != 0 {
-        let changes = |n| address.is_some_and(|address| address.uses(n));
+        let before = insns.get((last - back).checked_sub(1)?)?;
         // What the stack grows by is undefined behind that instruction, whatever was found before.
-        let before = back != last && stack_growth(&insns[last - back - 1].iced).is_none();
-        if !before || tools.writes_any(&insns[last - back - 1].iced, changes) {
+        if stack_growth(&before.iced).is_some() {
+            return None;
+        }
+        let on_stack = address.filter(|address| address.is_at(reg::RSP));
+        if let Some((there, by)) = on_stack.zip(stack_change(&before.iced)) {
+            // The same bytes, named by the stack pointer before it has moved; what a push writes is not there yet.
+            address = Some(there.plus(by as u64)).filter(|there| there.is_not_below());
+            address?;
+        } else if tools.writes_any(&before.iced, |n| address.is_some_and(|address| address.uses(n))) {
             return None;
         }
         back += 1;
     }
-    Some(back)
+    Some((back, address))
 }
 
 impl Check {

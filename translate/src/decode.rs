@@ -237,7 +237,30 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// No status flag is live at [`Block::leads_to`]: see [`overwrites_flags`](crate::overwrites_flags). The fragment then
+    /// Where the function that it ends with a call of returns to.
+    pub fn returns_to(&self) -> Option<u64> {
+        let last = self.insns.last()?;
+        matches!(last.flow, Flow::Call(_) | Flow::IndirectCall).then(|| last.next_pc())
+    }
+
+    /// The bytes behind it, as far as they are known.
+    pub fn bytes_behind(&self) -> &'a [u8] {
+        self.bytes.get(self.end().wrapping_sub(self.pc) as usize..).unwrap_or(&[])
+    }
+
+    /// Whether it is the end of a function, not merely a return: it takes registers back from the stack, or has flags of its
+    /// own. A return with neither may be a jump by other means, and flags that are taken back are meant to be there.
+    pub fn ends_function(&self) -> bool {
+        use Mnemonic::{Pop, Popf, Popfd, Popfq, Sahf};
+        let Some((last, others)) = self.insns.split_last() else { return false };
+        let has = |found: &dyn Fn(&Insn) -> bool| others.iter().any(found);
+        matches!(last.flow, Flow::Return(_))
+            && !has(&|insn| matches!(insn.iced.mnemonic(), Popf | Popfd | Popfq | Sahf))
+            && (has(&|insn| insn.iced.mnemonic() == Pop)
+                || has(&|insn| crate::flags::killed(&insn.iced) == crate::flags::STATUS))
+    }
+
+    /// No status flag is live at [`Block::leads_to`]: see [`incoming_flags`](crate::incoming_flags). The fragment then
     /// depends on the bytes there, too.
     pub fn set_flags_dead_at_end(&mut self) {
         self.flags_dead_at_end = true;

@@ -1,7 +1,7 @@
 //! Liveness of the six status flags inside a block.
 //!
 //! Conservative: at every way out of the block all flags count as live, but for what the caller has found out about the
-//! place that its end leads to ([`overwrites_flags`]).
+//! place that its end leads to ([`incoming_flags`]).
 
 use crate::decode::Insn;
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Mnemonic, RflagsBits};
@@ -36,20 +36,39 @@ pub(crate) fn killed(insn: &iced_x86::Instruction) -> u32 {
     }
 }
 
-/// Whether the code at `pc`, of which `bytes` are known, overwrites all status flags before it reads one or goes elsewhere.
-pub fn overwrites_flags(bytes: &[u8], pc: u64) -> bool {
+/// What code does with the status flags that it gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Incoming {
+    /// It overwrites all before it reads one.
+    Overwritten,
+    /// It reads one.
+    Read,
+    /// It returns before it has done either.
+    Returned,
+    /// It goes elsewhere, or on beyond what is known.
+    Unknown,
+}
+
+/// What the code at `pc`, of which `bytes` are known, does with the status flags.
+pub fn incoming_flags(bytes: &[u8], pc: u64) -> Incoming {
     let mut live = STATUS;
     for insn in &mut Decoder::with_ip(64, bytes, pc, DecoderOptions::NONE) {
-        let goes_on = insn.flow_control() == FlowControl::Next && insn.mnemonic() != Mnemonic::Syscall;
-        if insn.is_invalid() || !goes_on || insn.rflags_read() & live != 0 {
-            return false;
+        if insn.is_invalid() || insn.mnemonic() == Mnemonic::Syscall {
+            break;
         }
-        live &= !killed(&insn);
+        if insn.rflags_read() & live != 0 {
+            return Incoming::Read;
+        }
+        match insn.flow_control() {
+            FlowControl::Next => live &= !killed(&insn),
+            FlowControl::Return => return Incoming::Returned,
+            _ => break,
+        }
         if live == 0 {
-            return true;
+            return Incoming::Overwritten;
         }
     }
-    false
+    Incoming::Unknown
 }
 
 fn overwritten(insn: &iced_x86::Instruction) -> u32 {

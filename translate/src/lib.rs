@@ -39,7 +39,7 @@ mod tables;
 pub use access::{Access, is_beyond};
 pub use check::{Check, What};
 pub use decode::{Block, Limits, Pointer, Scratch, Special};
-pub use flags::overwrites_flags;
+pub use flags::{Incoming, incoming_flags};
 pub use fragment::{
     Config, Entry, Exit, First, Fragment, Prefix, Refusal, StubAddresses, Translator, emit_adjustment,
     emit_prefix, emit_replaced,

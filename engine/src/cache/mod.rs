@@ -11,6 +11,7 @@
 //! `unsafe` here writes to the cache's mapping, which only this module does, under the lock around [`Cache`].
 #![allow(unsafe_code, reason = "writes to the code cache's mapping")]
 
+mod ahead;
 mod chain;
 mod link;
 mod lookup;
@@ -226,6 +227,8 @@ pub struct Cache {
     detached: BTreeMap<u64, Detached>,
     /// Fragments of replaced functions' own code, which no table leads to.
     own: BTreeMap<(u64, usize), FragmentId>,
+    /// Some function returns a flag, against the ABI.
+    flags_are_returned: bool,
     /// Counts changes of guest code: bytes that were fetched before the last one may be stale.
     pub code_changes: u64,
     /// Counters: translations, instructions, guest bytes, links.
@@ -307,6 +310,7 @@ impl Cache {
             pointers: Pointers::default(),
             detached: BTreeMap::new(),
             own: BTreeMap::new(),
+            flags_are_returned: false,
             code_changes: 0,
             counters: [0; 4],
         };
@@ -443,7 +447,7 @@ impl Cache {
         if reached.call {
             block.set_function();
         }
-        let looked_at = if once { None } else { self.look_ahead(&mut block, peek) };
+        let looked_at = if once { None } else { self.look_ahead(&mut block, peek)? };
         let (at, first_exit) = (self.at, self.exits.len() as u32);
         let steps: Vec<Instruction> =
             if mode.is_precise() { block.decoded().copied().collect() } else { Vec::new() };
@@ -532,23 +536,6 @@ impl Cache {
             self.pages.looked_at(id, start, end);
         }
         Ok((id, entry))
-    }
-
-    /// Finds out whether flags are live where the block's end leads. Returns the range that it then depends on.
-    fn look_ahead(&self, block: &mut Block<'_>, peek: Peek<'_>) -> Option<(u64, u64)> {
-        /// Enough for most: functions begin with pushes and moves, then change the stack pointer.
-        const AHEAD: usize = 40;
-        if !self.config.count && self.config.check_stubs.is_none() {
-            return None;
-        }
-        let target = block.leads_to()?;
-        let mut bytes = [0; AHEAD];
-        let length = peek(target, &mut bytes);
-        if !translate::overwrites_flags(&bytes[..length], target) {
-            return None;
-        }
-        block.set_flags_dead_at_end();
-        Some((target, target + length as u64))
     }
 
     /// Translates the one instruction at `pc` for a single use: no table leads to the code, and nothing removes it

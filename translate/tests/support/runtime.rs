@@ -244,7 +244,7 @@ impl Runtime {
         let mut block = Block::decode_in(Scratch::default(), bytes, pc, self.options.limits, pointer);
         if let Some(target) = block.leads_to().filter(|&target| space.is_code(target)) {
             let bytes = space.region.bytes(target, (space.exit() - target).min(40) as usize);
-            if translate::overwrites_flags(bytes, target) {
+            if translate::incoming_flags(bytes, target) == translate::Incoming::Overwritten {
                 block.set_flags_dead_at_end();
             }
         }
