@@ -19,8 +19,8 @@ pub(crate) struct Sample {
     pub cpu: Duration,
     /// From before the start to after the end.
     pub wall: Duration,
-    /// The most resident memory: of all processes together as it was seen now and then, or of one of them, whichever is
-    /// more. What two of them share counts twice.
+    /// The most resident memory in bytes: of all processes together as it was seen now and then, or of one of them,
+    /// whichever is more. What two of them share counts twice. 0 when the end came before the first look.
     pub memory: u64,
 }
 
@@ -52,29 +52,37 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> anyhow::Result<(Opt
         }
     }
     let wall = began.elapsed();
+    // The kernel's own number for the most memory is that of this program where the child's is less: it is kept over exec.
     let cpu = duration(usage.ru_utime) + duration(usage.ru_stime);
-    let sample = Sample { cpu, wall, memory: seen.max(usage.ru_maxrss as u64 * 1024) };
+    let sample = Sample { cpu, wall, memory: seen };
     Ok((ended.then(|| ExitStatus::from_raw(status)), sample))
 }
 
-/// Resident bytes of a process and its descendants.
+/// Resident bytes of a process and its descendants; at least the most that one of them has had since it was executed.
 fn resident(pid: u32) -> u64 {
-    let folder = format!("/proc/{pid}");
-    let own = || {
-        let text = fs::read_to_string(format!("{folder}/statm")).ok()?;
-        text.split_whitespace().nth(1)?.parse::<u64>().ok()
-    };
-    let pages = own().unwrap_or(0);
-    let tasks = fs::read_dir(format!("{folder}/task")).into_iter().flatten().flatten();
-    let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    let below: u64 = children
-        .map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).map(resident).sum::<u64>())
-        .sum();
-    pages * PAGE + below
+    let (now, most) = resident_and_most(pid);
+    now.max(most)
 }
 
-/// Bytes of a page.
-const PAGE: u64 = 4096;
+fn resident_and_most(pid: u32) -> (u64, u64) {
+    let folder = format!("/proc/{pid}");
+    let status = fs::read_to_string(format!("{folder}/status")).unwrap_or_default();
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    let bytes = |name| field(name).map_or(0, |kib| kib * 1024);
+    let (mut now, mut most) = (bytes("VmRSS:"), bytes("VmHWM:"));
+    let tasks = fs::read_dir(format!("{folder}/task")).into_iter().flatten().flatten();
+    for list in tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok()) {
+        for child in list.split_whitespace().filter_map(|pid| pid.parse().ok()) {
+            let (its, its_most) = resident_and_most(child);
+            now += its;
+            most = most.max(its_most);
+        }
+    }
+    (now, most)
+}
 
 /// Waits for the end of the child `pid`, and how much memory was seen meanwhile; false when `limit` is over first.
 fn ends_within(pid: libc::pid_t, limit: Duration) -> io::Result<(bool, u64)> {

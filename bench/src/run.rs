@@ -62,10 +62,10 @@ pub(crate) enum Clock {
 }
 
 impl Cell {
-    /// The median of the most resident memory, in bytes.
+    /// The median of the most resident memory, in bytes; nothing when it was too short to be seen.
     pub(crate) fn memory(&self) -> Option<f64> {
         let Cell::Times(samples) = self else { return None };
-        median(samples.iter().map(|sample| sample.memory as f64).collect())
+        median(samples.iter().map(|sample| sample.memory as f64).collect()).filter(|&bytes| bytes > 0.0)
     }
 
     /// The median.
