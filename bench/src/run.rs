@@ -21,7 +21,7 @@ use std::time::Duration;
 pub(crate) const LIMIT: Duration = Duration::from_secs(600);
 /// Nor this many times as long as the native run, on top of [`SHORTEST_LIMIT`] (heaptrack's interpreter may die and
 /// leave the program waiting for ever).
-const LIMIT_RATIO: u32 = 100;
+const LIMIT_RATIO: u32 = 1000;
 const SHORTEST_LIMIT: Duration = Duration::from_secs(30);
 
 /// Everything that a run needs.
