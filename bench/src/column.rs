@@ -9,10 +9,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A program and its arguments.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Program {
     pub path: PathBuf,
     pub arguments: Vec<OsString>,
+    /// The same program, compiled with gcc's AddressSanitizer.
+    pub address_sanitizer: Option<PathBuf>,
+    /// The same program, compiled with clang's MemorySanitizer.
+    pub memory_sanitizer: Option<PathBuf>,
 }
 
 /// One way to run a program.
@@ -23,7 +27,13 @@ pub(crate) enum Column {
     Translation,
     /// Heap events with their stacks and the leak scan, into a file.
     Heap,
-    /// What `vg-record` does when it is not told otherwise: the same, with executed instructions as a second clock.
+    /// The same, with executed instructions as a second clock.
+    HeapAndClock,
+    /// Invalid accesses: shadow checks, nothing known of undefined values.
+    Accesses,
+    /// And undefined values.
+    Values,
+    /// And executed instructions: what `vg-record` does when it is not told otherwise.
     Default,
     ValgrindNone,
     Massif,
@@ -33,19 +43,39 @@ pub(crate) enum Column {
     HeaptrackRaw,
     /// Heaptrack's library alone, its output thrown away.
     Preload,
+    Memcheck,
+    /// Memcheck, which also says where undefined values come from, as ours always does.
+    MemcheckOrigins,
+    /// Compiled by gcc for it: finds no undefined values.
+    AddressSanitizer,
+    /// Compiled by clang for it: finds undefined values alone.
+    MemorySanitizer,
 }
 
 impl Column {
-    pub(crate) const ALL: [Column; 9] = [
+    /// Those of the tables about the heap.
+    pub(crate) const HEAP: [Column; 9] = [
         Column::Native,
         Column::Translation,
         Column::Heap,
-        Column::Default,
+        Column::HeapAndClock,
         Column::ValgrindNone,
         Column::Massif,
         Column::Heaptrack,
         Column::HeaptrackRaw,
         Column::Preload,
+    ];
+
+    /// Those of the tables about memory errors.
+    pub(crate) const ERRORS: [Column; 8] = [
+        Column::Native,
+        Column::Accesses,
+        Column::Values,
+        Column::Default,
+        Column::Memcheck,
+        Column::MemcheckOrigins,
+        Column::AddressSanitizer,
+        Column::MemorySanitizer,
     ];
 
     /// The head of the column.
@@ -54,18 +84,33 @@ impl Column {
             Column::Native => "native",
             Column::Translation => "translation only",
             Column::Heap => "heap events",
+            Column::HeapAndClock => "and instructions",
+            Column::Accesses => "accesses",
+            Column::Values => "and values",
             Column::Default => "and instructions",
             Column::ValgrindNone => "valgrind none",
             Column::Massif => "massif",
             Column::Heaptrack => "heaptrack",
             Column::HeaptrackRaw => "heaptrack raw",
             Column::Preload => "preload alone",
+            Column::Memcheck => "memcheck",
+            Column::MemcheckOrigins => "with origins",
+            Column::AddressSanitizer => "ASan",
+            Column::MemorySanitizer => "MSan",
         }
     }
 
     /// Whether it is `vg-record`, which can print counters.
     pub(crate) fn is_ours(self) -> bool {
-        matches!(self, Column::Translation | Column::Heap | Column::Default)
+        matches!(
+            self,
+            Column::Translation
+                | Column::Heap
+                | Column::HeapAndClock
+                | Column::Accesses
+                | Column::Values
+                | Column::Default
+        )
     }
 
     /// Whether the program's standard output comes out alone, to be compared with the native one.
@@ -84,7 +129,26 @@ impl Column {
             Column::Native => Command::new(&program.path),
             Column::Translation => tools.records_nothing.then(|| ours(&["--events=none"]))?,
             Column::Heap => ours(&["--events=alloc"]),
+            Column::HeapAndClock => ours(&["--events=alloc,instr"]),
+            Column::Accesses => ours(&["--events=alloc,shadow", "--undef-value-errors=no"]),
+            Column::Values => ours(&["--events=alloc,shadow"]),
             Column::Default => ours(&[]),
+            Column::AddressSanitizer => {
+                let mut command = Command::new(program.address_sanitizer.as_ref()?);
+                // A leak is no failed run.
+                command.env("ASAN_OPTIONS", "detect_leaks=0");
+                command
+            }
+            Column::MemorySanitizer => Command::new(program.memory_sanitizer.as_ref()?),
+            Column::Memcheck | Column::MemcheckOrigins => {
+                let mut command = Command::new(tools.valgrind.as_ref()?);
+                command.arg("-q");
+                if self == Column::MemcheckOrigins {
+                    command.arg("--track-origins=yes");
+                }
+                command.arg(&program.path);
+                command
+            }
             Column::ValgrindNone | Column::Massif => {
                 let mut command = Command::new(tools.valgrind.as_ref()?);
                 command.arg("-q");
@@ -141,15 +205,28 @@ mod tests {
             heaptrack: None,
             preload: None,
         };
-        let program = Program { path: "/bin/p".into(), arguments: vec!["-a".into(), "b".into()] };
+        let arguments = vec!["-a".into(), "b".into()];
+        let program = Program { path: "/bin/p".into(), arguments, ..Program::default() };
         let made = |column: Column| column.command(&tools, &program, Path::new("/s"));
-        for column in [Column::Native, Column::Heap, Column::Default, Column::ValgrindNone, Column::Massif] {
+        for column in
+            [Column::Native, Column::Heap, Column::HeapAndClock, Column::ValgrindNone, Column::Massif]
+        {
             let words = words(&made(column).expect("installed"));
             assert_eq!(words[words.len() - 3..], ["/bin/p", "-a", "b"], "{column:?}");
         }
-        for column in [Column::Translation, Column::Heaptrack, Column::HeaptrackRaw, Column::Preload] {
+        for column in [
+            Column::Translation,
+            Column::Heaptrack,
+            Column::HeaptrackRaw,
+            Column::Preload,
+            Column::AddressSanitizer,
+            Column::MemorySanitizer,
+        ] {
             assert!(made(column).is_none(), "{column:?}");
         }
+        let built = Program { address_sanitizer: Some("/bin/p-asan".into()), ..program.clone() };
+        let sanitized = Column::AddressSanitizer.command(&tools, &built, Path::new("/s")).expect("compiled");
+        assert_eq!(words(&sanitized), ["/bin/p-asan", "-a", "b"]);
         let record = words(&made(Column::Heap).expect("ours"));
         assert_eq!(record[..5], ["/t/vg-record", "--events=alloc", "--stats", "-o", "/s/trace.capnp"]);
     }

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Sources of the guest programs and scripts, by file name.
-const SOURCES: [(&str, &str); 8] = [
+const SOURCES: [(&str, &str); 9] = [
     ("tree.c", include_str!("../programs/tree.c")),
     ("pairs.c", include_str!("../programs/pairs.c")),
     ("threads.c", include_str!("../programs/threads.c")),
     ("list.c", include_str!("../programs/list.c")),
     ("micro.c", include_str!("../programs/micro.c")),
+    ("work.lua", include_str!("../programs/work.lua")),
     ("work.py", include_str!("../programs/work.py")),
     ("work.pl", include_str!("../programs/work.pl")),
     ("work.sql", include_str!("../programs/work.sql")),
@@ -24,6 +25,8 @@ const SOURCES: [(&str, &str); 8] = [
 const PREFIX: &str = "vg-bench-";
 /// Bytes of the text that is compressed.
 const TEXT_BYTES: usize = 12 << 20;
+/// Bytes of the shorter one.
+const SHORT_BYTES: usize = 3 << 20;
 /// Functions in the C source that is compiled.
 const FUNCTIONS: usize = 70;
 
@@ -43,7 +46,9 @@ impl Inputs {
         let folder = std::env::temp_dir().join(format!("{PREFIX}{}", std::process::id()));
         fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let inputs = Inputs { folder };
-        inputs.write("text", &text(TEXT_BYTES))?;
+        let text = text(TEXT_BYTES);
+        inputs.write("text", &text)?;
+        inputs.write("short", &text[..SHORT_BYTES])?;
         inputs.write("compiled.c", c_source(FUNCTIONS).as_bytes())?;
         for (name, source) in SOURCES {
             inputs.write(name, source.as_bytes())?;

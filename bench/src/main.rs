@@ -6,18 +6,21 @@
 
 mod column;
 mod counters;
+mod errors;
 mod input;
 mod machine;
 mod measure;
 mod report;
 mod run;
 mod single;
+mod source;
 mod table;
 mod tools;
 mod workload;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use column::Column;
+use input::Inputs;
 use run::{Bench, Clock};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,7 +33,8 @@ const SINGLE: [&str; 3] = ["startup", "threads", "scan"];
 /// Compare recording with running natively and under valgrind and heaptrack
 ///
 /// Builds vg-record, makes the inputs, runs every program in every column in turn, and prints medians as ratios to
-/// native. Peers that are not installed are "-". Use a quiet machine: the load is printed with the results.
+/// native. Peers that are not installed, and sources that are not there, are "-". Use a quiet machine: the load is
+/// printed with the results.
 #[derive(Debug, Parser)]
 #[command(max_term_width = 80)]
 struct Cli {
@@ -41,6 +45,10 @@ struct Cli {
     /// Rounds; the median counts
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
+
+    /// What is measured
+    #[arg(long, value_enum, value_name = "TABLE", default_value = "heap")]
+    table: Kind,
 
     /// Only this program or question, also several times: a name of the tables (its first word is enough), or
     /// startup, threads, scan
@@ -55,13 +63,22 @@ struct Cli {
     #[arg(long)]
     stats: bool,
 
-    /// Leave valgrind and heaptrack out
+    /// Leave valgrind, heaptrack and the sanitizers out
     #[arg(long)]
     no_peers: bool,
 
     /// Take vg-record and vg-leaks from FOLDER instead of building them
     #[arg(long, value_name = "FOLDER")]
     tools: Option<PathBuf>,
+}
+
+/// Which tables are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// Heap events beside massif and heaptrack, and the single questions
+    Heap,
+    /// Memory errors beside memcheck and the sanitizers: time, where code is executed, memory
+    Errors,
 }
 
 impl Cli {
@@ -84,20 +101,28 @@ fn main() -> ExitCode {
 
 fn bench(cli: &Cli) -> anyhow::Result<()> {
     let tools = tools::Tools::find(cli.tools.as_deref())?;
-    let inputs = input::Inputs::make()?;
-    let workloads = workload::all(&inputs);
+    let inputs = Inputs::make()?;
+    let (workloads, single) = match cli.table {
+        Kind::Heap => (workload::heap(&inputs), &SINGLE[..]),
+        Kind::Errors => {
+            let folder = tools::target().unwrap_or_else(std::env::temp_dir).join("bench-programs");
+            let builder = source::Builder::new(folder);
+            (workload::errors(&inputs, &builder, |name| cli.wants(name))?, &SINGLE[..0])
+        }
+    };
     let known = |only: &String| {
         let one = Cli { only: vec![only.clone()], ..Cli::parse_from(["bench"]) };
-        SINGLE.contains(&only.as_str()) || workloads.iter().any(|workload| one.wants(workload.name))
+        single.contains(&only.as_str()) || workloads.iter().any(|workload| one.wants(workload.name))
     };
     if let Some(unknown) = cli.only.iter().find(|only| !known(only)) {
-        let names: Vec<&str> = workloads.iter().map(|workload| workload.name).chain(SINGLE).collect();
+        let names: Vec<&str> =
+            workloads.iter().map(|workload| workload.name).chain(single.iter().copied()).collect();
         anyhow::bail!("--only={unknown}: the names are {}", names.join(", "));
     }
     let runs = if cli.quick { 1 } else { usize::from(cli.runs) };
     let bench = Bench { tools: &tools, scratch: inputs.folder(), peers: !cli.no_peers, runs };
     let mut notes = Vec::new();
-    if !tools.records_nothing {
+    if !tools.records_nothing && cli.table == Kind::Heap {
         notes.push("translation only: this vg-record has no --events=none".into());
     }
     println!("{}", machine::line());
@@ -113,30 +138,15 @@ fn bench(cli: &Cli) -> anyhow::Result<()> {
         }
     }
     notes.extend(report::failures(&results));
-    let programs = [Group::Real, Group::Heap];
-    let mut tables = vec![
-        report::ratios(&results, &programs, Clock::Cpu),
-        report::ratios(&results, &programs, Clock::Wall),
-        report::ratios(&results, &[Group::Micro], Clock::Cpu),
-        report::trace_sizes(&results),
-    ];
-    if cli.wants(SINGLE[0]) {
-        tables.extend(single::startup(&bench, &mut notes));
-    }
-    if cli.wants(SINGLE[1]) {
-        tables.push(single::threads(&bench, &inputs, &mut notes));
-    }
-    if cli.wants(SINGLE[2]) {
-        match single::scan(&bench, &inputs) {
-            Ok(table) => tables.push(table),
-            Err(error) => notes.push(format!("leak scan: {error:#}")),
-        }
-    }
-    if cli.stats {
-        tables.push(report::highlights(&results, Column::Translation));
-        tables.push(report::highlights(&results, Column::Heap));
-        tables.push(report::highlights(&results, Column::Default));
-    }
+    let tables = match cli.table {
+        Kind::Heap => heap_tables(cli, &bench, &inputs, &results, &mut notes),
+        Kind::Errors => vec![
+            errors::ratios(&results, Clock::Cpu),
+            errors::ratios(&results, Clock::Wall),
+            errors::realms(&results),
+            errors::memory(&results),
+        ],
+    };
     let rounds = if runs == 1 { "one round".to_owned() } else { format!("medians of {runs} rounds") };
     println!("{rounds}; {}", machine::load());
     for table in tables.iter().filter(|table| !Table::is_empty(table)) {
@@ -146,6 +156,41 @@ fn bench(cli: &Cli) -> anyhow::Result<()> {
         println!("\nnote: {note}");
     }
     Ok(())
+}
+
+/// The tables about the heap, and the single questions.
+fn heap_tables(
+    cli: &Cli,
+    bench: &Bench<'_>,
+    inputs: &Inputs,
+    results: &[report::Result<'_>],
+    notes: &mut Vec<String>,
+) -> Vec<Table> {
+    let programs = [Group::Real, Group::Heap];
+    let mut tables = vec![
+        report::ratios(results, &programs, Clock::Cpu),
+        report::ratios(results, &programs, Clock::Wall),
+        report::ratios(results, &[Group::Micro], Clock::Cpu),
+        report::trace_sizes(results),
+    ];
+    if cli.wants(SINGLE[0]) {
+        tables.extend(single::startup(bench, notes));
+    }
+    if cli.wants(SINGLE[1]) {
+        tables.push(single::threads(bench, inputs, notes));
+    }
+    if cli.wants(SINGLE[2]) {
+        match single::scan(bench, inputs) {
+            Ok(table) => tables.push(table),
+            Err(error) => notes.push(format!("leak scan: {error:#}")),
+        }
+    }
+    if cli.stats {
+        tables.push(report::highlights(results, Column::Translation));
+        tables.push(report::highlights(results, Column::Heap));
+        tables.push(report::highlights(results, Column::HeapAndClock));
+    }
+    tables
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The tables about the workloads: ratios to native, trace sizes, counters.
+//! The tables about the heap: ratios to native, trace sizes, counters; and what is the same for those about errors.
 //!
 //! Always holds: a ratio is the median of a column by the median of the native runs in the same rounds. Not here: the
 //! single questions (`single`), how a table is drawn (`table`).
@@ -39,8 +39,8 @@ const EVENTS_THAT_COUNT: f64 = 10_000.0;
 /// allocation-heavy ones.
 pub(crate) fn ratios(results: &[Result<'_>], groups: &[Group], clock: Clock) -> Table {
     let columns = match groups {
-        [Group::Micro] => &Column::ALL[..5],
-        _ => &Column::ALL[..],
+        [Group::Micro] => &Column::HEAP[..5],
+        _ => &Column::HEAP[..],
     };
     let kind = match clock {
         Clock::Cpu => "processor time (user and system, all processes)",
@@ -53,12 +53,7 @@ pub(crate) fn ratios(results: &[Result<'_>], groups: &[Group], clock: Clock) -> 
     let mut table = Table::new(title, [""].into_iter().chain(columns.iter().map(|column| column.title())));
     let chosen = || results.iter().filter(|(workload, _)| groups.contains(&workload.group));
     for (workload, measured) in chosen() {
-        let native = measured.first().and_then(|native| native.cell.time(clock));
-        let cells = columns.iter().enumerate().map(|(i, &column)| match (native, cell(measured, column)) {
-            (Some(native), _) if i == 0 => seconds(native),
-            (_, Some(Cell::Failed(_))) => "failed".into(),
-            _ => to_native(measured, column, clock).map_or(NONE.into(), ratio),
-        });
+        let cells = cells_to_native(measured, columns, clock);
         table.row(std::iter::once(workload.name.to_owned()).chain(cells));
     }
     for (group, name) in
@@ -136,17 +131,28 @@ pub(crate) fn failures(results: &[Result<'_>]) -> Vec<String> {
     results.iter().flat_map(failed).collect()
 }
 
-fn cell(measured: &[Measured], column: Column) -> Option<&Cell> {
+/// A row's cells: the native time, then the ratios to it.
+pub(crate) fn cells_to_native(measured: &[Measured], columns: &[Column], clock: Clock) -> Vec<String> {
+    let native = measured.first().and_then(|native| native.cell.time(clock));
+    let text = |(i, &column): (usize, &Column)| match (native, cell(measured, column)) {
+        (Some(native), _) if i == 0 => seconds(native),
+        (_, Some(Cell::Failed(_))) => "failed".into(),
+        _ => to_native(measured, column, clock).map_or(NONE.into(), ratio),
+    };
+    columns.iter().enumerate().map(text).collect()
+}
+
+pub(crate) fn cell(measured: &[Measured], column: Column) -> Option<&Cell> {
     measured.iter().find(|measured| measured.column == column).map(|measured| &measured.cell)
 }
 
-fn to_native(measured: &[Measured], column: Column, clock: Clock) -> Option<f64> {
+pub(crate) fn to_native(measured: &[Measured], column: Column, clock: Clock) -> Option<f64> {
     let native = cell(measured, Column::Native)?.time(clock)?.as_secs_f64();
     let time = cell(measured, column)?.time(clock)?.as_secs_f64();
     (native > 0.0).then(|| time / native)
 }
 
-fn counters<'a>(
+pub(crate) fn counters<'a>(
     results: &'a [Result<'_>],
     column: Column,
 ) -> impl Iterator<Item = (&'static str, &'a Counters)> {
@@ -163,14 +169,17 @@ mod tests {
     use std::time::Duration;
 
     fn measured(column: Column, milliseconds: &[u64]) -> Measured {
-        let sample =
-            |&ms: &u64| Sample { cpu: Duration::from_millis(ms), wall: Duration::from_millis(2 * ms) };
+        let sample = |&ms: &u64| Sample {
+            cpu: Duration::from_millis(ms),
+            wall: Duration::from_millis(2 * ms),
+            memory: 0,
+        };
         let cell = Cell::Times(milliseconds.iter().map(sample).collect());
         Measured { column, cell, counters: None }
     }
 
     fn workload(name: &'static str) -> Workload {
-        Workload { name, group: Group::Real, program: None }
+        Workload { name, group: Group::Real, columns: &Column::HEAP, program: None }
     }
 
     #[test]

@@ -21,17 +21,17 @@ const ROUNDS: &str = "1000000";
 
 /// Starts of `true`, each column in turn.
 pub(crate) fn startup(bench: &Bench<'_>, notes: &mut Vec<String>) -> Option<Table> {
-    let program = Program { path: in_path("true")?, arguments: Vec::new() };
+    let program = Program { path: in_path("true")?, ..Program::default() };
     let times = 5 * bench.runs.max(3);
     eprintln!("start-up: {times} rounds");
-    let mut cells = Column::ALL.map(|_| Cell::Missing);
+    let mut cells = Column::HEAP.map(|_| Cell::Missing);
     for _ in 0..times {
-        for (column, cell) in Column::ALL.iter().zip(&mut cells) {
+        for (column, cell) in Column::HEAP.iter().zip(&mut cells) {
             add(bench, *column, &program, cell, notes, "true");
         }
     }
     let title = format!("Start-up of `true`: milliseconds over native (wall time, median of {times})");
-    let mut table = Table::new(title, [""].into_iter().chain(Column::ALL.map(Column::title)));
+    let mut table = Table::new(title, [""].into_iter().chain(Column::HEAP.map(Column::title)));
     for (name, clock) in [("wall ms", Clock::Wall), ("processor ms", Clock::Cpu)] {
         let native = cells[0].time(clock)?.as_secs_f64() * 1e3;
         let row = cells.iter().enumerate().map(|(i, cell)| match cell.time(clock) {
@@ -51,6 +51,7 @@ pub(crate) fn threads(bench: &Bench<'_>, inputs: &Inputs, notes: &mut Vec<String
     let program = |threads: &str| Program {
         path: inputs.path("threads"),
         arguments: vec![threads.into(), ROUNDS.into()],
+        ..Program::default()
     };
     let programs = [program("1"), program("2")];
     let mut cells = columns.map(|_| [Cell::Missing, Cell::Missing]);
@@ -84,7 +85,8 @@ pub(crate) fn threads(bench: &Bench<'_>, inputs: &Inputs, notes: &mut Vec<String
 /// Records a list of ten million blocks and reads the trace.
 pub(crate) fn scan(bench: &Bench<'_>, inputs: &Inputs) -> anyhow::Result<Table> {
     eprintln!("leak scan of {BLOCKS} blocks");
-    let program = Program { path: inputs.path("list"), arguments: vec![BLOCKS.to_string().into()] };
+    let arguments = vec![BLOCKS.to_string().into()];
+    let program = Program { path: inputs.path("list"), arguments, ..Program::default() };
     let available = "the native run and ours need nothing installed";
     let native = bench.once(Column::Native, &program, LIMIT).context(available)??;
     let ours = bench.once(Column::Heap, &program, LIMIT).context(available)??;

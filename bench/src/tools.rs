@@ -53,19 +53,22 @@ impl Tools {
 /// Builds the tools where this program was built and says where they are.
 fn build() -> anyhow::Result<PathBuf> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
-    let this = env::current_exe().context("where is this program?")?;
-    // TARGET/PROFILE/bench
-    let target = this.ancestors().nth(2).context("this program is not in a target folder: use --tools")?;
+    let target = target().context("this program is not in a target folder: use --tools")?;
     eprintln!("building vg-record and vg-leaks");
     let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--release", "--quiet", "-p", "vg-record", "-p", "vg-leaks", "--manifest-path"])
         .arg(manifest)
         .arg("--target-dir")
-        .arg(target)
+        .arg(&target)
         .status()
         .context("cannot start cargo: use --tools")?;
     ensure!(status.success(), "building vg-record and vg-leaks failed");
     Ok(target.join("release"))
+}
+
+/// The target folder that this program was built in: it is TARGET/PROFILE/bench.
+pub(crate) fn target() -> Option<PathBuf> {
+    Some(env::current_exe().ok()?.ancestors().nth(2)?.to_owned())
 }
 
 /// `heaptrack` is a script that finds its library beside itself in the same way.

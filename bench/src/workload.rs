@@ -4,6 +4,7 @@
 
 use crate::column::{Column, Program};
 use crate::input::Inputs;
+use crate::source::{self, Builder, Source};
 use crate::tools::in_path;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,12 +13,14 @@ use std::process::{Command, Stdio};
 /// What a workload is there to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Group {
-    /// Real programs: the geometric mean is theirs.
+    /// Real programs, as they are installed.
     Real,
     /// Allocation-heavy programs.
     Heap,
     /// One mechanism of the engine.
     Micro,
+    /// Programs of the tables about errors that the benchmark compiles, for the sanitizers as well.
+    Built,
 }
 
 /// One program to measure.
@@ -25,58 +28,112 @@ pub(crate) enum Group {
 pub(crate) struct Workload {
     pub name: &'static str,
     pub group: Group,
+    /// The columns that say something about it.
+    pub columns: &'static [Column],
     /// `None`: not installed.
     pub program: Option<Program>,
 }
 
 impl Workload {
-    /// The columns that say something about it.
-    pub(crate) fn columns(&self) -> &'static [Column] {
-        match self.group {
-            Group::Real | Group::Heap => &Column::ALL,
-            Group::Micro => &Column::ALL[..5],
-        }
+    fn new(name: &'static str, group: Group, program: Option<Program>) -> Workload {
+        let columns: &[Column] = match group {
+            Group::Micro => &Column::HEAP[..5],
+            Group::Built => &Column::ERRORS,
+            Group::Real | Group::Heap => &Column::HEAP,
+        };
+        Workload { name, group, columns, program }
     }
 }
 
-/// All workloads, in the order of the tables.
-pub(crate) fn all(inputs: &Inputs) -> Vec<Workload> {
-    let text = inputs.path("text");
-    let with_text = |words: &[&str]| {
-        words.iter().map(OsString::from).chain([text.clone().into()]).collect::<Vec<OsString>>()
+fn words(words: &[&str]) -> Vec<OsString> {
+    words.iter().map(OsString::from).collect()
+}
+
+/// The arguments, then a file.
+fn with_file(arguments: &[&str], file: PathBuf) -> Vec<OsString> {
+    let mut all = words(arguments);
+    all.push(file.into());
+    all
+}
+
+fn installed(path: Option<PathBuf>, arguments: Vec<OsString>) -> Option<Program> {
+    path.map(|path| Program { path, arguments, ..Program::default() })
+}
+
+/// All workloads of the tables about the heap, in their order.
+pub(crate) fn heap(inputs: &Inputs) -> Vec<Workload> {
+    let mut all = real(inputs, "text", "12");
+    let own = |name, group, program, arguments: &[&str]| {
+        Workload::new(name, group, installed(Some(inputs.path(program)), words(arguments)))
     };
-    let real = |name, path: Option<PathBuf>, arguments| Workload {
-        name,
-        group: Group::Real,
-        program: path.map(|path| Program { path, arguments }),
-    };
-    let own = |name, group, program, arguments: &[&str]| Workload {
-        name,
-        group,
-        program: Some(Program {
-            path: inputs.path(program),
-            arguments: arguments.iter().map(OsString::from).collect(),
-        }),
-    };
-    let read: OsString = [".read ".as_ref(), inputs.path("work.sql").as_os_str()].into_iter().collect();
-    let compiled = inputs.path("compiled.c").into();
-    // The same file many times: sums are quick.
-    let sums = vec![OsString::from(&text); 40];
-    vec![
-        real("gzip", in_path("gzip"), with_text(&["-nc"])),
-        real("bzip2", in_path("bzip2"), with_text(&["-c"])),
-        real("xz -1", in_path("xz"), with_text(&["-1", "-T1", "-c"])),
-        real("python3", python(), vec!["-I".into(), inputs.path("work.py").into(), "12".into()]),
-        real("sqlite3", in_path("sqlite3"), vec!["-batch".into(), ":memory:".into(), read]),
-        real("perl", in_path("perl"), vec![inputs.path("work.pl").into(), text.clone().into()]),
-        real("cc1 -O2", cc1(), vec!["-quiet".into(), "-O2".into(), "-o".into(), "-".into(), compiled]),
-        real("sha256sum", in_path("sha256sum"), sums),
+    all.extend([
         own("tree", Group::Heap, "tree", &["10"]),
         own("pairs", Group::Heap, "pairs", &["3000000"]),
         own("fib(38)", Group::Micro, "micro", &["fib", "38"]),
         own("indirect", Group::Micro, "micro", &["indirect", "200000000"]),
         own("syscalls", Group::Micro, "micro", &["syscalls", "3000000"]),
-    ]
+    ]);
+    all
+}
+
+/// Installed programs: compressors and interpreters, with a text and with a scale of Python's work.
+fn real(inputs: &Inputs, text: &str, scale: &str) -> Vec<Workload> {
+    let text = inputs.path(text);
+    let read: OsString = [".read ".as_ref(), inputs.path("work.sql").as_os_str()].into_iter().collect();
+    let python_work: Vec<OsString> = vec!["-I".into(), inputs.path("work.py").into(), scale.into()];
+    let sql = vec!["-batch".into(), ":memory:".into(), read];
+    let compiled = with_file(&["-quiet", "-O2", "-o", "-"], inputs.path("compiled.c"));
+    // The same file many times: sums are quick.
+    let sums = vec![OsString::from(&text); 40];
+    let programs = [
+        ("gzip", in_path("gzip"), with_file(&["-nc"], text.clone())),
+        ("bzip2", in_path("bzip2"), with_file(&["-c"], text.clone())),
+        ("xz -1", in_path("xz"), with_file(&["-1", "-T1", "-c"], text.clone())),
+        ("python3", python(), python_work),
+        ("sqlite3", in_path("sqlite3"), sql),
+        ("perl", in_path("perl"), vec![inputs.path("work.pl").into(), text.into()]),
+        ("cc1 -O2", cc1(), compiled),
+        ("sha256sum", in_path("sha256sum"), sums),
+    ];
+    let workload = |(name, path, arguments)| Workload::new(name, Group::Real, installed(path, arguments));
+    programs.into_iter().map(workload).collect()
+}
+
+/// All workloads of the tables about memory errors, in their order. Some peers are slow: there is less to do than in those
+/// about the heap. `wanted` says which are to be compiled.
+///
+/// # Errors
+/// A program does not compile.
+pub(crate) fn errors(
+    inputs: &Inputs,
+    builder: &Builder,
+    wanted: impl Fn(&str) -> bool,
+) -> anyhow::Result<Vec<Workload>> {
+    let mut all = real(inputs, "short", "8");
+    for workload in &mut all {
+        workload.columns = &Column::ERRORS;
+    }
+    let built: [(&str, &Source, Vec<OsString>); 8] = [
+        ("bzip2", &source::BZIP2, with_file(&["-c"], inputs.path("short"))),
+        ("sqlite3", &source::SQLITE, vec![inputs.path("work.sql").into()]),
+        ("lua", &source::LUA, vec![inputs.path("work.lua").into()]),
+        ("json", &source::JSON, words(&["6"])),
+        ("tree", &source::TREE, words(&["4"])),
+        ("pairs", &source::PAIRS, words(&["3000000"])),
+        ("sort (2 threads)", &source::SORT, words(&["5"])),
+        ("queue (2 threads)", &source::QUEUE, words(&["1000000"])),
+    ];
+    for (name, source, arguments) in built {
+        let program = if wanted(name) { builder.program(source, arguments)? } else { None };
+        let made = Workload::new(name, Group::Built, program);
+        match all.iter_mut().find(|workload| workload.name == name) {
+            // The installed one does without its source.
+            Some(workload) if made.program.is_some() => *workload = made,
+            Some(_) => {}
+            None => all.push(made),
+        }
+    }
+    Ok(all)
 }
 
 /// The interpreter itself: what the `PATH` has may be a script of a version manager.

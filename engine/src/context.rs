@@ -9,6 +9,7 @@ use crate::trace::Writer;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU32, AtomicU64};
 use definedness::Registers;
+use ring::record::{STAT_COUNT, Stat};
 use translate::{Set, layout};
 
 /// General registers in encoding order.
@@ -76,8 +77,10 @@ pub struct Context {
     pub heap_helper: u64,
     /// The instruction that precise code is about to execute: an `iced_x86::Instruction` of the cache's.
     pub step: u64,
-    pad3: [u64; 5],
-    /// Instructions counted: their sum.
+    pad3: u64,
+    /// Instructions counted in guarded code: their sum.
+    pub guarded_slots: [u64; layout::GUARDED_SLOTS as usize],
+    /// Those counted in other code: their sum.
     pub instruction_slots: [u64; layout::INSTRUCTION_SLOTS as usize],
     /// Guest general registers.
     pub regs: [u64; 16],
@@ -107,7 +110,24 @@ pub struct Context {
 impl Context {
     /// Guest instructions executed by the thread; 0 when they are not counted.
     pub fn instructions(&self) -> u64 {
-        self.instruction_slots.iter().sum()
+        self.instruction_slots.iter().sum::<u64>() + self.guarded_instructions()
+    }
+
+    fn guarded_instructions(&self) -> u64 {
+        self.guarded_slots.iter().sum()
+    }
+
+    /// What emitted code has counted.
+    pub fn counts(&self) -> [(Stat, u64); 4] {
+        let (guarded, precise) = (self.guarded_instructions(), self.precise_instructions);
+        // Counting or not, precise code counts for itself.
+        let clean = self.instructions().saturating_sub(guarded + precise);
+        [
+            (Stat::CleanInstructions, clean),
+            (Stat::GuardedInstructions, guarded),
+            (Stat::PreciseInstructions, precise),
+            (Stat::PreciseSwitches, self.precise_switches),
+        ]
     }
 }
 
@@ -126,6 +146,7 @@ const _: () = {
     assert!(offset_of!(Context, reason) == layout::REASON as usize);
     assert!(offset_of!(Context, engine_rsp) == layout::ENGINE_RSP as usize);
     assert!(offset_of!(Context, next) == layout::NEXT as usize);
+    assert!(offset_of!(Context, guarded_slots) == layout::GUARDED_INSTRUCTIONS as usize);
     assert!(offset_of!(Context, instruction_slots) == layout::INSTRUCTIONS as usize);
     assert!(offset_of!(Context, dispatch) == layout::DISPATCH as usize);
     assert!(offset_of!(Context, flags) == layout::FLAGS as usize);
@@ -202,7 +223,7 @@ pub struct Thread {
     /// Bounds of the mapping that the stack pointer was last seen in.
     pub stack_bounds: (u64, u64),
     /// Counters, in the order of `ring::record::Stat`.
-    pub stats: [u64; ring::record::STAT_COUNT],
+    pub stats: [u64; STAT_COUNT],
     /// Address and size of the whole allocation of this thread.
     pub memory: (u64, u64),
 }
@@ -211,5 +232,13 @@ impl Thread {
     /// The signal actions in force for this thread.
     pub fn actions<'a>(&'a self, engine: &'a Engine) -> &'a Mutex<Actions> {
         self.own_actions.as_deref().unwrap_or(&engine.actions)
+    }
+
+    /// Begins to count for a new process: what the context has counted so far, which also is a clock, was its parent's.
+    pub fn restart_stats(&mut self) {
+        self.stats = [0; STAT_COUNT];
+        for (stat, count) in self.context.counts() {
+            self.stats[stat as usize] = count.wrapping_neg();
+        }
     }
 }

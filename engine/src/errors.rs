@@ -48,7 +48,11 @@ pub fn check(engine: &Engine, thread: &mut Thread) -> After {
         return After::Resume(resume);
     }
     if engine.options.events & ring::shared::EVENTS_INSTR != 0 {
-        let slot = &mut thread.context.instruction_slots[0];
+        let context = &mut thread.context;
+        let slot = match mode {
+            Mode::Guarded => &mut context.guarded_slots[0],
+            _ => &mut context.instruction_slots[0],
+        };
         *slot = slot.wrapping_add_signed(i64::from(check.adjust));
     }
     After::Precise(mode, number)

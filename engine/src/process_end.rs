@@ -65,8 +65,9 @@ fn fold_stats(engine: &Engine, thread: &Thread) {
         add(Stat::FramesWalked, frames);
         add(Stat::UnwindRules, rules);
     }
-    add(Stat::PreciseInstructions, thread.context.precise_instructions);
-    add(Stat::PreciseSwitches, thread.context.precise_switches);
+    for (stat, count) in thread.context.counts() {
+        add(stat, count);
+    }
     for (total, own) in engine.counters.iter().zip(&thread.stats) {
         total.fetch_add(*own, Ordering::Relaxed);
     }

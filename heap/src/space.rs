@@ -20,14 +20,15 @@ pub struct Arena {
     pub size: u64,
 }
 
-/// Settings of a heap; the defaults are Valgrind's.
+/// Settings of a heap; the defaults are Valgrind's but for the number of freed blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     /// Bytes of the red zone in front of and behind each block; rounded up to a multiple of 16, at most 4096.
     pub redzone: u64,
     /// Requested bytes of freed blocks that are kept from being used again.
     pub quarantine_bytes: u64,
-    /// Number of freed blocks that are kept.
+    /// Number of freed blocks that are kept. A small one takes 130 bytes with its red zones, its shadow and what is known
+    /// of it: without a limit of its own the volume would take 110 MB in a program that frees blocks of 24 bytes.
     pub quarantine_blocks: u64,
     /// Freed blocks of at least this size leave the quarantine first.
     pub big_block: u64,
@@ -40,7 +41,7 @@ impl Default for Options {
         Options {
             redzone: 16,
             quarantine_bytes: 20_000_000,
-            quarantine_blocks: 1_250_000,
+            quarantine_blocks: 250_000,
             big_block: 1_000_000,
             dirty_bytes: 32 << 20,
         }

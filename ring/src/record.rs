@@ -377,10 +377,14 @@ pub enum Stat {
     ConservativeInstructions = 26,
     /// Instructions that the engine followed, because something was undefined.
     PreciseSteps = 27,
+    /// Guest instructions executed in other code than precise and guarded; 0 when executed instructions are not counted.
+    CleanInstructions = 28,
+    /// Guest instructions executed in guarded code; 0 when executed instructions are not counted.
+    GuardedInstructions = 29,
 }
 
 /// Number of [`Stat`] counters.
-pub const STAT_COUNT: usize = 28;
+pub const STAT_COUNT: usize = 30;
 
 /// Word 0 of a record of `words` words, the header included.
 pub const fn header(kind: Kind, words: usize) -> u64 {

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tests::errors;
 use tests::guest::{Program, Variant};
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         }
         Err(error) => suite.case("programs", None, move || Err(Problem::Wrong(error))),
     }
+    suite.long_case("races", None, races);
     suite.case("silence", None, not_looked_for);
     for name in ["overruns.c", "bad_frees.c", "faults.c", "descriptors.c", "dies_of_jump.c", "clean.c"] {
         suite.case(format!("live/{name}"), None, move || live(name));
@@ -133,6 +135,7 @@ fn record(trace: &Path, options: &[&str], exe: &Path, cwd: &Path, program: &Prog
     let mut argv = vec![tools::tool("vg-record")?.display().to_string()];
     argv.extend(options.iter().map(|option| (*option).to_owned()));
     argv.extend(["-o".into(), trace.display().to_string(), "--".into(), exe.display().to_string()]);
+    argv.extend(program.args.clone());
     let outcome = Run::new(argv, cwd).timeout(program.timeout).run()?;
     let (line, lines) = if program.ends.is_some() { ("", 0) } else { ("EXIT-SUCCESS\n", 1) };
     if outcome.ending() == ending(program)
@@ -160,6 +163,16 @@ fn recorded(program: &Program, variant: &Variant, options: &[&str], how: &[&str]
     }
     let found = errors::from_json(&outcome.out(), &source_name(program))?;
     verdict(errors::differences(&expected, &found))
+}
+
+/// Threads that publish what they have just initialised: no race makes a false error, or hides the true one, in a hundred
+/// million operations.
+fn races() -> Verdict {
+    let source = tests::guest::root().join("values/publish.c");
+    let mut program = Program::read(&source)?.ok_or_else(|| "publish.c has no build line".to_owned())?;
+    program.args = vec!["100000000".to_owned()];
+    program.timeout = Duration::from_secs(1800);
+    recorded(&program, &program.variants[0], FOLLOWING, "--kinds=default")
 }
 
 /// What vg-errors says of the first variant of a program.

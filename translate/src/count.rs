@@ -8,6 +8,7 @@ use crate::decode::{Block, Flow, Insn};
 use crate::emit::{Emitter, reg};
 use crate::flags::STATUS;
 use crate::layout::{self, Fix};
+use crate::mode::Mode;
 use alloc::vec::Vec;
 
 /// How one segment is counted.
@@ -59,6 +60,14 @@ impl Count {
     }
 }
 
+/// The first of the slots that share the count of a mode's code, and how many do.
+pub(crate) fn slots(mode: Mode) -> (u32, u32) {
+    match mode {
+        Mode::Guarded => (layout::GUARDED_INSTRUCTIONS, layout::GUARDED_SLOTS),
+        _ => (layout::INSTRUCTIONS, layout::INSTRUCTION_SLOTS),
+    }
+}
+
 /// Adds to slots of the context. `flags`: one is live there.
 pub(crate) fn add(e: &mut Emitter<'_>, pc: u64, counts: &[(u32, u32)], flags: bool) {
     let counts = counts.iter().map(|&(slot, instructions)| Count { slot, instructions });
@@ -93,7 +102,8 @@ pub(crate) struct CounterPlan {
 
 impl CounterPlan {
     /// Plans for a block. `live` holds the flags that are live before each instruction.
-    pub(crate) fn plan(&mut self, block: &Block<'_>, live: &[u32]) {
+    pub(crate) fn plan(&mut self, block: &Block<'_>, mode: Mode, live: &[u32]) {
+        let (first, slots) = slots(mode);
         let insns = &block.insns;
         self.places.clear();
         self.segments.clear();
@@ -101,7 +111,7 @@ impl CounterPlan {
         let mut start = 0;
         while start < insns.len() {
             let last = (start..insns.len()).find(|&i| insns[i].flow.leaves()).unwrap_or(insns.len() - 1);
-            let slot = layout::INSTRUCTIONS + 8 * (self.turn % layout::INSTRUCTION_SLOTS);
+            let slot = first + 8 * (self.turn % slots);
             // What precise code executes is counted there.
             let beyond = u32::from(insns[last].flow == Flow::Beyond);
             let count = Count { slot, instructions: (last + 1 - start) as u32 - beyond };

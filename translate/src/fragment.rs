@@ -54,7 +54,7 @@ pub struct Config {
     /// fragments, because a linked exit never comes to its stub again: in between they were half of what the
     /// processor's caches have to hold.
     pub exit_stubs_end: u64,
-    /// Count executed instructions in the slots of `INSTRUCTIONS`.
+    /// Count executed instructions in the slots of `INSTRUCTIONS`, in guarded code of `GUARDED_INSTRUCTIONS`.
     pub count: bool,
     /// Check the V bits of explicit memory operands. The stub of check n begins n * [`layout::CHECK_STUB_BYTES`] above
     /// this cache address, apart from the fragments as those of the exits are.
@@ -246,7 +246,7 @@ impl Translator {
         let mut exits = core::mem::take(&mut self.exits);
         let mut checks = core::mem::take(&mut self.checks);
         if config.count {
-            self.counter.plan(block, &self.live);
+            self.counter.plan(block, config.mode, &self.live);
         }
         let precise = config.mode.is_precise();
         let checks_memory = config.check_stubs.is_some() && !precise;
@@ -517,13 +517,14 @@ pub fn emit_prefix(
     Ok((e.offset() as u32, Entry { at: 0, chain }, core::mem::take(&mut e.map)))
 }
 
-/// The code that leads from a check at guest address `pc` to precise code at `to`, and adds `adjust` to the number of
-/// instructions. `flags`: one is live there. Returns its size.
+/// The code that leads from a check at guest address `pc` in code of `mode` to precise code at `to`, and adds `adjust` to the
+/// number of instructions. `flags`: one is live there. Returns its size.
 ///
 /// # Errors
 /// [`Refusal::NoSpace`] when the buffer is too small.
 pub fn emit_adjustment(
     pc: u64,
+    mode: Mode,
     adjust: i16,
     flags: bool,
     to: u64,
@@ -532,7 +533,7 @@ pub fn emit_adjustment(
 ) -> Result<(u32, Vec<MapEntry>), Refusal> {
     let mut e = Emitter::new(buffer, at);
     e.mark(pc, Fix::NONE);
-    count::add(&mut e, pc, &[(layout::INSTRUCTIONS, i32::from(adjust) as u32)], flags);
+    count::add(&mut e, pc, &[(count::slots(mode).0, i32::from(adjust) as u32)], flags);
     e.jmp(to);
     if e.overflowed() {
         return Err(Refusal::NoSpace);

@@ -40,7 +40,11 @@ pub const FLAGS: u32 = 0x80;
 pub const HEAP_HELPER: u32 = 0x88;
 /// Address of the decoded instruction (iced's) that precise code is about to execute.
 pub const STEP: u32 = 0x90;
-/// Guest instructions executed by this thread, when they are counted: the sum of [`INSTRUCTION_SLOTS`] quadwords in one
+/// As [`INSTRUCTIONS`], for those that are executed in guarded code; [`GUARDED_SLOTS`] quadwords.
+pub const GUARDED_INSTRUCTIONS: u32 = 0xa0;
+/// How many quadwords share that count.
+pub const GUARDED_SLOTS: u32 = 4;
+/// Guest instructions executed by this thread in other than guarded code, when they are counted: the sum of [`INSTRUCTION_SLOTS`] quadwords in one
 /// cache line. One alone would make each segment of a fragment wait until the last one's sum has been stored and can
 /// be loaded again.
 pub const INSTRUCTIONS: u32 = 0xc0;

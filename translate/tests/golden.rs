@@ -154,8 +154,13 @@ fn symbolic(text: &str) -> String {
         ("EXIT", layout::EXIT),
         ("CONTINUE", layout::CONTINUE),
     ];
-    let counts =
-        (0..layout::INSTRUCTION_SLOTS).map(|n| (format!("INSTRUCTIONS+{n}"), layout::INSTRUCTIONS + 8 * n));
+    let counts = [
+        ("INSTRUCTIONS", layout::INSTRUCTIONS, layout::INSTRUCTION_SLOTS),
+        ("GUARDED", layout::GUARDED_INSTRUCTIONS, layout::GUARDED_SLOTS),
+    ];
+    let counts = counts
+        .into_iter()
+        .flat_map(|(name, first, slots)| (0..slots).map(move |n| (format!("{name}+{n}"), first + 8 * n)));
     for (name, slot) in slots.map(|(name, slot)| (name.to_owned(), slot)).into_iter().chain(counts) {
         // A number never begins with a letter.
         let number = match format!("{slot:X}h") {

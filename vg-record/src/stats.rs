@@ -37,6 +37,8 @@ const NAMES: [&str; STAT_COUNT] = [
     "precise_instructions",
     "conservative_instructions",
     "precise_steps",
+    "clean_instructions",
+    "guarded_instructions",
 ];
 
 /// The values of a `Stats` record with their names. Counters of a newer engine are called by their number.
@@ -101,7 +103,12 @@ pub(crate) fn text(recording: &Recording, phases: Phases) -> String {
         for (name, value) in named(&sums) {
             line(&name, value);
         }
+        out.push_str(&shares(&sums));
     }
+    // Writing to a String cannot fail.
+    let mut line = |name: &str, value: u64| {
+        let _ = writeln!(out, "{value:>16}  {name}");
+    };
     for (name, value) in recorder(recording, phases) {
         line(&name, value);
     }
@@ -127,6 +134,25 @@ pub(crate) fn text(recording: &Recording, phases: Phases) -> String {
     out
 }
 
+/// Where the guest's instructions were executed, if they were counted and undefined values followed.
+fn shares(counters: &[u64]) -> String {
+    let value = |stat: Stat| counters.get(stat as usize).map_or(0.0, |&value| value as f64);
+    let clean = value(Stat::CleanInstructions);
+    let (guarded, precise) = (value(Stat::GuardedInstructions), value(Stat::PreciseInstructions));
+    if clean == 0.0 || precise == 0.0 {
+        return String::new();
+    }
+    let all = clean + guarded + precise;
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    for (part, name) in [(clean, "clean"), (guarded, "guarded"), (precise, "precise")] {
+        let _ = writeln!(out, "{:>16.3}  % of instructions in {name} code", 100.0 * part / all);
+    }
+    let switches = 1000.0 * value(Stat::PreciseSwitches) / all;
+    let _ = writeln!(out, "{switches:>16.3}  switches to precise code per 1000 instructions");
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,5 +165,19 @@ mod tests {
         assert_eq!(names[Stat::Translations as usize].0, "translations");
         assert_eq!(names[Stat::ScanNanoseconds as usize].0, "scan_nanoseconds");
         assert_eq!(names[STAT_COUNT], (format!("counter_{STAT_COUNT}"), STAT_COUNT as u64));
+    }
+
+    #[test]
+    fn shares_are_of_what_was_counted() {
+        let mut counters = [0; STAT_COUNT];
+        counters[Stat::PreciseInstructions as usize] = 10;
+        assert_eq!(shares(&counters), "");
+        assert_eq!(shares(&[]), "");
+        counters[Stat::CleanInstructions as usize] = 940;
+        counters[Stat::GuardedInstructions as usize] = 50;
+        counters[Stat::PreciseSwitches as usize] = 4;
+        let text = shares(&counters);
+        let values: Vec<&str> = text.lines().filter_map(|line| line.split_whitespace().next()).collect();
+        assert_eq!(values, ["94.000", "5.000", "1.000", "4.000"]);
     }
 }

@@ -52,7 +52,7 @@ impl Cache {
         if from.mode.precise() != target.mode || !from.alive || !target.alive {
             return Ok(());
         }
-        let (pc, mut way) = (target.pc, self.body(to));
+        let (pc, mode, mut way) = (target.pc, from.mode, self.body(to));
         if self.config.count && adjust != 0 {
             if self.room() < 256 {
                 return Err(Full);
@@ -60,7 +60,8 @@ impl Cache {
             let at = self.at;
             // SAFETY: the range lies between the fragments and the exits' stubs; nothing there is reachable yet.
             let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, 256) };
-            let Ok((size, map)) = translate::emit_adjustment(pc, adjust, keeps_flags, way, at, room) else {
+            let Ok((size, map)) = translate::emit_adjustment(pc, mode, adjust, keeps_flags, way, at, room)
+            else {
                 return Err(Full);
             };
             self.at = at + u64::from(size);

@@ -340,7 +340,7 @@ fn fork(engine: &'static Engine, thread: &mut Thread, call: &Call, wanted: &Argu
         for counter in &engine.counters {
             counter.store(0, Ordering::Relaxed);
         }
-        thread.stats = [0; ring::record::STAT_COUNT];
+        thread.restart_stats();
         crate::heap_calls::after_fork(engine, thread);
         crate::stacks::after_fork(thread);
         super::stop::register();

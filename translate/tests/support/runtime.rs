@@ -188,7 +188,9 @@ impl Runtime {
 
     /// Guest instructions counted.
     pub fn counted(&self) -> u64 {
-        (0..layout::INSTRUCTION_SLOTS).map(|slot| self.slot(layout::INSTRUCTIONS + 8 * slot)).sum()
+        let sum = |first, slots| (0..slots).map(|slot| self.slot(first + 8 * slot)).sum::<u64>();
+        sum(layout::INSTRUCTIONS, layout::INSTRUCTION_SLOTS)
+            + sum(layout::GUARDED_INSTRUCTIONS, layout::GUARDED_SLOTS)
     }
 
     fn set_slot(&mut self, offset: u32, value: u64) {
