@@ -2,6 +2,7 @@
 
 use crate::address::Address;
 use crate::decode::{Flow, Insn};
+use crate::flags::{Incoming, incoming_flags};
 use crate::mode::Mode;
 use crate::operand::Tools;
 use crate::stack::{Growth, stack_growth, stack_read};
@@ -102,6 +103,16 @@ fn names_memory(insn: &Instruction) -> bool {
 pub fn is_beyond(bytes: &[u8], pc: u64) -> bool {
     let insn = Decoder::with_ip(64, bytes, pc, DecoderOptions::NONE).decode();
     !insn.is_invalid() && insn.flow_control() == iced_x86::FlowControl::Next && is_unchecked(&insn)
+}
+
+/// Whether clean code has to leave an instruction to precise code; `behind`: the bytes behind it.
+pub(crate) fn is_beyond_clean(insn: &Instruction, behind: &[u8]) -> bool {
+    if let Some(Growth::Register(register)) = stack_growth(insn) {
+        // Code can do it with the status flags that the instruction overwrites, once nothing reads those.
+        let by_code = register.is_gpr64() && register != Register::RSP;
+        return !(by_code && incoming_flags(behind, insn.next_ip()) == Incoming::Overwritten);
+    }
+    is_unchecked(insn)
 }
 
 /// Whether an instruction touches memory in a way that no check in code can look at: strings, gathers, masked and saved

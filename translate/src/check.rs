@@ -13,7 +13,7 @@
 use crate::access::{Access, needed};
 use crate::address::Address;
 use crate::count::CounterPlan;
-use crate::decode::{Block, Insn};
+use crate::decode::{Block, Flow, Insn};
 use crate::emit::{Emitter, reg};
 use crate::flags::STATUS;
 use crate::fragment::{Config, StubAddresses};
@@ -80,8 +80,8 @@ pub(crate) struct CheckPlan {
     next: usize,
     defined: Vec<Defined>,
     next_defined: usize,
-    /// Instructions that make the stack grow, and by how many bytes.
-    grown: Vec<(usize, u64)>,
+    /// Instructions that make the stack grow, and by how much.
+    grown: Vec<(usize, Growth)>,
     next_grown: usize,
     /// What needs no second look in clean and guarded code: of memory, of registers.
     known: Known,
@@ -113,9 +113,10 @@ impl CheckPlan {
                 self.guard(block, mode, segment, live, tools);
             }
             if mode.guards()
-                && let Some(Growth::Constant(bytes)) = stack_growth(&insn.iced)
+                && insn.flow == Flow::Next
+                && let Some(growth) = stack_growth(&insn.iced)
             {
-                self.grown.push((i, bytes));
+                self.grown.push((i, growth));
             }
             let stack = if mode.guards() { stack_write(insn, tools) } else { None };
             if let Some((address, bytes)) =
@@ -236,9 +237,12 @@ impl CheckPlan {
 impl CheckPlan {
     /// Emits what is to be done behind instruction `i`, at guest address `next`: the new part of the stack is undefined.
     pub(crate) fn emit_behind(&mut self, e: &mut Emitter<'_>, i: usize, next: u64) {
-        let Some(&(_, bytes)) = self.grown.get(self.next_grown).filter(|(at, _)| *at == i) else { return };
+        let Some(&(_, growth)) = self.grown.get(self.next_grown).filter(|(at, _)| *at == i) else { return };
         self.next_grown += 1;
-        shadow::undefine(e, bytes.min(MOST_UNDEFINED), next);
+        match growth {
+            Growth::Constant(bytes) => shadow::undefine(e, bytes.min(MOST_UNDEFINED), next),
+            Growth::Register(register) => shadow::undefine_by(e, register.number() as u8, next),
+        }
     }
 }
 

@@ -193,7 +193,12 @@ impl<'a> Block<'a> {
                 Flow::Special(special)
             } else {
                 match classify(&iced) {
-                    Flow::Next if limits.checked && crate::access::is_unchecked(&iced) => Flow::Beyond,
+                    Flow::Next
+                        if limits.checked
+                            && crate::access::is_beyond_clean(&iced, &bytes[decoder.position()..]) =>
+                    {
+                        Flow::Beyond
+                    }
                     flow => flow,
                 }
             };

@@ -38,11 +38,37 @@ pub(crate) fn undefine_below(e: &mut Emitter<'_>, bytes: u64, pc: u64) {
     fill(e, Address::at(reg::RSP, SHADOW_BIAS).plus(bytes.wrapping_neg()), bytes / 8, pc);
 }
 
-/// Sets so many words of V bits from `at` on, which rcx has no part in.
+/// The stack has grown by what a register holds, unless that is negative: the new part is undefined. Status flags are
+/// overwritten.
+pub(crate) fn undefine_by(e: &mut Emitter<'_>, register: u8, pc: u64) {
+    const MOST_WORDS: [u8; 4] = ((MOST_UNDEFINED / 8) as u32).to_le_bytes();
+    e.store_ctx(layout::SPILL, reg::RCX);
+    e.mark(pc, Fix::spill(reg::RCX));
+    // mov rcx, register; test rcx, rcx; jns over a jump to the end
+    e.bytes(&[0x48 | (register >> 3) << 2, 0x89, 0xc1 | (register & 7) << 3]);
+    e.bytes(&[0x48, 0x85, 0xc9, 0x79, 2, 0xeb, 0]);
+    let negative = e.offset();
+    // shr rcx, 3; cmp rcx, most; jbe over; mov ecx, most; jrcxz over the loop
+    e.bytes(&[0x48, 0xc1, 0xe9, 3, 0x48, 0x81, 0xf9]);
+    e.bytes(&MOST_WORDS);
+    e.bytes(&[0x76, 5, 0xb9]);
+    e.bytes(&MOST_WORDS);
+    e.bytes(&[0xe3, 0]);
+    let none = e.offset();
+    fill_by_rcx(e, Address::at(reg::RSP, SHADOW_BIAS));
+    for jump in [negative, none] {
+        e.patch_u8(jump - 1, (e.offset() - jump) as u8);
+    }
+    e.load_ctx(reg::RCX, layout::SPILL);
+    e.mark(pc, Fix::NONE);
+}
+
+const ONES: [u8; 4] = [0xff; 4];
+
+/// Sets so many words of V bits from `at` on, which rcx has no part in. No flag changes.
 fn fill(e: &mut Emitter<'_>, at: Address, words: u64, pc: u64) {
     /// So many words are stored one by one.
     const FEW: u64 = 12;
-    const ONES: [u8; 4] = [0xff; 4];
     if words <= FEW {
         for word in 0..words {
             at.plus(8 * word).emit(e, &[0x65], true, &[0xc7], 0, &ONES);
@@ -52,15 +78,20 @@ fn fill(e: &mut Emitter<'_>, at: Address, words: u64, pc: u64) {
     e.store_ctx(layout::SPILL, reg::RCX);
     e.mark(pc, Fix::spill(reg::RCX));
     e.load_imm(reg::RCX, words);
+    fill_by_rcx(e, at);
+    e.load_ctx(reg::RCX, layout::SPILL);
+    e.mark(pc, Fix::NONE);
+}
+
+/// Sets as many words of V bits from `at` on as rcx says, at least one. No flag changes.
+fn fill_by_rcx(e: &mut Emitter<'_>, at: Address) {
     let start = e.offset();
-    // The word below at + rcx * 8; no flag changes.
+    // The word below at + rcx * 8.
     at.plus(8u64.wrapping_neg()).indexed(reg::RCX, 3).emit(e, &[0x65], true, &[0xc7], 0, &ONES);
     // lea rcx, [rcx - 1]; jrcxz over the jump back
     e.bytes(&[0x48, 0x8d, 0x49, 0xff, 0xe3, 2, 0xeb, 0]);
     let back = start.wrapping_sub(e.offset());
     e.patch_u8(e.offset() - 1, back as u8);
-    e.load_ctx(reg::RCX, layout::SPILL);
-    e.mark(pc, Fix::NONE);
 }
 
 /// Compares the V bits of an operand with zero. Branches that are taken where one is set are appended to `branches`:
