@@ -179,6 +179,7 @@ pub(crate) fn tell_finding(engine: &Engine, thread: &mut Thread, insn: &Instruct
 }
 
 /// A string function, at whose entry the thread is, goes through a range: tells of the first access that it may not make.
+/// Whether any byte of it has V bits.
 #[inline(always)]
 pub fn check_range(
     engine: &Engine,
@@ -188,10 +189,12 @@ pub fn check_range(
     length: u64,
     access: Access,
     shape: Shape,
-) {
-    if !shadow_range::is_clean(start, length) {
+) -> bool {
+    let has_bits = !shadow_range::is_clean(start, length);
+    if has_bits {
         range_has_bits(engine, thread, pc, start, length, access, shape);
     }
+    has_bits
 }
 
 #[cold]
@@ -270,8 +273,16 @@ pub fn overlap(engine: &Engine, thread: &mut Thread, pc: u64, name: &[u8], to: u
     tell(thread, stack, &told);
 }
 
-/// Whether it is a load of the dynamic linker's own strlen and its like, which look at 64 bytes at a time from the one on
-/// that is in the block.
+/// The string function at whose entry the thread is goes on or ends by undefined bits of what lies at an address.
+#[cold]
+pub fn undefined_unit(engine: &Engine, thread: &mut Thread, pc: u64, address: u64) {
+    let stack = stacks::take(engine, thread, strings::symbol(engine, pc));
+    let origin = origin(engine, address);
+    tell(thread, stack, &Told { origin, ..Told::new(Error::UninitCondition, About::NOTHING) });
+}
+
+/// Whether it is a load of the dynamic linker's own strlen and its like, which look at 64 bytes at a time: from the one on
+/// that is in the block, or, at the end of a page, all that are aligned with it.
 #[cold]
 fn is_load_of_linker(engine: &Engine, pc: u64, address: u64, size: usize, access: Access) -> bool {
     const BEFORE: u64 = 48;
@@ -279,7 +290,8 @@ fn is_load_of_linker(engine: &Engine, pc: u64, address: u64, size: usize, access
         return false;
     }
     let linker = engine.modules.lock().find(pc).is_some_and(symbols::is_dynamic_linker);
-    linker && (address - BEFORE..address + 16).step_by(16).any(|at| run(engine, at, at + 16).addressable)
+    let end = (address | 63) + 1;
+    linker && (address - BEFORE..end).step_by(16).any(|at| run(engine, at, at + 16).addressable)
 }
 
 fn invalid_access(engine: &Engine, thread: &mut Thread, pc: u64, error: Error, address: u64, size: usize) {

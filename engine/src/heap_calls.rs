@@ -29,10 +29,11 @@ pub struct EnginePages {
 // SAFETY: reserve hands out fresh private mappings of the engine's zone, which are zero and never unmapped.
 unsafe impl Pages for EnginePages {
     fn map(&self, address: u64, bytes: u64) -> bool {
-        // The whole arena was mapped without reserving memory for it. Much at once is asked for beforehand: more than
-        // the machine has is refused to a native malloc, too.
+        // What the heap has not grown into stays unmapped: an access there faults as it would natively. No memory is
+        // reserved, so much at once is asked for beforehand: more than the machine has is refused to a native malloc, too.
         const MUCH: u64 = 1 << 30;
-        let mapped = within_limits(bytes) && (bytes < MUCH || is_granted(bytes));
+        let granted = within_limits(bytes) && (bytes < MUCH || is_granted(bytes));
+        let mapped = granted && map_sparse(address, bytes).is_ok();
         if mapped && shadow::is_on() {
             // No block's yet.
             shadow::set(address, bytes, Bits::Unaddressable);
@@ -166,8 +167,7 @@ impl GuestHeap {
         };
         let arena = Arena { base: space::HEAP_BASE, size: space::HEAP_BYTES };
         let pages = EnginePages { next_table: AtomicU64::new(space::TABLES) };
-        let made =
-            map_sparse(arena.base, arena.size).ok().and_then(|_| Heap::new(pages, arena, options).ok());
+        let made = Heap::new(pages, arena, options).ok();
         if made.is_none() {
             crate::fatal::fail("no address space for the heap (is `ulimit -v` set?)");
         }

@@ -1,9 +1,9 @@
-//! Error suite: every program in `programs/errors/` carries its errors beside its lines. They are compared with
+//! Error suite: every program in the folders below carries its errors beside its lines. They are compared with
 //! vg-errors by line, kind and size; a program without such lines must have none anywhere.
 //!
 //! The cases `peer/...` hold the same expectations against Valgrind itself, so that a wrong expectation shows; what the
-//! installed version cannot know is left out. The cases `alloc/...` record without looking at memory accesses. Programs in
-//! `programs/values/` are recorded with undefined values followed, and so are, as `values/errors/...`, the clean ones.
+//! installed version cannot know is left out. The cases `alloc/...` record without looking at memory accesses. Programs of
+//! all other folders are recorded with undefined values followed, and so are, as `values/errors/...`, the clean ones.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use tests::tools;
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
-    match Program::all(&["errors", "values"]) {
+    match Program::all(FOLDERS) {
         Ok(programs) => {
             for program in programs {
                 for variant in program.variants.clone() {
@@ -52,7 +52,8 @@ fn add(suite: &mut Suite, program: &Program, variant: Variant) {
     let name = program.case_name(&variant);
     let (same, other) = (program.clone(), variant.clone());
     suite.case(format!("peer/{name}"), None, move || against_peer(&same, &other));
-    if errors::expectations(&program.text).is_ok_and(|errors| errors::of_allocators(&errors)) {
+    let is_valid = program.name.starts_with("valid/");
+    if !is_valid && errors::expectations(&program.text).is_ok_and(|errors| errors::of_allocators(&errors)) {
         let (same, other) = (program.clone(), variant.clone());
         let jumps = if program.text.contains("//~ InvalidJump") { ",invalid-jump" } else { "" };
         let kinds = format!("--kinds=free,size,fatal-signal{jumps}");
@@ -89,6 +90,9 @@ fn listed(program: &Program) -> &'static str {
     if program.record.is_empty() { "--kinds=default" } else { "--kinds=all" }
 }
 
+/// Folders of programs: `errors` without undefined values, all others with them; those in `valid` make no error.
+const FOLDERS: &[&str] = &["errors", "values", "heap", "undefined", "text", "cpp", "rust", "system", "valid"];
+
 /// How undefined values are followed: as in every recording that is not asked for anything else.
 const FOLLOWING: &[&str] = &[];
 /// How addresses are looked at alone.
@@ -96,7 +100,7 @@ const ADDRESSES: &[&str] = &["--events=alloc,shadow", "--undef-value-errors=no"]
 
 /// Whether a program is about undefined values.
 fn follows(program: &Program) -> bool {
-    program.name.starts_with("values/")
+    !program.name.starts_with("errors/")
 }
 
 fn source_name(program: &Program) -> String {
@@ -172,7 +176,7 @@ fn races() -> Verdict {
     let mut program = Program::read(&source)?.ok_or_else(|| "publish.c has no build line".to_owned())?;
     program.args = vec!["100000000".to_owned()];
     program.timeout = Duration::from_secs(1800);
-    recorded(&program, &program.variants[0], FOLLOWING, "--kinds=default")
+    recorded(&program, &program.variants[0], FOLLOWING, &["--kinds=default"])
 }
 
 /// What vg-errors says of the first variant of a program.

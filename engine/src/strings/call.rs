@@ -1,6 +1,7 @@
 //! What the answers to all calls have in common: reports, and the way out to the function's own code.
 
 use super::names::Function;
+use super::scan::Unit;
 use super::shape::{self, Shape};
 use crate::context::Thread;
 use crate::space::GUEST_END;
@@ -56,11 +57,31 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// The function has read a range.
+    /// The function has read a range. Whether any byte of it has V bits.
     #[inline(always)]
-    pub(super) fn has_read(&mut self, start: u64, bytes: u64, shape: Shape) {
+    pub(super) fn has_read(&mut self, start: u64, bytes: u64, shape: Shape) -> bool {
         let pc = self.thread.context.pc;
-        errors::check_range(self.engine, self.thread, pc, start, bytes, Access::Read, shape);
+        errors::check_range(self.engine, self.thread, pc, start, bytes, Access::Read, shape)
+    }
+
+    /// The function has read units, and compared each with some values.
+    #[inline(always)]
+    pub(super) fn has_searched<U: Unit>(&mut self, start: u64, count: u64, wanted: &[U]) {
+        if self.has_read(start, count * U::BYTES, Shape::Units(U::BYTES)) {
+            let mut values = [0; 2];
+            for (value, wanted) in values.iter_mut().zip(wanted) {
+                *value = wanted.value() as u32;
+            }
+            self.tell_searched(start, count, U::BYTES, &values[..wanted.len().min(2)]);
+        }
+    }
+
+    /// The function has read bytes, all of which decide what it does.
+    #[inline(always)]
+    pub(super) fn has_used(&mut self, start: u64, bytes: u64) {
+        if self.has_read(start, bytes, Shape::Units(1)) {
+            self.tell_used(start, bytes);
+        }
     }
 
     /// The function has written a range.

@@ -8,7 +8,8 @@
 //! Nothing was written by then that would make that differ.
 //!
 //! Modules: `names`, `targets` and `resolve` (where the functions are), `call` (what all have in common), `scan` and
-//! `fold` (the work), `read` and `write` (the functions), `shape` (how Valgrind's versions go through memory).
+//! `fold` (the work), `read` and `write` (the functions), `shape` (how Valgrind's versions go through memory),
+//! `undecided` (undefined values in it).
 
 mod call;
 mod fold;
@@ -18,6 +19,7 @@ pub mod resolve;
 mod scan;
 pub mod shape;
 pub mod targets;
+mod undecided;
 mod write;
 
 use crate::context::{Thread, gpr};

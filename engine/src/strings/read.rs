@@ -10,11 +10,6 @@ use super::scan::{self, Unit};
 use super::shape::Shape;
 use crate::guest_mem;
 
-/// The shape of a loop over units.
-const fn units<U: Unit>() -> Shape {
-    Shape::Units(U::BYTES)
-}
-
 /// An int as it lies in rax.
 fn int(value: i32) -> u64 {
     u64::from(value as u32)
@@ -33,7 +28,7 @@ impl Call<'_> {
         // SAFETY: guarded.
         let end = self.guarded(|| unsafe { scan::find(start, limit, U::NUL) });
         let (length, read) = end.map_or((limit, limit), |end| (end, end + 1));
-        self.has_read(start, read * U::BYTES, units::<U>());
+        self.has_searched(start, read, &[U::NUL]);
         length
     }
 
@@ -42,7 +37,7 @@ impl Call<'_> {
         self.expect(start, 0);
         // SAFETY: guarded.
         let found = self.guarded(|| unsafe { scan::find(start, limit, U::of(wanted)) });
-        self.has_read(start, found.map_or(limit, |index| index + 1) * U::BYTES, units::<U>());
+        self.has_searched(start, found.map_or(limit, |index| index + 1), &[U::of(wanted)]);
         found.map_or(0, |index| start + index * U::BYTES)
     }
 
@@ -52,7 +47,7 @@ impl Call<'_> {
         // SAFETY: guarded.
         let found = self.guarded(|| unsafe { scan::find_last(start, count, U::of(wanted)) });
         let first = found.unwrap_or(0);
-        self.has_read(start + first * U::BYTES, (count - first) * U::BYTES, units::<U>());
+        self.has_searched(start + first * U::BYTES, count - first, &[U::of(wanted)]);
         found.map_or(0, |index| start + index * U::BYTES)
     }
 
@@ -64,7 +59,7 @@ impl Call<'_> {
             let index = scan::find_or_end(start, U::of(wanted));
             (index, scan::unit::<U>(start, index) == U::of(wanted))
         });
-        self.has_read(start, (index + 1) * U::BYTES, units::<U>());
+        self.has_searched(start, index + 1, &[U::of(wanted), U::NUL]);
         if found || or_end { start + index * U::BYTES } else { 0 }
     }
 
@@ -76,7 +71,7 @@ impl Call<'_> {
             let count = scan::length::<U>(start) + 1;
             (count, scan::find_last(start, count, U::of(wanted)))
         });
-        self.has_read(start, count * U::BYTES, units::<U>());
+        self.has_searched(start, count, &[U::of(wanted), U::NUL]);
         found.map_or(0, |index| start + index * U::BYTES)
     }
 
@@ -96,8 +91,10 @@ impl Call<'_> {
             }
             (Some(index), _) => (index + 1) * U::BYTES,
         };
-        self.has_read(a, read, shape);
-        self.has_read(b, read, shape);
+        if self.has_read(a, read, shape) | self.has_read(b, read, shape) {
+            let compared = found.map_or(count, |index| index + 1);
+            self.tell_compared(a, b, compared, U::BYTES, false);
+        }
         found.map_or(0, |index| self.order_at::<U>(a, b, index))
     }
 
@@ -107,9 +104,11 @@ impl Call<'_> {
         self.expect(b, 0);
         // SAFETY: guarded.
         let index = self.guarded(|| unsafe { scan::difference_or_end::<U>(a, b, limit) });
-        let read = limit.min(index.saturating_add(1)) * U::BYTES;
-        self.has_read(a, read, units::<U>());
-        self.has_read(b, read, units::<U>());
+        let compared = limit.min(index.saturating_add(1));
+        let (read, shape) = (compared * U::BYTES, Shape::Units(U::BYTES));
+        if self.has_read(a, read, shape) | self.has_read(b, read, shape) {
+            self.tell_compared(a, b, compared, U::BYTES, true);
+        }
         if index == limit { 0 } else { self.order_at::<U>(a, b, index) }
     }
 
@@ -128,8 +127,8 @@ impl Call<'_> {
         let lower = self.lower(locale);
         // SAFETY: guarded.
         let (read, result) = self.guarded(|| unsafe { fold::compare(a, b, limit, lower) });
-        self.has_read(a, read, Shape::Units(1));
-        self.has_read(b, read, Shape::Units(1));
+        self.has_used(a, read);
+        self.has_used(b, read);
         int(result)
     }
 
@@ -157,8 +156,8 @@ impl Call<'_> {
             let length = Set::of_string(set, members, wanted).first(start, wanted);
             (length, scan::unit::<u8>(start, length) != 0, members)
         });
-        self.has_read(start, length + 1, Shape::Units(1));
-        self.has_read(set, members + 1, Shape::Units(1));
+        self.has_used(start, length + 1);
+        self.has_used(set, members + 1);
         (length, if found { start + length } else { 0 })
     }
 
@@ -171,14 +170,14 @@ impl Call<'_> {
             let length = scan::length::<u8>(wanted);
             (search(start, wanted, length), length)
         });
-        self.has_read(wanted, length + 1, Shape::Units(1));
+        self.has_used(wanted, length + 1);
         match found {
             Found::At(index) => {
-                self.has_read(start, index + length, Shape::Units(1));
+                self.has_used(start, index + length);
                 start + index
             }
             Found::Not(end) => {
-                self.has_read(start, end + 1, Shape::Units(1));
+                self.has_used(start, end + 1);
                 0
             }
             // libc's own knows better ways.

@@ -70,7 +70,7 @@ impl Call<'_> {
             self.must_not_overlap((to, bytes), (from, bytes), bytes);
         }
         let shape = Shape::of_copy(to, from, bytes);
-        self.has_read(from, bytes, shape);
+        let _ = self.has_read(from, bytes, shape);
         self.has_written(to, bytes, shape);
         to
     }
@@ -83,7 +83,7 @@ impl Call<'_> {
         let bytes = found.map_or(limit, |index| index + 1);
         self.move_bytes(to, from, bytes);
         self.must_not_overlap((to, bytes), (from, bytes), limit);
-        self.has_read(from, bytes, Shape::Units(1));
+        self.has_searched(from, bytes, &[last]);
         self.has_written(to, bytes, Shape::Units(1));
         if found.is_some() { to + bytes } else { 0 }
     }
@@ -117,7 +117,7 @@ impl Call<'_> {
         let bytes = length + U::BYTES;
         self.with_room(bytes, room).move_bytes(to, from, bytes);
         self.must_not_overlap((to, bytes), (from, bytes), 0);
-        self.has_read(from, bytes, Shape::Units(U::BYTES));
+        self.has_searched(from, bytes / U::BYTES, &[U::NUL]);
         self.has_written(to, bytes, Shape::Units(U::BYTES));
         (to, to + length)
     }
@@ -130,11 +130,11 @@ impl Call<'_> {
         // SAFETY: guarded.
         let end = self.guarded(|| unsafe { scan::find(from, count, U::NUL) });
         let length = end.unwrap_or(count);
-        let read = end.map_or(count, |end| end + 1) * U::BYTES;
+        let read = end.map_or(count, |end| end + 1);
         self.move_bytes(to, from, length * U::BYTES);
         self.put(to + length * U::BYTES, U::NUL, count - length);
-        self.must_not_overlap((to, bytes), (from, read), count);
-        self.has_read(from, read, Shape::Units(U::BYTES));
+        self.must_not_overlap((to, bytes), (from, read * U::BYTES), count);
+        self.has_searched(from, read, &[U::NUL]);
         self.has_written(to, bytes, Shape::Units(U::BYTES));
         (to, to + length * U::BYTES)
     }
@@ -148,12 +148,14 @@ impl Call<'_> {
         let (before, end) =
             self.guarded(|| unsafe { (scan::length::<U>(to), scan::find(from, count, U::NUL)) });
         let length = end.unwrap_or(count) * U::BYTES;
-        let read = end.map_or(count, |end| end + 1) * U::BYTES;
+        let read = end.map_or(count, |end| end + 1);
         let before = before * U::BYTES;
         let behind = to + before;
         self.with_room(before.saturating_add(length).saturating_add(U::BYTES), room);
         self.expect(behind, length + U::BYTES);
         self.touch_writable(behind, length + U::BYTES);
+        // Its end is about to be overwritten.
+        self.has_searched(to, before / U::BYTES + 1, &[U::NUL]);
         self.move_bytes(behind, from, length);
         self.put(behind + length, U::NUL, 1);
         self.must_not_overlap(
@@ -161,10 +163,8 @@ impl Call<'_> {
             (from, length + U::BYTES),
             limit.unwrap_or(0),
         );
-        let shape = Shape::Units(U::BYTES);
-        self.has_read(to, before + U::BYTES, shape);
-        self.has_read(from, read, shape);
-        self.has_written(behind, length + U::BYTES, shape);
+        self.has_searched(from, read, &[U::NUL]);
+        self.has_written(behind, length + U::BYTES, Shape::Units(U::BYTES));
         to
     }
 
@@ -173,7 +173,7 @@ impl Call<'_> {
         self.expect(from, 0);
         // SAFETY: guarded.
         let length = self.guarded(|| unsafe { scan::length::<u8>(from) });
-        self.has_read(from, length + 1, Shape::Units(1));
+        self.has_searched(from, length + 1, &[0u8]);
         if let Some(most) = room.checked_sub(1) {
             let bytes = length.min(most);
             self.move_bytes(to, from, bytes);
@@ -190,18 +190,18 @@ impl Call<'_> {
         self.expect(from, 0);
         // SAFETY: guarded.
         let (end, length) = self.guarded(|| unsafe { (scan::find(to, room, 0u8), scan::length::<u8>(from)) });
-        self.has_read(from, length + 1, Shape::Units(1));
+        self.has_searched(from, length + 1, &[0u8]);
         let Some(before) = end else {
-            self.has_read(to, room, Shape::Units(1));
+            self.has_searched(to, room, &[0u8]);
             return room + length;
         };
         let bytes = length.min(room - before - 1);
         self.expect(to, before + bytes + 1);
         self.touch_writable(to + before, bytes + 1);
+        self.has_searched(to, before + 1, &[0u8]);
         self.move_bytes(to + before, from, bytes);
         self.put(to + before + bytes, 0u8, 1);
         self.must_not_overlap((to, before + bytes + 1), (from, bytes + 1), room);
-        self.has_read(to, before + 1, Shape::Units(1));
         self.has_written(to + before, bytes + 1, Shape::Units(1));
         before + length
     }
