@@ -281,7 +281,12 @@ impl Check {
         // The jump that a link changes.
         e.jmp(e.here() + layout::CHECK_STUB_LINK.1);
         e.store_ctx(layout::SCRATCH + 16, reg::R11);
-        e.store_ctx_imm(layout::CONTINUE, resume as u32);
+        if self.address.is_some_and(Address::is_behind_segment) {
+            // There is no room for more.
+            e.store_ctx_imm(layout::CONTINUE, resume as u32);
+        } else {
+            e.store_ctx_wide_imm(layout::CONTINUE, resume as u32);
+        }
         if let Some(address) = self.address {
             address.load_sum(e, reg::R11);
         }

@@ -139,6 +139,14 @@ impl<'a> Emitter<'a> {
         self.u32(value);
     }
 
+    /// `mov qword fs:[slot], imm32`: for who loads all of it soon, who would have to wait for two stores.
+    pub(crate) fn store_ctx_wide_imm(&mut self, slot: u32, value: u32) {
+        debug_assert!(value < 1 << 31);
+        self.bytes(&[0x64, 0x48, 0xc7, 0x04, 0x25]);
+        self.u32(slot);
+        self.u32(value);
+    }
+
     /// `mov r64, imm` in its shortest form.
     pub(crate) fn load_imm(&mut self, register: u8, value: u64) {
         let low = register & 7;

@@ -264,8 +264,11 @@ pub const CHECK_STUB_SAVED: u64 = 14;
 
 /// The cache address behind a check, from its stub's code.
 pub fn check_resume(stub: &[u8; CHECK_STUB_BYTES as usize]) -> u64 {
-    // Behind the jump (5 bytes) and the store of r11 (9): mov dword fs:[CONTINUE], imm32, whose last four bytes it is.
-    u64::from(u32::from_le_bytes([stub[22], stub[23], stub[24], stub[25]]))
+    // Behind the jump (5 bytes) and the store of r11 (9): mov dword or qword fs:[CONTINUE], imm32, whose last four bytes it
+    // is. The second one has a prefix more.
+    const REX_W: u8 = 0x48;
+    let at = if stub[15] == REX_W { 23 } else { 22 };
+    u64::from(u32::from_le_bytes([stub[at], stub[at + 1], stub[at + 2], stub[at + 3]]))
 }
 
 /// One step of a fragment's map: from `cache` bytes behind the fragment's start on, an interrupted thread is at
