@@ -29,7 +29,7 @@ use pages::Pages;
 use pointers::Pointers;
 use translate::layout::{self, CHECK_STUB_BYTES, EXIT_STUB_BYTES, Fix, MapEntry};
 use translate::{
-    Block, Check, Config, First, Limits, Mode, Pointer, Prefix, Scratch, Start, StubTable, Tables,
+    Block, Calls, Check, Config, First, Limits, Mode, Pointer, Prefix, Scratch, Start, StubTable, Tables,
     Translator, Vectors, What,
 };
 
@@ -70,8 +70,9 @@ pub struct Fragment {
     pub start: u64,
     /// Bytes of code.
     pub size: u32,
-    /// Offset of the body.
+    /// Offset of the body, for calls and for others.
     body: u32,
+    inner: u32,
     /// False once it was invalidated.
     pub alive: bool,
     /// First exit number and their count.
@@ -108,8 +109,8 @@ struct ExitInfo {
     special: Option<translate::Special>,
     /// What the code that it leads to takes for granted.
     to: Mode,
-    /// A function begins at `target`.
-    calls: bool,
+    /// Whether a function begins at `target`.
+    calls: Calls,
 }
 
 /// How the first thread gets to a guest pc.
@@ -180,8 +181,8 @@ pub struct ExitTarget {
     pub special: Option<translate::Special>,
     /// What the code that it leads to takes for granted.
     pub to: Mode,
-    /// A function begins at `target`.
-    pub calls: bool,
+    /// Whether a function begins at `target`.
+    pub calls: Calls,
 }
 
 /// Where an address in the cache belongs.
@@ -363,10 +364,10 @@ impl Cache {
         self.realms[realm(mode)].table.get(pc)
     }
 
-    /// Cache address of a fragment's body.
-    pub fn body(&self, id: FragmentId) -> u64 {
+    /// Cache address of a fragment's body; `called`: the guest may get there by the call of a function.
+    pub fn body(&self, id: FragmentId, called: bool) -> u64 {
         let fragment = &self.fragments[id as usize];
-        fragment.start + u64::from(fragment.body)
+        fragment.start + u64::from(if called { fragment.body } else { fragment.inner })
     }
 
     /// What exit `number` leads to.
@@ -517,6 +518,7 @@ impl Cache {
             start: at,
             size: code.size,
             body: code.body,
+            inner: code.inner,
             alive: true,
             exits: (first_exit, code.exits.len() as u32),
             incoming: NONE,
@@ -548,7 +550,7 @@ impl Cache {
         for exit in &mut self.exits[first as usize..(first + count) as usize] {
             exit.patch = 0;
         }
-        Ok(self.body(id))
+        Ok(self.body(id, false))
     }
 
     /// Guest range that the fragment at a cache address was made from.
@@ -576,6 +578,7 @@ impl Cache {
             start: at,
             size,
             body: 0,
+            inner: 0,
             alive: true,
             exits: (0, 0),
             incoming: NONE,
@@ -599,7 +602,7 @@ impl Cache {
         if self.room() < 256 {
             return Err(Full);
         }
-        let (pc, body, at) = (fragment.pc, self.body(id), self.at);
+        let (pc, body, at) = (fragment.pc, self.body(id, kind == Prefix::Indirect), self.at);
         // SAFETY: the range lies between the fragments and the exits' stubs; nothing there is reachable yet.
         let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, 256) };
         let Ok((size, entry, map)) = translate::emit_prefix(config, kind, pc, body, at, room) else {
