@@ -230,6 +230,8 @@ pub struct Cache {
     own: BTreeMap<(u64, usize), FragmentId>,
     /// Some function returns a flag, against the ABI.
     flags_are_returned: bool,
+    /// What was translated takes for granted that none does. Until it is gone no other thread gets to such a call, either.
+    is_stale: bool,
     /// Counts changes of guest code: bytes that were fetched before the last one may be stale.
     pub code_changes: u64,
     /// Counters: translations, instructions, guest bytes, links.
@@ -312,6 +314,7 @@ impl Cache {
             detached: BTreeMap::new(),
             own: BTreeMap::new(),
             flags_are_returned: false,
+            is_stale: false,
             code_changes: 0,
             counters: [0; 4],
         };
@@ -440,7 +443,7 @@ impl Cache {
             Mode::Precise(_) if translate::is_beyond(bytes, pc) => ONE,
             Mode::Precise(_) => Limits { segments: 1, instructions: MOST_PRECISE, checked: false },
         };
-        if self.room() < 2 * FRAGMENT_ROOM {
+        if self.is_stale || self.room() < 2 * FRAGMENT_ROOM {
             return Err(Full);
         }
         let pointer = |pc, address| if once { Pointer::Unknown } else { self.pointers.look(pc, address) };
@@ -730,6 +733,7 @@ impl Cache {
 
     /// Empties the cache. Every thread must be outside of it, with its guest state in its context.
     pub fn clear(&mut self) {
+        self.is_stale = false;
         self.fragments.clear();
         self.exits.clear();
         self.checks.clear();
