@@ -172,7 +172,7 @@ fn races() -> Verdict {
     let mut program = Program::read(&source)?.ok_or_else(|| "publish.c has no build line".to_owned())?;
     program.args = vec!["100000000".to_owned()];
     program.timeout = Duration::from_secs(1800);
-    recorded(&program, &program.variants[0], FOLLOWING, "--kinds=default")
+    recorded(&program, &program.variants[0], FOLLOWING, &["--kinds=default"])
 }
 
 /// What vg-errors says of the first variant of a program.
