@@ -10,7 +10,7 @@ use crate::state::{Engine, engine};
 use crate::syscalls::{self, Call, Outcome, descriptors, marks};
 use crate::threads::stop;
 use crate::{boot, code, errors, faults, heap_calls, precise, process_end, requests, strings, sys, threads};
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU32, Ordering};
 use ring::record::Stat;
 use translate::layout;
 use translate::{Calls, Mode, Prefix, Special};
@@ -179,7 +179,7 @@ pub fn enter_own_code(engine: &'static Engine, thread: &mut Thread) -> ! {
                 }
             }
             Ok(None) => unmapped(engine, thread, thread.context.pc),
-            Err(Full) => make_room(engine),
+            Err(Full) => make_room(engine, thread),
         }
     }
     boot::enter_cache(engine)
@@ -228,11 +228,27 @@ fn find_or_translate(
 }
 
 /// Empties the cache.
-fn make_room(engine: &Engine) {
-    let world = stop::stop_world(engine);
-    engine.cache.lock().clear();
-    engine.count(Stat::Evictions, 1);
-    drop(world);
+fn make_room(engine: &Engine, thread: &Thread) {
+    /// Milliseconds.
+    const LONGEST: u32 = 2000;
+    // This thread needs nothing that is there.
+    let counted = thread.in_shared_cache.swap(0, Ordering::SeqCst);
+    engine.foreign.fetch_sub(counted, Ordering::SeqCst);
+    for waited in 0..=LONGEST {
+        let world = stop::stop_world(engine);
+        // Children of vfork are not stopped with the world. They leave soon, or come here themselves; but one may wait for
+        // a thread that waits here.
+        if engine.foreign.load(Ordering::SeqCst) == 0 || waited == LONGEST {
+            engine.cache.lock().clear();
+            engine.count(Stat::Evictions, 1);
+            engine.foreign.fetch_add(counted, Ordering::SeqCst);
+            thread.in_shared_cache.store(counted, Ordering::SeqCst);
+            drop(world);
+            return;
+        }
+        drop(world);
+        sys::futex_wait(&AtomicU32::new(0), 0, 1_000_000, false);
+    }
 }
 
 /// Finds or makes the fragment at `pc` and sets `next`.
@@ -290,7 +306,7 @@ fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
             }
             Err(Full) => {
                 drop(cache);
-                make_room(engine);
+                make_room(engine, thread);
                 from = From::Nowhere;
                 begin_again(thread, mode);
             }
