@@ -14,7 +14,8 @@ use crate::state::{Guest, Registers, Shadow};
 use crate::{Rules, bits, bits::Bits};
 use core::cell::Cell;
 use iced_x86::{
-    ConditionCode, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpAccess, OpKind,
+    ConditionCode, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpAccess, OpKind, Register,
+    RflagsBits,
 };
 
 /// Guest code and memory, as they can be read without an effect.
@@ -38,6 +39,8 @@ pub enum Ahead {
 
 /// Instructions that are followed on one side, and branches.
 const MOST: usize = 24;
+/// The flags that conditions depend on.
+const COMPARED: u32 = RflagsBits::OF | RflagsBits::SF | RflagsBits::ZF | RflagsBits::CF | RflagsBits::PF;
 /// Instructions that are looked at where both sides meet.
 const MEETING: usize = 12;
 
@@ -67,6 +70,13 @@ impl Shadow for Memory<'_> {
 
     fn store(&mut self, _: u64, _: &[u8], _: u64) {
         self.failed = true;
+    }
+}
+
+impl<'a> State<'a> {
+    fn new(guest: &'a dyn Guest, around: &'a dyn Surroundings) -> State<'a> {
+        let gpr = core::array::from_fn(|number| guest.gpr(number));
+        State { guest, around, gpr, rflags: guest.rflags(), failed: Cell::new(false) }
     }
 }
 
@@ -140,15 +150,9 @@ impl Rules {
         let (taken, next) = (branch.near_branch_target(), branch.next_ip());
         for (meeting, side) in [(taken, next), (next, taken)] {
             let meeting = behind_jumps(around, meeting);
-            let mut state = State {
-                guest,
-                around,
-                gpr: core::array::from_fn(|number| guest.gpr(number)),
-                rflags: guest.rflags(),
-                failed: Cell::new(false),
-            };
+            let mut state = State::new(guest, around);
             match self.follow(&mut state, registers.clone(), side, meeting) {
-                Ahead::Same if !self.is_read(around, meeting, &changed(&state, guest)) => return Ahead::Same,
+                Ahead::Same if !self.is_read(meeting, &state) => return Ahead::Same,
                 Ahead::Same | Ahead::Differs => found = Ahead::Differs,
                 Ahead::Never => (),
             }
@@ -214,11 +218,21 @@ impl Rules {
         Way::To(insn.next_ip())
     }
 
-    /// Whether one of these general registers is read in the straight code at `pc` before it is overwritten.
-    fn is_read(&mut self, around: &dyn Surroundings, mut pc: u64, changed: &[bool; 16]) -> bool {
-        let mut changed = *changed;
+    /// Whether a general register or the flags, where they are not the guest's, are read in the straight code at `pc` before
+    /// they are overwritten.
+    fn is_read(&mut self, mut pc: u64, state: &State<'_>) -> bool {
+        let mut changed: [bool; 16] =
+            core::array::from_fn(|number| state.gpr[number] != state.guest.gpr(number));
+        let mut flags = state.rflags != state.guest.rflags();
         for _ in 0..MEETING {
-            let Some(insn) = decode(around, pc).filter(|_| changed.contains(&true)) else { return false };
+            if !flags && !changed.contains(&true) {
+                return false;
+            }
+            let Some(insn) = decode(state.around, pc) else { return false };
+            if flags && insn.rflags_read() != 0 {
+                return true;
+            }
+            flags &= insn.rflags_modified() & COMPARED != COMPARED;
             // A register less itself is no input.
             let clears = matches!(insn.mnemonic(), Mnemonic::Xor | Mnemonic::Sub)
                 && insn.op1_kind() == OpKind::Register
@@ -243,9 +257,17 @@ impl Rules {
     }
 }
 
-/// The general registers that have another value than the guest's.
-fn changed(state: &State<'_>, guest: &dyn Guest) -> [bool; 16] {
-    core::array::from_fn(|number| state.gpr[number] != guest.gpr(number))
+/// General registers and RFLAGS behind an instruction, as a look ahead computes them; `None` for one that it does not follow.
+#[doc(hidden)]
+pub fn executed(
+    insn: &Instruction,
+    guest: &dyn Guest,
+    around: &dyn Surroundings,
+) -> Option<([u64; 16], u64)> {
+    let mut state = State::new(guest, around);
+    let effect = effect(&state, insn).filter(|_| !state.failed.get())?;
+    effect.apply(&mut state, insn);
+    Some((state.gpr, state.rflags))
 }
 
 /// What an instruction does to values.
@@ -284,12 +306,16 @@ fn effect(state: &State<'_>, insn: &Instruction) -> Option<Effect> {
     let width = step.width(0);
     let mut status = None;
     let result = match m {
+        // Segments and control registers are not known.
+        Mov if step.register(1) != Register::None && !step.register(1).is_gpr() => return None,
         Mov => step.read(1).a,
         Movzx => step.read(1).a,
         Movsx | Movsxd => {
             let from = step.width(1);
             step.read(1).extend(from, width).a
         }
+        // It computes without the segment.
+        Lea if insn.segment_prefix() != Register::None => return None,
         Lea => step.raw_address(1, 0),
         Add | Sub | Cmp => {
             let (a, b) = (step.read(0), step.read(1));
@@ -477,6 +503,19 @@ mod tests {
         // L: xor eax, eax; ret
         let code = [0x74, 7, 0x8b, 0x07, 0x85, 0xc0, 0x79, 1, 0xc3, 0x31, 0xc0, 0xc3];
         assert_eq!(look(&code, &[1, 0, 0, 0], 0, 0), Ahead::Same);
+        // je L; test esi, esi; je L; ret; L: setc al; ret
+        let code = [0x74, 5, 0x85, 0xf6, 0x74, 1, 0xc3, 0x0f, 0x92, 0xc0, 0xc3];
+        assert_eq!(look(&code, &[], 0, 0), Ahead::Differs, "flags, too");
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_followed() {
+        // je L; mov eax, ds or lea rax, fs:[rsi]; test esi, esi; je L; ret; L: ret
+        let segment = [0x74, 7, 0x8c, 0xd8, 0x85, 0xf6, 0x74, 1, 0xc3, 0xc3];
+        let address = [0x74, 10, 0x64, 0x48, 0x8d, 0x04, 0x26, 0x85, 0xf6, 0x74, 1, 0xc3, 0xc3];
+        for code in [&segment[..], &address] {
+            assert_eq!(look(code, &[], 0, 0), Ahead::Never);
+        }
     }
 
     #[test]

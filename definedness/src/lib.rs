@@ -24,6 +24,8 @@ mod vector;
 mod wide;
 mod x87;
 
+#[doc(hidden)]
+pub use ahead::executed;
 pub use ahead::{Ahead, Surroundings};
 pub use flags::Flags;
 pub use state::{Access, Guest, Origins, Registers, Report, Rule, Shadow};

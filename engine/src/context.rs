@@ -200,6 +200,8 @@ pub struct Thread {
     pub own_limits: Option<crate::limits::Values>,
     /// The thread belongs to a process that shares another one's memory (vfork).
     pub foreign: bool,
+    /// Of a child of vfork: it may be in the cache, and counts in `Engine::foreign`.
+    pub in_shared_cache: AtomicU32,
     /// Signal state.
     pub signals: ThreadSignals,
     /// Where its events go.

@@ -10,10 +10,10 @@ use crate::state::{Engine, engine};
 use crate::syscalls::{self, Call, Outcome, descriptors, marks};
 use crate::threads::stop;
 use crate::{boot, code, errors, faults, heap_calls, precise, process_end, requests, strings, sys, threads};
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU32, Ordering};
 use ring::record::Stat;
 use translate::layout;
-use translate::{Mode, Prefix, Special};
+use translate::{Calls, Mode, Prefix, Special};
 
 /// Bytes of guest code looked at for one fragment.
 const WINDOW: usize = 512;
@@ -179,7 +179,7 @@ pub fn enter_own_code(engine: &'static Engine, thread: &mut Thread) -> ! {
                 }
             }
             Ok(None) => unmapped(engine, thread, thread.context.pc),
-            Err(Full) => make_room(engine),
+            Err(Full) => make_room(engine, thread),
         }
     }
     boot::enter_cache(engine)
@@ -193,7 +193,7 @@ fn own_code(engine: &Engine, pc: u64, mode: Mode) -> Result<Option<u64>, Full> {
         |cache| cache.find_own(pc, mode),
         |cache, bytes| cache.translate_own(pc, mode, bytes, &|at, to| code::peek(engine, at, to)),
     )?;
-    Ok(found.map(|id| engine.cache.lock().body(id)))
+    Ok(found.map(|id| engine.cache.lock().body(id, false)))
 }
 
 /// The fragment that `find` finds, or that `translate` makes of the bytes at `pc`; `None` when nothing executable is
@@ -228,11 +228,27 @@ fn find_or_translate(
 }
 
 /// Empties the cache.
-fn make_room(engine: &Engine) {
-    let world = stop::stop_world(engine);
-    engine.cache.lock().clear();
-    engine.count(Stat::Evictions, 1);
-    drop(world);
+fn make_room(engine: &Engine, thread: &Thread) {
+    /// Milliseconds.
+    const LONGEST: u32 = 2000;
+    // This thread needs nothing that is there.
+    let counted = thread.in_shared_cache.swap(0, Ordering::SeqCst);
+    engine.foreign.fetch_sub(counted, Ordering::SeqCst);
+    for waited in 0..=LONGEST {
+        let world = stop::stop_world(engine);
+        // Children of vfork are not stopped with the world. They leave soon, or come here themselves; but one may wait for
+        // a thread that waits here.
+        if engine.foreign.load(Ordering::SeqCst) == 0 || waited == LONGEST {
+            engine.cache.lock().clear();
+            engine.count(Stat::Evictions, 1);
+            engine.foreign.fetch_add(counted, Ordering::SeqCst);
+            thread.in_shared_cache.store(counted, Ordering::SeqCst);
+            drop(world);
+            return;
+        }
+        drop(world);
+        sys::futex_wait(&AtomicU32::new(0), 0, 1_000_000, false);
+    }
 }
 
 /// Finds or makes the fragment at `pc` and sets `next`.
@@ -276,9 +292,7 @@ fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
                 made
             }
         };
-        match found
-            .and_then(|id| id.map(|id| connect(&mut cache, id, from).map(|()| cache.body(id))).transpose())
-        {
+        match found.and_then(|id| id.map(|id| connect(&mut cache, id, from)).transpose()) {
             Ok(Some(body)) => {
                 drop(cache);
                 if leave(thread, body) {
@@ -292,7 +306,7 @@ fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
             }
             Err(Full) => {
                 drop(cache);
-                make_room(engine);
+                make_room(engine, thread);
                 from = From::Nowhere;
                 begin_again(thread, mode);
             }
@@ -320,22 +334,36 @@ fn begin_again(thread: &mut Thread, mode: Mode) {
     }
 }
 
-fn connect(cache: &mut Cache, id: FragmentId, from: From) -> Result<(), Full> {
+/// Lets the next thread that comes the same way find the fragment by itself. The cache address where this one enters it.
+fn connect(cache: &mut Cache, id: FragmentId, from: From) -> Result<u64, Full> {
+    let mut called = false;
     match from {
-        From::Nowhere => Ok(()),
+        From::Nowhere => (),
         From::Exit(number) => {
             cache.link(number, id);
-            Ok(())
+            called = cache.exit_target(number).calls != Calls::No;
         }
-        From::Check(number) => cache.link_check(number, id),
-        From::Table(kind) => cache.ensure_prefix(id, kind),
+        From::Check(number) => cache.link_check(number, id)?,
+        From::Table(kind) => {
+            cache.ensure_prefix(id, kind)?;
+            called = kind == Prefix::Indirect;
+        }
     }
+    Ok(cache.body(id, called))
 }
 
 /// Translates the block at `pc`; `None` when nothing executable is there.
 fn make(engine: &Engine, pc: u64, mode: Mode, from: From) -> Result<Option<FragmentId>, Full> {
     let reached = match from {
-        From::Exit(number) => Reached { through: None, call: engine.cache.lock().exit_target(number).calls },
+        From::Exit(number) => {
+            let calls = engine.cache.lock().exit_target(number).calls;
+            let call = match calls {
+                Calls::No => false,
+                Calls::Perhaps => engine.stacks.is_function_start(pc),
+                Calls::Surely => true,
+            };
+            Reached { through: None, call }
+        }
         // A jump within a function does not lead to where one begins.
         From::Table(kind @ Prefix::Indirect) => {
             Reached { through: Some(kind), call: engine.stacks.is_function_start(pc) }

@@ -72,7 +72,7 @@ pub struct Engine {
     pub limits: crate::limits::Limits,
     /// Thread that stops the world, 0 = none.
     pub stopper: AtomicU32,
-    /// Children that share this memory but are processes of their own (vfork).
+    /// Children of vfork, which share this memory but are processes of their own, that may be in the cache.
     pub foreign: AtomicU32,
     /// Set once the process has made an error at which it is to end.
     pub at_first_error: AtomicU32,

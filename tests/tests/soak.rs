@@ -141,6 +141,14 @@ impl<'p> Round<'p> {
             // It counts its threads, and the one that takes snapshots shows.
             options.retain(|option| !option.starts_with("--snapshot-signal"));
         }
+        // What they print shows a recording that looks at memory, by flags in the frames of faults, say.
+        let own = program
+            .record
+            .iter()
+            .filter(|option| option.starts_with("--events=") && !option.contains("shadow"));
+        if !options.iter().any(|option| option.starts_with("--events=")) {
+            options.extend(own.cloned());
+        }
         let heap = !options.iter().any(|option| option == "--events=none");
         let snapshots = options.iter().any(|option| option.starts_with("--snapshot-signal"));
         if !heap {

@@ -66,10 +66,11 @@ impl Address {
         Address { displacement: self.displacement.wrapping_add(bytes), ..self }
     }
 
-    /// How far it is above another one that is made of the same registers.
+    /// How far it is above another one that is made of the same registers. Where a sum is cut to 32 bits, only that of equal
+    /// ones is known.
     pub(crate) fn distance(self, from: Address) -> Option<u64> {
         let distance = self.displacement.wrapping_sub(from.displacement);
-        (self == from.plus(distance)).then_some(distance)
+        (self == from.plus(distance) && (distance == 0 || !self.narrow)).then_some(distance)
     }
 
     /// Whether it is a distance from this register alone.

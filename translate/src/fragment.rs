@@ -127,8 +127,19 @@ pub struct Exit {
     pub special: Option<Special>,
     /// What the code that it leads to takes for granted.
     pub to: Mode,
-    /// It is a call, so that a function begins at `target`.
-    pub calls: bool,
+    /// Whether a function begins at `target`.
+    pub calls: Calls,
+}
+
+/// Whether an exit enters a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Calls {
+    /// It does not, as far as is known.
+    No,
+    /// By a jump through a pointer at a fixed address, as those of linkage tables: if a function begins there.
+    Perhaps,
+    /// It is a call.
+    Surely,
 }
 
 /// The numbers of a fragment's first exit and first check.
@@ -151,8 +162,11 @@ pub struct Fragment {
     pub end: u64,
     /// Bytes of code.
     pub size: u32,
-    /// Offset of the body: where direct links enter.
+    /// Offset of the body: where calls enter.
     pub body: u32,
+    /// Offset of what all others enter: a jump back to a function's first instruction finds variables below the stack
+    /// pointer that are set.
+    pub inner: u32,
     /// The prefix in front of the body, when one was asked for.
     pub entry: Option<Entry>,
     /// Exits, in the order of their numbers.
@@ -257,6 +271,7 @@ impl Translator {
         if config.mode.guards() && block.function {
             shadow::undefine_below(&mut e, red_zone(block), block.pc);
         }
+        let inner = e.offset() as u32;
         let is_live = |live: &[u32], i: usize| live[i] & flags::STATUS != 0;
         if precise {
             let instructions = block.insns.len() as u32;
@@ -323,6 +338,7 @@ impl Translator {
             end: block.end(),
             size: e.offset() as u32,
             body,
+            inner,
             entry,
             exits,
             checks,
@@ -401,7 +417,9 @@ impl Translator {
             Flow::Call(target) => {
                 e.push_imm(insn.next_pc(), pc);
                 e.mark(target, Fix::NONE);
-                exits.push(Exit { calls: true, ..leave(e, target, None, to) });
+                // Code that asks for its own address calls what is behind the call.
+                let calls = if target == insn.next_pc() { Calls::No } else { Calls::Surely };
+                exits.push(Exit { calls, ..leave(e, target, None, to) });
             }
             Flow::IndirectJump | Flow::IndirectCall => {
                 let start = e.position();
@@ -409,8 +427,10 @@ impl Translator {
                     .likely
                     .and_then(|pc| branch::likely(e, &mut self.tools, config, insn, pc, count, to));
                 if let Some(exit) = likely {
-                    // Who jumps through such a pointer is a linkage table, or leaves its function.
-                    exits.push(Exit { calls: true, ..exit });
+                    // Who jumps through such a pointer is mostly a linkage table, or leaves its function.
+                    let call = insn.flow == Flow::IndirectCall;
+                    let calls = if call { Calls::Surely } else { Calls::Perhaps };
+                    exits.push(Exit { calls, ..exit });
                 } else {
                     e.rewind(start);
                     if !branch::indirect(e, &mut self.tools, config, insn, count) {
@@ -570,7 +590,7 @@ pub(crate) fn leave(e: &mut Emitter<'_>, target: u64, special: Option<Special>, 
 fn field(e: &mut Emitter<'_>, target: u64, special: Option<Special>, to: Mode) -> Exit {
     let patch = e.offset() as u32;
     e.u32(0);
-    Exit { target, patch, special, to, calls: false }
+    Exit { target, patch, special, to, calls: Calls::No }
 }
 
 /// The guest's bytes of an instruction.

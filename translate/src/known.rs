@@ -91,6 +91,23 @@ mod tests {
     }
 
     #[test]
+    fn sums_of_32_bits_may_wrap() {
+        let of = |code: &[u8]| {
+            let insn = &Block::decode(code, 0x1000, Limits::default()).insns[0].iced;
+            Address::of(insn).expect("an operand")
+        };
+        // mov rax, [ebx]; mov eax, [ebx + 4]; the same with rbx
+        for (code, other, holds) in [
+            (&[0x67, 0x48, 0x8b, 0x03][..], &[0x67, 0x8b, 0x43, 4][..], false),
+            (&[0x48, 0x8b, 0x03], &[0x8b, 0x43, 4], true),
+        ] {
+            let mut known = Known::default();
+            known.add(of(code), 8);
+            assert!(known.holds(of(code), 4) && known.holds(of(other), 4) == holds);
+        }
+    }
+
+    #[test]
     fn the_stack_moves() {
         const RSP: u8 = reg::RSP;
         const RBX: u8 = 3;

@@ -41,7 +41,7 @@ pub use check::{Check, What};
 pub use decode::{Block, Limits, Pointer, Scratch, Special};
 pub use flags::{Incoming, incoming_flags};
 pub use fragment::{
-    Config, Entry, Exit, First, Fragment, Prefix, Refusal, StubAddresses, Translator, emit_adjustment,
+    Calls, Config, Entry, Exit, First, Fragment, Prefix, Refusal, StubAddresses, Translator, emit_adjustment,
     emit_prefix, emit_replaced,
 };
 pub use mode::{Mode, Start};

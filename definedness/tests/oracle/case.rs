@@ -54,9 +54,9 @@ pub(crate) fn unspecified(insn: &Instruction) -> u64 {
 }
 
 /// The state before the instruction, as the rules ask for it.
-struct State<'a> {
-    machine: &'a Machine,
-    memory: u64,
+pub(crate) struct State<'a> {
+    pub(crate) machine: &'a Machine,
+    pub(crate) memory: u64,
 }
 
 impl Guest for State<'_> {

@@ -6,6 +6,7 @@
 //!
 //! `VG_LONG=1` runs many more cases; `VG_SEED=NUMBER` repeats the one case that a failure names.
 
+mod ahead;
 mod case;
 mod chains;
 mod conditions;

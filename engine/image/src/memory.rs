@@ -116,10 +116,11 @@ unsafe extern "C" fn memset(to: *mut u8, value: i32, count: usize) -> *mut u8 {
                 to.add(count - 8).cast::<u64>().write_unaligned(words);
             }
             16..MANY => {
-                // The last 16 bytes, then all before them.
-                asm!("movq {x}, {words}", "punpcklqdq {x}, {x}", "movups [{to} + {last}], {x}",
-                     "2:", "movups [{to}], {x}", "add {to}, 16", "cmp {to}, {end}", "jb 2b",
-                     x = out(xmm_reg) _, words = in(reg) words, to = inout(reg) to => _, last = in(reg) count - 16,
+                // All but the last 16 bytes, then those. Upwards, as string instructions do: when the guest's memory
+                // ends within the range, what is in front of its end has been set.
+                asm!("movq {x}, {words}", "punpcklqdq {x}, {x}",
+                     "2:", "movups [{to}], {x}", "add {to}, 16", "cmp {to}, {end}", "jb 2b", "movups [{end}], {x}",
+                     x = out(xmm_reg) _, words = in(reg) words, to = inout(reg) to => _,
                      end = in(reg) to.add(count - 16), options(nostack));
             }
             _ => asm!("rep stosb", inout("rdi") to => _, inout("rcx") count => _, in("al") value as u8,

@@ -29,11 +29,18 @@ impl Cache {
         };
         if let Some(behind) = block.returns_to()
             && !self.flags_are_returned
-            && incoming_flags(block.bytes_behind(), behind) == Incoming::Read
         {
-            self.flags_are_returned = true;
-            if !self.fragments.is_empty() {
-                return Err(Full);
+            let known = block.bytes_behind();
+            let mut found = incoming_flags(known, behind);
+            if found == Incoming::Unknown && known.len() < AHEAD {
+                found = look(behind).0;
+            }
+            if found == Incoming::Read {
+                self.flags_are_returned = true;
+                if !self.fragments.is_empty() {
+                    self.is_stale = true;
+                    return Err(Full);
+                }
             }
         }
         if block.ends_function() && !self.flags_are_returned {

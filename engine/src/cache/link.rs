@@ -6,12 +6,13 @@
 
 use super::chain::patch;
 use super::{Cache, CheckInfo, Detached, FragmentId, Full, NONE};
+use translate::Calls;
 use translate::layout::CHECK_STUB_LINK;
 
 impl Cache {
     /// Patches exit `number` to the fragment, if the exit's own fragment still lives and leads to such code.
     pub fn link(&mut self, number: u32, to: FragmentId) {
-        let body = self.body(to);
+        let body = self.body(to, self.exits[number as usize].calls != Calls::No);
         let mode = self.fragments[to as usize].mode;
         let exit = &mut self.exits[number as usize];
         if exit.to != mode {
@@ -52,7 +53,7 @@ impl Cache {
         if from.mode.precise() != target.mode || !from.alive || !target.alive {
             return Ok(());
         }
-        let (pc, mode, mut way) = (target.pc, from.mode, self.body(to));
+        let (pc, mode, mut way) = (target.pc, from.mode, self.body(to, false));
         if self.config.count && adjust != 0 {
             if self.room() < 256 {
                 return Err(Full);

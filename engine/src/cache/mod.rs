@@ -29,7 +29,7 @@ use pages::Pages;
 use pointers::Pointers;
 use translate::layout::{self, CHECK_STUB_BYTES, EXIT_STUB_BYTES, Fix, MapEntry};
 use translate::{
-    Block, Check, Config, First, Limits, Mode, Pointer, Prefix, Scratch, Start, StubTable, Tables,
+    Block, Calls, Check, Config, First, Limits, Mode, Pointer, Prefix, Scratch, Start, StubTable, Tables,
     Translator, Vectors, What,
 };
 
@@ -70,8 +70,9 @@ pub struct Fragment {
     pub start: u64,
     /// Bytes of code.
     pub size: u32,
-    /// Offset of the body.
+    /// Offset of the body, for calls and for others.
     body: u32,
+    inner: u32,
     /// False once it was invalidated.
     pub alive: bool,
     /// First exit number and their count.
@@ -108,8 +109,8 @@ struct ExitInfo {
     special: Option<translate::Special>,
     /// What the code that it leads to takes for granted.
     to: Mode,
-    /// A function begins at `target`.
-    calls: bool,
+    /// Whether a function begins at `target`.
+    calls: Calls,
 }
 
 /// How the first thread gets to a guest pc.
@@ -180,8 +181,8 @@ pub struct ExitTarget {
     pub special: Option<translate::Special>,
     /// What the code that it leads to takes for granted.
     pub to: Mode,
-    /// A function begins at `target`.
-    pub calls: bool,
+    /// Whether a function begins at `target`.
+    pub calls: Calls,
 }
 
 /// Where an address in the cache belongs.
@@ -229,6 +230,8 @@ pub struct Cache {
     own: BTreeMap<(u64, usize), FragmentId>,
     /// Some function returns a flag, against the ABI.
     flags_are_returned: bool,
+    /// What was translated takes for granted that none does. Until it is gone no other thread gets to such a call, either.
+    is_stale: bool,
     /// Counts changes of guest code: bytes that were fetched before the last one may be stale.
     pub code_changes: u64,
     /// Counters: translations, instructions, guest bytes, links.
@@ -311,6 +314,7 @@ impl Cache {
             detached: BTreeMap::new(),
             own: BTreeMap::new(),
             flags_are_returned: false,
+            is_stale: false,
             code_changes: 0,
             counters: [0; 4],
         };
@@ -363,10 +367,10 @@ impl Cache {
         self.realms[realm(mode)].table.get(pc)
     }
 
-    /// Cache address of a fragment's body.
-    pub fn body(&self, id: FragmentId) -> u64 {
+    /// Cache address of a fragment's body; `called`: the guest may get there by the call of a function.
+    pub fn body(&self, id: FragmentId, called: bool) -> u64 {
         let fragment = &self.fragments[id as usize];
-        fragment.start + u64::from(fragment.body)
+        fragment.start + u64::from(if called { fragment.body } else { fragment.inner })
     }
 
     /// What exit `number` leads to.
@@ -439,7 +443,7 @@ impl Cache {
             Mode::Precise(_) if translate::is_beyond(bytes, pc) => ONE,
             Mode::Precise(_) => Limits { segments: 1, instructions: MOST_PRECISE, checked: false },
         };
-        if self.room() < 2 * FRAGMENT_ROOM {
+        if self.is_stale || self.room() < 2 * FRAGMENT_ROOM {
             return Err(Full);
         }
         let pointer = |pc, address| if once { Pointer::Unknown } else { self.pointers.look(pc, address) };
@@ -517,6 +521,7 @@ impl Cache {
             start: at,
             size: code.size,
             body: code.body,
+            inner: code.inner,
             alive: true,
             exits: (first_exit, code.exits.len() as u32),
             incoming: NONE,
@@ -548,7 +553,7 @@ impl Cache {
         for exit in &mut self.exits[first as usize..(first + count) as usize] {
             exit.patch = 0;
         }
-        Ok(self.body(id))
+        Ok(self.body(id, false))
     }
 
     /// Guest range that the fragment at a cache address was made from.
@@ -576,6 +581,7 @@ impl Cache {
             start: at,
             size,
             body: 0,
+            inner: 0,
             alive: true,
             exits: (0, 0),
             incoming: NONE,
@@ -599,7 +605,7 @@ impl Cache {
         if self.room() < 256 {
             return Err(Full);
         }
-        let (pc, body, at) = (fragment.pc, self.body(id), self.at);
+        let (pc, body, at) = (fragment.pc, self.body(id, kind == Prefix::Indirect), self.at);
         // SAFETY: the range lies between the fragments and the exits' stubs; nothing there is reachable yet.
         let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, 256) };
         let Ok((size, entry, map)) = translate::emit_prefix(config, kind, pc, body, at, room) else {
@@ -727,6 +733,7 @@ impl Cache {
 
     /// Empties the cache. Every thread must be outside of it, with its guest state in its context.
     pub fn clear(&mut self) {
+        self.is_stale = false;
         self.fragments.clear();
         self.exits.clear();
         self.checks.clear();

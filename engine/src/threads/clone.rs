@@ -206,7 +206,9 @@ fn shared_memory(engine: &'static Engine, thread: &mut Thread, call: &Call, want
     signals::set_kernel_mask(u64::MAX);
     if is_thread {
         engine.threads.lock().add(child);
-    } else {
+    } else if wanted.flags & sys::CLONE_VFORK != 0 {
+        // SAFETY: nobody else knows the structure yet.
+        unsafe { (*child).in_shared_cache.store(1, Ordering::SeqCst) };
         engine.foreign.fetch_add(1, Ordering::SeqCst);
     }
     if wanted.flags & sys::CLONE_VFORK != 0 {
@@ -218,8 +220,10 @@ fn shared_memory(engine: &'static Engine, thread: &mut Thread, call: &Call, want
     if result < 0 && is_thread {
         engine.threads.lock().remove(child);
     }
-    if result < 0 && !is_thread {
-        engine.foreign.fetch_sub(1, Ordering::SeqCst);
+    if wanted.flags & sys::CLONE_VFORK != 0 {
+        // SAFETY: the structure of a child that has left, or never was.
+        let counted = unsafe { (*child).in_shared_cache.swap(0, Ordering::SeqCst) };
+        engine.foreign.fetch_sub(counted, Ordering::SeqCst);
     }
     // A vfork child has left its memory when its parent goes on; a thread offers its own.
     if result < 0 || wanted.flags & sys::CLONE_VFORK != 0 {

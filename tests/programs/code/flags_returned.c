@@ -1,5 +1,6 @@
 // build: cc -O2
 // build static: cc -O2 -static
+// build far: cc -O2 -DFAR
 // Functions in assembly that return a flag, which compilers never do, with loads between what sets it and the return; called
 // first by code that does not look at it.
 #include "../guest.h"
@@ -19,6 +20,13 @@ __asm__(
     ".type indirect_caller, @function\n"
     "indirect_caller: .cfi_startproc\n lea odd(%rip), %rcx\n call *%rcx\n adc $0, %rax\n ret\n .cfi_endproc\n"
     ".size indirect_caller, .-indirect_caller\n");
+// The call is at the end of a long straight piece of code.
+__asm__(
+    ".type far_caller, @function\n"
+    "far_caller: .cfi_startproc\n .rept 50\n movabs $1, %rax\n .endr\n"
+    " call odd\n movabs $0, %rdx\n jc 1f\n xor %eax, %eax\n ret\n 1: inc %rax\n ret\n .cfi_endproc\n"
+    ".size far_caller, .-far_caller\n");
+long far_caller(long n, const long *value);
 long odd(long n, const long *value);
 long caller(long n, const long *value);
 long indirect_caller(long n, const long *value);
@@ -26,6 +34,10 @@ long indirect_caller(long n, const long *value);
 int main(void) {
     long value = 41;
     for (int i = 0; i < 5; i++) CHECK(odd(i, &value) == 41);
+    for (int i = 0; i < 10; i++) CHECK(far_caller(i, &value) == (i & 1 ? 42 : 0));
+#ifdef FAR
+    return SUCCESS();
+#endif
     for (int i = 0; i < 10; i++) CHECK(caller(i, &value) == (i & 1 ? 42 : 0));
     for (int i = 0; i < 10; i++) CHECK(indirect_caller(i, &value) == 41 + (i & 1));
     return SUCCESS();
