@@ -9,7 +9,7 @@ use crate::load::{Process, Recording};
 use crate::options::{Options, Sort};
 use report::names::Set;
 use report::stack::{Frame, above_main, user_frame};
-use schema::{Error, ErrorKind, flag};
+use schema::{Error, ErrorKind, OriginKind, flag};
 use std::collections::HashMap;
 
 /// A stack with names.
@@ -48,6 +48,8 @@ pub struct Finding<'t> {
     pub freed: Stack<'t>,
     /// Where undefined bits come from.
     pub origin: Stack<'t>,
+    /// What undefined values come from, if that is known and asked for.
+    pub origin_kind: Option<OriginKind>,
     /// Where the descriptor was opened.
     pub opened: Stack<'t>,
     /// Where the descriptor was closed.
@@ -256,6 +258,7 @@ fn resolve<'t>(group: &Group<'t>, number: usize, options: &Options) -> Finding<'
     };
     let about = error.about.as_ref();
     let descriptor = error.descriptor.as_ref();
+    let origin = error.origin.filter(|_| options.track_origins);
     Finding {
         number,
         kind: kinds::index(error.kind),
@@ -267,11 +270,8 @@ fn resolve<'t>(group: &Group<'t>, number: usize, options: &Options) -> Finding<'
         stack: stack(error.stack),
         allocated: about.map(|about| stack(about.allocated)).unwrap_or_default(),
         freed: about.map(|about| stack(about.freed)).unwrap_or_default(),
-        origin: error
-            .origin
-            .filter(|_| options.track_origins)
-            .map(|origin| stack(origin.stack))
-            .unwrap_or_default(),
+        origin: origin.map(|origin| stack(origin.stack)).unwrap_or_default(),
+        origin_kind: origin.map(|origin| origin.kind),
         opened: descriptor.map(|descriptor| stack(descriptor.opened)).unwrap_or_default(),
         closed: descriptor.map(|descriptor| stack(descriptor.closed)).unwrap_or_default(),
     }

@@ -282,11 +282,12 @@ fn allocation_of(family: Family) -> &'static str {
 
 /// `a value that was never set, in memory that main (a.c:11) allocated`.
 fn never_set(finding: &Finding<'_>) -> String {
-    let from = match (finding.error.origin.map(|origin| origin.kind), finding.origin.user) {
+    let from = match (finding.origin_kind, finding.origin.user) {
         (Some(OriginKind::Heap), Some(frame)) => format!(": memory that {} allocated", frame.place()),
         (Some(OriginKind::Stack), Some(frame)) => format!(": a variable of {}", frame.place()),
         (Some(OriginKind::Client), Some(frame)) => format!(": {} marked it as undefined", frame.place()),
         (Some(_), Some(frame)) => format!(", from {}", frame.place()),
+        (Some(OriginKind::Stack), None) => ": a variable on the stack".to_owned(),
         _ => String::new(),
     };
     format!("a value that was never set{from}")

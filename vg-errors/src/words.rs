@@ -145,14 +145,16 @@ pub(crate) fn parts<'f, 't>(finding: &'f Finding<'t>) -> Vec<Part<'f, 't>> {
         }
         _ => address(finding, &mut parts),
     }
-    if let Some(origin) = error.origin.filter(|_| !finding.origin.frames.is_empty()) {
-        let by = match origin.kind {
+    let stack = Some(&finding.origin).filter(|origin| !origin.frames.is_empty());
+    // The function whose variable it is, is not always known.
+    if let Some(kind) = finding.origin_kind.filter(|kind| stack.is_some() || *kind == OriginKind::Stack) {
+        let by = match kind {
             OriginKind::Heap => " by a heap allocation",
             OriginKind::Stack => " by a stack allocation",
             OriginKind::Client => " by a client request",
             OriginKind::Unknown | OriginKind::Other(_) => "",
         };
-        parts.push(Part::Aux(format!("Uninitialised value was created{by}"), Some(&finding.origin)));
+        parts.push(Part::Aux(format!("Uninitialised value was created{by}"), stack));
     }
     parts
 }
