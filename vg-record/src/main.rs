@@ -71,8 +71,8 @@ fn record(cli: &cli::Cli, program: &program::Program) -> anyhow::Result<wait::Ou
     let large = sys::AnyFileSize::new();
     let memory = memory::Memory::new()?;
     let image = launch::image()?;
-    drop(large);
     memory.set_up(cli)?;
+    drop(large);
     let began = sys::clock_pair();
     let start = launch::Start {
         program,
