@@ -22,24 +22,19 @@ impl<P: Pages> Heap<P> {
     /// The same for those who need no reason: `None` when `address` is not the start of a live block. An outcome with
     /// room for reasons is returned in memory, and copying it waits until all stores before it have reached the cache.
     ///
-    /// `freed` is told the block's size once it is surely this call that frees it, and before anybody can get its memory.
+    /// `tell` is told the block's size once it is surely this call that frees it, and before anybody can get its memory.
     #[inline]
     pub fn free_live(
         &self,
         cache: &mut ThreadCache,
         address: u64,
         stack: u32,
-        freed: impl FnOnce(u64),
+        tell: impl FnOnce(u64),
     ) -> Option<Freed> {
-        let mut tell = Some(freed);
         let offset = self.offset(address)?;
         let entry = self.map.entry((offset >> GRANULE_SHIFT) as usize)?;
         let mut freed = None;
-        self.place(&entry, offset, |place| {
-            if let Some(tell) = tell.take() {
-                freed = self.free_place(cache, place, address, stack, tell);
-            }
-        });
+        self.place(&entry, offset, |place| freed = self.free_place(cache, place, address, stack, tell));
         freed
     }
 

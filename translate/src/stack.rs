@@ -120,14 +120,11 @@ pub(crate) fn red_zone(block: &Block<'_>) -> u64 {
                 limit = limit.min(sp - RED_ZONE);
             }
         }
-        match (iced.mnemonic(), to) {
-            (Mnemonic::Push, _) => sp -= 8,
-            (Mnemonic::Pop, _) => sp += 8,
-            (_, Register::RSP) => match stack_growth(iced) {
-                Some(Growth::Constant(bytes)) => sp -= bytes as i64,
-                _ => break,
-            },
-            _ => (),
+        if to == Register::RSP {
+            let Some(Growth::Constant(bytes)) = stack_growth(iced) else { break };
+            sp -= bytes as i64;
+        } else {
+            sp += stack_change(iced).unwrap_or(0);
         }
         if to == Register::RBP {
             let copied = iced.mnemonic() == Mnemonic::Mov && iced.op1_kind() == OpKind::Register;
