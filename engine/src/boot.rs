@@ -22,7 +22,7 @@ use crate::threads::{self, Registry, clone};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ffi::CStr;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use ring::Shared;
 use ring::record::Start;
 
@@ -186,6 +186,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
         personality: AtomicU32::new(handover.personality),
         death_signal_set: AtomicU32::new(0),
         limits: limits::Limits::new(handover.limits),
+        has_threads: AtomicBool::new(false),
         stopper: AtomicU32::new(0),
         foreign: AtomicU32::new(0),
         at_first_error: AtomicU32::new(0),

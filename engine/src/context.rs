@@ -7,7 +7,7 @@ use crate::signals::{Actions, ThreadSignals};
 use crate::state::Engine;
 use crate::trace::Writer;
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicU32, AtomicU64};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use definedness::Registers;
 use ring::record::{STAT_COUNT, Stat};
 use translate::{Set, layout};
@@ -79,9 +79,9 @@ pub struct Context {
     pub step: u64,
     pad3: u64,
     /// Instructions counted in guarded code: their sum.
-    pub guarded_slots: [u64; layout::GUARDED_SLOTS as usize],
+    pub guarded_slots: [Slot; layout::GUARDED_SLOTS as usize],
     /// Those counted in other code: their sum.
-    pub instruction_slots: [u64; layout::INSTRUCTION_SLOTS as usize],
+    pub instruction_slots: [Slot; layout::INSTRUCTION_SLOTS as usize],
     /// Guest general registers.
     pub regs: [u64; 16],
     /// Guest xmm registers.
@@ -107,14 +107,22 @@ pub struct Context {
     pub v: Registers,
 }
 
+/// A part of a count that emitted code keeps. Atomic so that each is loaded by itself: two at once, by a vector, would wait
+/// for the store of the one that has just been counted in.
+pub type Slot = AtomicU64;
+
+fn sum(slots: &[Slot]) -> u64 {
+    slots.iter().map(|slot| slot.load(Ordering::Relaxed)).sum()
+}
+
 impl Context {
     /// Guest instructions executed by the thread; 0 when they are not counted.
     pub fn instructions(&self) -> u64 {
-        self.instruction_slots.iter().sum::<u64>() + self.guarded_instructions()
+        sum(&self.instruction_slots) + self.guarded_instructions()
     }
 
     fn guarded_instructions(&self) -> u64 {
-        self.guarded_slots.iter().sum()
+        sum(&self.guarded_slots)
     }
 
     /// What emitted code has counted.
@@ -204,6 +212,8 @@ pub struct Thread {
     pub in_shared_cache: AtomicU32,
     /// Signal state.
     pub signals: ThreadSignals,
+    /// Of heap events.
+    pub clock: crate::clock::Clock,
     /// Where its events go.
     pub writer: Option<Writer>,
     /// The guest's heap: this thread's cache of free blocks.

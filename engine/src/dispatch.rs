@@ -92,6 +92,7 @@ pub extern "C" fn dispatch(context: *mut Context) {
             }
             let under = marks::before(engine, thread, Call::of(&thread.context));
             let makes = descriptors::before(engine, thread);
+            thread.clock.forget();
             let outcome = syscalls::handle(engine, thread);
             if let Some(under) = under {
                 precise::syscall_done(thread);

@@ -50,8 +50,8 @@ pub fn check(engine: &Engine, thread: &mut Thread) -> After {
     if engine.options.events & ring::shared::EVENTS_INSTR != 0 {
         let context = &mut thread.context;
         let slot = match mode {
-            Mode::Guarded => &mut context.guarded_slots[0],
-            _ => &mut context.instruction_slots[0],
+            Mode::Guarded => context.guarded_slots[0].get_mut(),
+            _ => context.instruction_slots[0].get_mut(),
         };
         *slot = slot.wrapping_add_signed(i64::from(check.adjust));
     }
@@ -197,7 +197,6 @@ pub fn check_range(
     has_bits
 }
 
-#[cold]
 fn range_has_bits(
     engine: &Engine,
     thread: &mut Thread,
@@ -208,6 +207,9 @@ fn range_has_bits(
     shape: Shape,
 ) {
     thread.stats[Stat::CheckSlowPaths as usize] += 1;
+    if shadow_range::is_addressable(start, length) {
+        return;
+    }
     let (mut at, end) = (start, start + length);
     let mut bad = None;
     while at < end {

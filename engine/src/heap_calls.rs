@@ -13,7 +13,7 @@ use crate::heap_errors::{Claim, NOT_SAID, rust_align};
 use crate::lock::Mutex;
 use crate::shadow::{self, Bits};
 use crate::state::Engine;
-use crate::{client_memory, guest_mem, limits, own_code, space, stacks, strings, sys, threads};
+use crate::{client_memory, clock, guest_mem, limits, own_code, space, stacks, strings, sys, threads};
 use alloc::collections::BTreeMap;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -51,6 +51,13 @@ unsafe impl Pages for EnginePages {
         const DONTNEED: u64 = 4;
         // SAFETY: a part of the arena that holds no live block.
         unsafe { sys::call(sys::nr::MADVISE, &[address, bytes, DONTNEED]) == 0 }
+    }
+
+    #[inline]
+    fn is_next(&self, address: u64, bytes: u64) {
+        if shadow::is_on() {
+            shadow::prefetch(address, bytes);
+        }
     }
 
     fn relax(&self, turn: u32) {
@@ -374,10 +381,10 @@ impl HeapCall<'_> {
         }
         self.thread.stats[Stat::Allocations as usize] += 1;
         let what = u64::from(family as u8) | u64::from(align.trailing_zeros()) << 8;
-        let instructions = self.thread.context.instructions();
+        let (tsc, instructions) = clock::stamp(self.engine, self.thread);
         if let Some(writer) = &mut self.thread.writer {
             let stack = u64::from(stack) | what << 32;
-            writer.push_event(&[header(Kind::Alloc, 6), sys::tsc(), address, size, stack, instructions]);
+            writer.push_event(&[header(Kind::Alloc, 6), tsc, address, size, stack, instructions]);
         }
         address
     }
@@ -464,8 +471,8 @@ impl HeapCall<'_> {
         let heap = self.heap();
         heap.prefetch(address);
         let stack = self.stack();
-        let tsc = sys::tsc();
         let engine = self.engine;
+        let (tsc, instructions) = clock::stamp(engine, self.thread);
         let Some(freed) = heap.free_live(self.cache(), address, stack, |size| poison(engine, address, size))
         else {
             self.invalid_free(address, stack);
@@ -475,7 +482,6 @@ impl HeapCall<'_> {
             self.misfit(address, stack, &claim, &freed);
         }
         self.thread.stats[Stat::Frees as usize] += 1;
-        let instructions = self.thread.context.instructions();
         if let Some(writer) = &mut self.thread.writer {
             let stack = pair(stack, u32::from(claim.family as u8));
             writer.push_event(&[header(Kind::Free, 6), tsc, address, 0, stack, instructions]);
@@ -518,8 +524,8 @@ impl HeapCall<'_> {
             shadow::set(new, size, if zeroed { Bits::Defined } else { shadow::fresh() });
             client_memory::moved(self.engine, old, new, kept);
         }
-        let tsc = sys::tsc();
         let engine = self.engine;
+        let (tsc, instructions) = clock::stamp(engine, self.thread);
         if let Some(freed) = heap.free_live(self.cache(), old, stack, |size| poison(engine, old, size))
             && mismatched
         {
@@ -529,7 +535,6 @@ impl HeapCall<'_> {
         self.thread.stats[Stat::Allocations as usize] += 1;
         self.thread.stats[Stat::Frees as usize] += 1;
         let what = u64::from(Family::Malloc as u8) | u64::from(align.trailing_zeros()) << 8;
-        let instructions = self.thread.context.instructions();
         if let Some(writer) = &mut self.thread.writer {
             let stack = u64::from(stack) | what << 32;
             writer.push_event(&[header(Kind::Realloc, 7), tsc, new, size, stack, instructions, old]);

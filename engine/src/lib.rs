@@ -23,6 +23,7 @@ pub mod address;
 pub mod allocators;
 pub mod client_blocks;
 pub mod client_memory;
+pub mod clock;
 pub mod descriptors;
 pub mod errors;
 pub mod faults;

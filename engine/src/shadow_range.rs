@@ -88,6 +88,11 @@ pub fn first_unaddressable(start: u64, length: u64) -> Option<u64> {
     None
 }
 
+/// Whether no byte of a range may be one that the guest must not touch.
+pub fn is_addressable(start: u64, length: u64) -> bool {
+    first_unaddressable(start, length).is_none()
+}
+
 /// Whether no byte of a range has V bits.
 #[inline]
 pub fn is_clean(start: u64, length: u64) -> bool {
@@ -101,17 +106,36 @@ struct Part {
     source: bool,
 }
 
-/// The guest's bytes of a range have been copied, as memmove does: their V bits follow.
+/// The guest's bytes of a range have been copied, as memmove does: their V bits follow. Whether there were none, on either
+/// side: then there is no byte that the guest must not touch, too.
 #[inline]
-pub fn copied(engine: &Engine, to: u64, from: u64, length: u64) {
-    if is_clean(from, length) && is_clean(to, length) {
-        return;
+pub fn copied(engine: &Engine, to: u64, from: u64, length: u64) -> bool {
+    let clean = is_clean(from, length) && is_clean(to, length);
+    if !clean {
+        copied_with_bits(engine, to, from, length);
     }
-    copied_with_bits(engine, to, from, length);
+    clean
+}
+
+fn copied_with_bits(engine: &Engine, to: u64, from: u64, length: u64) {
+    // A copy to a fresh block, mostly.
+    if is_addressable(from, length) && is_addressable(to, length) {
+        copy_bits(to, from, length);
+    } else {
+        copied_between_blocks(engine, to, from, length);
+    }
+}
+
+/// Copies V bits, as memmove does.
+fn copy_bits(to: u64, from: u64, length: u64) {
+    // SAFETY: inside the shadow.
+    unsafe {
+        core::ptr::copy((from + DISTANCE) as *const u8, (to + DISTANCE) as *mut u8, length as usize);
+    }
 }
 
 #[cold]
-fn copied_with_bits(engine: &Engine, to: u64, from: u64, length: u64) {
+fn copied_between_blocks(engine: &Engine, to: u64, from: u64, length: u64) {
     // Who may touch what does not depend on V bits of what may be touched: found out before any is changed.
     let mut parts = Vec::new();
     let mut offset = 0;
@@ -127,14 +151,7 @@ fn copied_with_bits(engine: &Engine, to: u64, from: u64, length: u64) {
     let copy = |part: &Part| {
         let (to, from) = (to + part.offset, from + part.offset);
         if part.source {
-            // SAFETY: inside the shadow.
-            unsafe {
-                core::ptr::copy(
-                    (from + DISTANCE) as *const u8,
-                    (to + DISTANCE) as *mut u8,
-                    part.bytes as usize,
-                );
-            }
+            copy_bits(to, from, part.bytes);
         } else {
             shadow::set(to, part.bytes, Bits::Defined);
         }
@@ -143,16 +160,21 @@ fn copied_with_bits(engine: &Engine, to: u64, from: u64, length: u64) {
     if to <= from { parts.iter().for_each(copy) } else { parts.iter().rev().for_each(copy) }
 }
 
-/// Defined values have been stored to a range.
+/// Defined values have been stored to a range. Whether it had no V bits before.
 #[inline]
-pub fn stored(engine: &Engine, start: u64, length: u64) {
-    if !is_clean(start, length) {
+pub fn stored(engine: &Engine, start: u64, length: u64) -> bool {
+    let clean = is_clean(start, length);
+    if !clean {
         stored_over_bits(engine, start, length);
     }
+    clean
 }
 
-#[cold]
 fn stored_over_bits(engine: &Engine, start: u64, length: u64) {
+    if is_addressable(start, length) {
+        shadow::set(start, length, Bits::Defined);
+        return;
+    }
     let (mut at, end) = (start, start + length);
     while at < end {
         let run = errors::run(engine, at, end);

@@ -8,7 +8,7 @@ use crate::modules::ModuleTable;
 use crate::signals::Actions;
 use crate::space::Space;
 use crate::threads::Registry;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use ring::Shared;
 
 /// What the recorder asked for, fixed for the life of a process image.
@@ -70,6 +70,8 @@ pub struct Engine {
     pub death_signal_set: AtomicU32,
     /// The guest's limits of address space and data.
     pub limits: crate::limits::Limits,
+    /// Set for ever before the process's second thread, or a child that shares its memory, starts.
+    pub has_threads: AtomicBool,
     /// Thread that stops the world, 0 = none.
     pub stopper: AtomicU32,
     /// Children of vfork, which share this memory but are processes of their own, that may be in the cache.

@@ -25,6 +25,12 @@ pub unsafe trait Pages: Sync {
     /// Fills a part of the arena with zero bytes.
     fn zero(&self, address: u64, bytes: u64);
 
+    /// A hint that a range of the arena will be a block of the thread's soon: of what the implementor keeps for it beside, it
+    /// may bring near what is going to be written.
+    fn is_next(&self, address: u64, bytes: u64) {
+        let _ = (address, bytes);
+    }
+
     /// Called while a lock is waited for, `turn` counting up from 0. Locks are held for a few
     /// microseconds (for as long as a call of the other methods takes, at most), and never while guest code runs.
     fn relax(&self, turn: u32) {

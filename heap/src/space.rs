@@ -280,6 +280,7 @@ impl<P: Pages> Heap<P> {
             && (last ^ next) < GRANULE
         {
             array.prefetch(array.class().slot_at((next & (GRANULE - 1)) as u32));
+            self.pages.is_next(next, u64::from(array.class().size));
         }
         slots::prefetch(next + self.options.redzone);
     }

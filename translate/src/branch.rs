@@ -60,18 +60,47 @@ pub(crate) fn indirect(
 }
 
 /// As [`indirect`], for a branch that most likely leads to `likely`: compares, and leaves by a direct exit. `None` when
-/// the operand cannot be rewritten, or the pc is out of reach of a comparison.
+/// the operand cannot be rewritten, or the pc is out of reach of a comparison. `flags`: one is live.
 pub(crate) fn likely(
     e: &mut Emitter<'_>,
     tools: &mut Tools,
     config: &Config,
     insn: &Insn,
     likely: u64,
-    count: Option<Count>,
+    (count, flags): (Option<Count>, bool),
     to: Mode,
 ) -> Option<Exit> {
     let pc = insn.pc();
     let distance = u32::try_from(likely).ok().filter(|likely| *likely <= i32::MAX as u32)?;
+    if flags || count.is_some() || !operand::compare_pointer(e, tools, insn, distance) {
+        go_unless_likely(e, tools, config, insn, distance, count)?;
+    } else {
+        // je over the rare case
+        e.bytes(&[0x74, 0]);
+        let je = e.offset();
+        if !indirect(e, tools, config, insn, None) {
+            return None;
+        }
+        e.patch_u8(je - 1, (e.offset() - je) as u8);
+        e.mark(pc, Fix::NONE);
+    }
+    if insn.flow == Flow::IndirectCall {
+        e.push_imm(insn.next_pc(), pc);
+    }
+    e.mark(likely, Fix::NONE);
+    Some(leave(e, likely, None, to))
+}
+
+/// Goes to where a branch leads, unless that is at `distance` from 0. Keeps the flags.
+fn go_unless_likely(
+    e: &mut Emitter<'_>,
+    tools: &mut Tools,
+    config: &Config,
+    insn: &Insn,
+    distance: u32,
+    count: Option<Count>,
+) -> Option<()> {
+    let pc = insn.pc();
     if !load_target(e, tools, insn, count) {
         return None;
     }
@@ -99,11 +128,7 @@ pub(crate) fn likely(
     e.mark(pc, Fix::R11);
     e.load_ctx(reg::R11, layout::R11);
     e.mark(pc, Fix::NONE);
-    if insn.flow == Flow::IndirectCall {
-        e.push_imm(insn.next_pc(), pc);
-    }
-    e.mark(likely, Fix::NONE);
-    Some(leave(e, likely, None, to))
+    Some(())
 }
 
 /// Puts r11 aside and loads it with the target.

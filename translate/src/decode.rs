@@ -1,5 +1,6 @@
 //! Decoding of a guest superblock: from its first instruction through conditional fall-throughs to a stop.
 
+use crate::flags;
 use crate::request::{self, Found};
 use alloc::vec::Vec;
 use iced_x86::{
@@ -240,6 +241,24 @@ impl<'a> Block<'a> {
             Flow::Next => Some(last.next_pc()),
             _ => None,
         }
+    }
+
+    /// Whether it ends with a branch that passes no status flag on, whatever that leads to: by the ABI a call does not, nor
+    /// does an entry of a linkage table (lazy binding would lose it).
+    pub fn passes_no_flags(&self) -> bool {
+        let Some((last, others)) = self.insns.split_last() else { return false };
+        match last.flow {
+            Flow::IndirectCall => true,
+            Flow::IndirectJump => {
+                last.iced.is_ip_rel_memory_operand() && others.iter().all(|insn| flags::is_idle(&insn.iced))
+            }
+            _ => false,
+        }
+    }
+
+    /// Where its last instruction most likely leads, when that is a branch through a pointer at a fixed address.
+    pub fn likely_leads_to(&self) -> Option<u64> {
+        self.insns.last()?.likely
     }
 
     /// Where the function that it ends with a call of returns to.

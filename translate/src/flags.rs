@@ -45,13 +45,15 @@ pub enum Incoming {
     Read,
     /// It returns before it has done either.
     Returned,
+    /// It is an entry of a linkage table: a jump through a pointer at a fixed address.
+    Linked,
     /// It goes elsewhere, or on beyond what is known.
     Unknown,
 }
 
 /// What the code at `pc`, of which `bytes` are known, does with the status flags.
 pub fn incoming_flags(bytes: &[u8], pc: u64) -> Incoming {
-    let mut live = STATUS;
+    let (mut live, mut idle) = (STATUS, true);
     for insn in &mut Decoder::with_ip(64, bytes, pc, DecoderOptions::NONE) {
         if insn.is_invalid() || insn.mnemonic() == Mnemonic::Syscall {
             break;
@@ -62,13 +64,22 @@ pub fn incoming_flags(bytes: &[u8], pc: u64) -> Incoming {
         match insn.flow_control() {
             FlowControl::Next => live &= !killed(&insn),
             FlowControl::Return => return Incoming::Returned,
+            FlowControl::IndirectBranch if idle && insn.is_ip_rel_memory_operand() => {
+                return Incoming::Linked;
+            }
             _ => break,
         }
         if live == 0 {
             return Incoming::Overwritten;
         }
+        idle &= is_idle(&insn);
     }
     Incoming::Unknown
+}
+
+/// Whether an instruction does nothing: what a linkage table has around its jumps.
+pub(crate) fn is_idle(insn: &iced_x86::Instruction) -> bool {
+    matches!(insn.mnemonic(), Mnemonic::Endbr64 | Mnemonic::Nop)
 }
 
 fn overwritten(insn: &iced_x86::Instruction) -> u32 {
@@ -102,5 +113,34 @@ pub(crate) fn live_before(insns: &[Insn], dead_at_end: bool, out: &mut alloc::ve
         live &= !killed(&insn.iced);
         live |= insn.iced.rflags_read() & STATUS;
         out[i] = live;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Incoming, incoming_flags};
+
+    #[test]
+    fn entries_of_linkage_tables_are_known() {
+        // jmp [rip+...]; with endbr64 and bnd in front
+        let plain = [0xff, 0x25, 0x10, 0, 0, 0];
+        let enforced = [0xf3, 0x0f, 0x1e, 0xfa, 0xf2, 0xff, 0x25, 0x10, 0, 0, 0];
+        assert_eq!(incoming_flags(&plain, 0x1000), Incoming::Linked);
+        assert_eq!(incoming_flags(&enforced, 0x1000), Incoming::Linked);
+        // mov eax, ecx; jmp [rip+...]: anything
+        let other = [0x89, 0xc8, 0xff, 0x25, 0x10, 0, 0, 0];
+        assert_eq!(incoming_flags(&other, 0x1000), Incoming::Unknown);
+        // jmp rax
+        assert_eq!(incoming_flags(&[0xff, 0xe0], 0x1000), Incoming::Unknown);
+    }
+
+    #[test]
+    fn what_comes_first_counts() {
+        // mov eax, ecx; cmp eax, 1
+        assert_eq!(incoming_flags(&[0x89, 0xc8, 0x83, 0xf8, 1], 0x1000), Incoming::Overwritten);
+        // mov eax, ecx; ret
+        assert_eq!(incoming_flags(&[0x89, 0xc8, 0xc3], 0x1000), Incoming::Returned);
+        // inc eax keeps the carry; adc eax, ecx
+        assert_eq!(incoming_flags(&[0xff, 0xc0, 0x11, 0xc8], 0x1000), Incoming::Read);
     }
 }

@@ -194,6 +194,8 @@ struct Out<'a> {
     next: u64,
     /// What has to be counted there.
     count: Option<Count>,
+    /// Whether a status flag is live in front of it.
+    flags: bool,
     /// The code that its exits lead to.
     to: Mode,
 }
@@ -277,13 +279,13 @@ impl Translator {
             let instructions = block.insns.len() as u32;
             self.precise.begin(&mut e, config.mode, block.pc, instructions, is_live(&self.live, 0));
         }
-        let mut out = Out { insn: None, next: block.pc, count: None, to: config.mode };
+        let mut out = Out { insn: None, next: block.pc, count: None, flags: true, to: config.mode };
         let mut falls_through = true;
         for (i, insn) in block.insns.iter().enumerate() {
             let pc = insn.pc();
+            let flags = is_live(&self.live, i);
             if precise {
                 let step = first.steps + (i * size_of::<iced_x86::Instruction>()) as u64;
-                let flags = is_live(&self.live, i);
                 self.precise.before(&mut e, config, insn, flags, step, &mut self.tools);
             }
             if checks_memory {
@@ -291,7 +293,7 @@ impl Translator {
             }
             let count = if config.count { self.counter.emit(&mut e, i, pc) } else { None };
             e.mark(pc, Fix::NONE);
-            out = Out { insn: Some(insn), next: insn.next_pc(), count, to: config.mode };
+            out = Out { insn: Some(insn), next: insn.next_pc(), count, flags, to: config.mode };
             if insn.flow == Flow::Next {
                 let bytes = bytes_of(block, insn);
                 if !self.copy_or_emulate(&mut e, insn, bytes) {
@@ -386,7 +388,7 @@ impl Translator {
         out: Out<'_>,
         exits: &mut Vec<Exit>,
     ) -> bool {
-        let Out { insn: Some(insn), count, to, .. } = out else { return true };
+        let Out { insn: Some(insn), count, flags, to, .. } = out else { return true };
         let pc = insn.pc();
         match insn.flow {
             Flow::Next => (),
@@ -425,7 +427,7 @@ impl Translator {
                 let start = e.position();
                 let likely = insn
                     .likely
-                    .and_then(|pc| branch::likely(e, &mut self.tools, config, insn, pc, count, to));
+                    .and_then(|pc| branch::likely(e, &mut self.tools, config, insn, pc, (count, flags), to));
                 if let Some(exit) = likely {
                     // Who jumps through such a pointer is mostly a linkage table, or leaves its function.
                     let call = insn.flow == Flow::IndirectCall;

@@ -323,6 +323,22 @@ fn lea(e: &mut Emitter<'_>, tools: &mut Tools, to: Register, address: MemoryOper
     Instruction::with2(Code::Lea_r64_m, to, address).is_ok_and(|lea| tools.encode(e, &lea))
 }
 
+/// `cmp qword ptr operand, value` for the target of an indirect branch through a pointer at a fixed address. False when it is
+/// out of reach.
+pub(crate) fn compare_pointer(e: &mut Emitter<'_>, tools: &mut Tools, insn: &Insn, value: u32) -> bool {
+    /// Bytes of the comparison.
+    const LENGTH: u64 = 11;
+    let iced = &insn.iced;
+    if !iced.is_ip_rel_memory_operand() || iced.segment_prefix() != Register::None {
+        return false;
+    }
+    let pointer = iced.ip_rel_memory_address();
+    let memory = MemoryOperand::with_base_displ(Register::RIP, pointer as i64);
+    fits_i32(pointer.wrapping_sub(e.here() + LENGTH))
+        && Instruction::with2(Code::Cmp_rm64_imm32, memory, value as i32)
+            .is_ok_and(|compare| tools.encode(e, &compare))
+}
+
 /// `mov r11, operand` for the target of an indirect branch; r11 has been saved.
 pub(crate) fn load_target(e: &mut Emitter<'_>, tools: &mut Tools, insn: &Insn) -> bool {
     let iced = &insn.iced;

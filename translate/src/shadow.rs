@@ -55,7 +55,7 @@ pub(crate) fn undefine_by(e: &mut Emitter<'_>, register: u8, pc: u64) {
     e.bytes(&MOST_WORDS);
     e.bytes(&[0xe3, 0]);
     let none = e.offset();
-    fill_by_rcx(e, Address::at(reg::RSP, SHADOW_BIAS));
+    fill_by_rcx(e, Address::at(reg::RSP, SHADOW_BIAS), 1);
     for jump in [negative, none] {
         e.patch_u8(jump - 1, (e.offset() - jump) as u8);
     }
@@ -75,21 +75,31 @@ fn fill(e: &mut Emitter<'_>, at: Address, words: u64, pc: u64) {
         }
         return;
     }
+    let rest = words % ROUND;
+    for word in 0..rest {
+        at.plus(8 * word).emit(e, &[0x65], true, &[0xc7], 0, &ONES);
+    }
     e.store_ctx(layout::SPILL, reg::RCX);
     e.mark(pc, Fix::spill(reg::RCX));
-    e.load_imm(reg::RCX, words);
-    fill_by_rcx(e, at);
+    e.load_imm(reg::RCX, words - rest);
+    fill_by_rcx(e, at.plus(8 * rest), ROUND);
     e.load_ctx(reg::RCX, layout::SPILL);
     e.mark(pc, Fix::NONE);
 }
 
-/// Sets as many words of V bits from `at` on as rcx says, at least one. No flag changes.
-fn fill_by_rcx(e: &mut Emitter<'_>, at: Address) {
+/// Words that a loop fills in one round; the jump back has to be a short one.
+const ROUND: u64 = 8;
+
+/// Sets as many words of V bits from `at` on as rcx says: a multiple of `round`, and at least that. No flag changes.
+fn fill_by_rcx(e: &mut Emitter<'_>, at: Address, round: u64) {
     let start = e.offset();
-    // The word below at + rcx * 8.
-    at.plus(8u64.wrapping_neg()).indexed(reg::RCX, 3).emit(e, &[0x65], true, &[0xc7], 0, &ONES);
-    // lea rcx, [rcx - 1]; jrcxz over the jump back
-    e.bytes(&[0x48, 0x8d, 0x49, 0xff, 0xe3, 2, 0xeb, 0]);
+    // lea rcx, [rcx - round]
+    e.bytes(&[0x48, 0x8d, 0x49, (round as u8).wrapping_neg()]);
+    for word in 0..round {
+        at.plus(8 * word).indexed(reg::RCX, 3).emit(e, &[0x65], true, &[0xc7], 0, &ONES);
+    }
+    // jrcxz over the jump back
+    e.bytes(&[0xe3, 2, 0xeb, 0]);
     let back = start.wrapping_sub(e.offset());
     e.patch_u8(e.offset() - 1, back as u8);
 }

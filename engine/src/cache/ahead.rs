@@ -1,13 +1,14 @@
 //! Whether status flags are live where a block's end leads: where they are not, checks and counts may change them.
 //!
 //! No compiler keeps a flag across a return, but code in assembly may. It shows at the call: what is behind it reads a flag
-//! that it has not set. From the first such call on, which is seen before it is made, flags live across returns.
+//! that it has not set. From the first such call on, which is seen before it is made, flags live across returns. Nor does one
+//! pass a flag to a function that it does not know, or through a linkage table, where lazy binding would lose it.
 
 use super::{Cache, Full, Peek};
 use translate::{Block, Incoming, incoming_flags};
 
 /// Enough for most: functions begin with pushes and moves, then change the stack pointer.
-const AHEAD: usize = 40;
+const AHEAD: usize = 64;
 
 impl Cache {
     /// Looks at what the block leads to. Returns the range that it then depends on.
@@ -46,10 +47,18 @@ impl Cache {
         if block.ends_function() && !self.flags_are_returned {
             block.set_flags_dead_at_end();
         }
+        if block.passes_no_flags() {
+            // Not so where one is obviously awaited.
+            let likely = block.likely_leads_to().map(|target| look(target).0);
+            if !matches!(likely, Some(Incoming::Read | Incoming::Returned)) {
+                block.set_flags_dead_at_end();
+            }
+            return Ok(None);
+        }
         let Some(target) = block.leads_to() else { return Ok(None) };
         let (found, end) = look(target);
         let dead = match found {
-            Incoming::Overwritten => true,
+            Incoming::Overwritten | Incoming::Linked => true,
             Incoming::Returned => !self.flags_are_returned,
             Incoming::Read | Incoming::Unknown => false,
         };

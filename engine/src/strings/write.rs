@@ -36,9 +36,9 @@ impl Call<'_> {
         });
     }
 
-    /// Copies as memmove does, V bits and all.
+    /// Copies as memmove does, V bits and all. Whether there were none in either range.
     #[inline]
-    fn move_bytes(&mut self, to: u64, from: u64, bytes: u64) {
+    fn move_bytes(&mut self, to: u64, from: u64, bytes: u64) -> bool {
         self.expect(to, bytes);
         self.expect(from, bytes);
         if shape::overlap(to, bytes, from, bytes) {
@@ -49,7 +49,7 @@ impl Call<'_> {
             // SAFETY: guarded.
             unsafe { core::ptr::copy(from as *const u8, to as *mut u8, bytes as usize) };
         });
-        shadow_range::copied(self.engine, to, from, bytes);
+        shadow_range::copied(self.engine, to, from, bytes)
     }
 
     /// Stores units.
@@ -65,13 +65,15 @@ impl Call<'_> {
 
     /// memmove, and memcpy (`apart`: the ranges must be).
     pub(super) fn copy(&mut self, to: u64, from: u64, bytes: u64, apart: bool) -> u64 {
-        self.move_bytes(to, from, bytes);
+        let clean = self.move_bytes(to, from, bytes);
         if apart {
             self.must_not_overlap((to, bytes), (from, bytes), bytes);
         }
-        let shape = Shape::of_copy(to, from, bytes);
-        let _ = self.has_read(from, bytes, shape);
-        self.has_written(to, bytes, shape);
+        if !clean {
+            let shape = Shape::of_copy(to, from, bytes);
+            let _ = self.has_read(from, bytes, shape);
+            self.has_written(to, bytes, shape);
+        }
         to
     }
 
@@ -95,8 +97,9 @@ impl Call<'_> {
             // SAFETY: guarded.
             unsafe { core::ptr::write_bytes(start as *mut u8, byte, bytes as usize) };
         });
-        shadow_range::stored(self.engine, start, bytes);
-        self.has_written(start, bytes, Shape::Fill(start));
+        if !shadow_range::stored(self.engine, start, bytes) {
+            self.has_written(start, bytes, Shape::Fill(start));
+        }
         start
     }
 

@@ -165,6 +165,7 @@ unsafe fn call_clone(
 /// Threads and vfork children.
 fn shared_memory(engine: &'static Engine, thread: &mut Thread, call: &Call, wanted: &Arguments) -> Outcome {
     let is_thread = wanted.flags & sys::CLONE_THREAD != 0;
+    engine.has_threads.store(true, Ordering::Relaxed);
     let child = match create(engine, thread.signals.mask) {
         Ok(child) => child,
         Err(_) => return Outcome::Done(-errno::ENOMEM),

@@ -150,6 +150,7 @@ pub fn create(engine: &Engine, mask: u64) -> Result<*mut Thread, i64> {
         (&raw mut (*thread).tid).write(AtomicU32::new(0));
         let own = AltStack::at(memory, SIGNAL_STACK_BYTES);
         (&raw mut (*thread).signals).write(ThreadSignals::new(mask, own));
+        (&raw mut (*thread).clock).write(crate::clock::Clock::default());
         (&raw mut (*thread).writer).write(None);
         (&raw mut (*thread).heap).write(None);
         (&raw mut (*thread).failed_new).write(None);

@@ -244,7 +244,13 @@ impl Runtime {
         let bytes = space.region.bytes(pc, room);
         let pointer = |pc, address| guess(space, pc, address);
         let mut block = Block::decode_in(Scratch::default(), bytes, pc, self.options.limits, pointer);
-        if let Some(target) = block.leads_to().filter(|&target| space.is_code(target)) {
+        // The pointer tells, whatever the guess is.
+        let pointee = || {
+            let pointer = block.decoded().last().filter(|_| block.passes_no_flags())?;
+            let address = pointer.is_ip_rel_memory_operand().then(|| pointer.ip_rel_memory_address());
+            address.filter(|&address| space.is_data(address)).map(|address| space.region.u64(address))
+        };
+        if let Some(target) = block.leads_to().or_else(pointee).filter(|&target| space.is_code(target)) {
             let bytes = space.region.bytes(target, (space.exit() - target).min(40) as usize);
             if translate::incoming_flags(bytes, target) == translate::Incoming::Overwritten {
                 block.set_flags_dead_at_end();
