@@ -114,6 +114,11 @@ impl Address {
         self.base == Some(register) || self.index == Some(register)
     }
 
+    /// Whether it is made of a register of which the set, by number, has the bit.
+    pub(crate) fn uses_any(self, registers: u16) -> bool {
+        [self.base, self.index].into_iter().flatten().any(|register| registers & 1 << register != 0)
+    }
+
     /// Loads `register` with what is needed to name the address by it; returns that name.
     pub(crate) fn load(self, e: &mut Emitter<'_>, register: u8) -> Address {
         if let Some(slot) = self.segment {

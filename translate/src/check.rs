@@ -267,7 +267,7 @@ fn place(
             // The same bytes, named by the stack pointer before it has moved; what a push writes is not there yet.
             address = Some(there.plus(by as u64)).filter(|there| there.is_not_below());
             address?;
-        } else if tools.writes_any(&before.iced, |n| address.is_some_and(|address| address.uses(n))) {
+        } else if address.is_some_and(|address| address.uses_any(tools.may_write(&before.iced))) {
             return None;
         }
         back += 1;

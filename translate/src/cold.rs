@@ -7,6 +7,7 @@
 //! finds one leaves the instruction to the engine.
 
 use crate::address::Address;
+use crate::constant::{Constant, Operand};
 use crate::emit::{Emitter, reg};
 use crate::layout::{
     self, DIRTY, Fix, ORIGIN_GENERAL, ORIGIN_VECTOR, SCRATCH, SHADOW_BIAS, V_GENERAL, V_VECTOR,
@@ -52,6 +53,8 @@ pub(crate) enum Rare {
     Store { address: Address, bytes: u8, from: Place, stack: bool },
     /// Memory gets a value that is defined.
     Define { address: Address, bytes: u8 },
+    /// An operand is combined with a constant.
+    Constant(Constant),
     /// A register gets what is in another one.
     Move { bytes: u8, extend: Extend, from: Place, to: Place },
 }
@@ -93,6 +96,17 @@ impl Cold {
                     look_for_unaddressable(e, bytes, branches);
                 }
                 store(e, bytes, from);
+            }
+            Rare::Constant(constant) => {
+                self.save(
+                    e,
+                    match constant.operand {
+                        Operand::Memory(address) => address,
+                        // None is needed.
+                        Operand::Register { .. } => Address::at(reg::RSP, 0),
+                    },
+                );
+                combine(e, constant, branches);
             }
             Rare::Define { address, bytes } => {
                 self.save(e, address);
@@ -202,6 +216,33 @@ pub(crate) fn restore_flags(e: &mut Emitter<'_>, pc: u64) {
     // add al, 127: overflows if al is 1; sahf
     e.bytes(&[0x04, 0x7f, 0x9e]);
     e.mark(pc, Fix::SCRATCH);
+}
+
+/// Branches where a V bit of the operand is set that matters; else all that the instruction writes is defined.
+fn combine(e: &mut Emitter<'_>, constant: Constant, branches: &mut Vec<u32>) {
+    let Constant { operand, bytes, matters, writes } = constant;
+    let source = match operand {
+        Operand::Memory(_) => {
+            look_for_unaddressable(e, bytes, branches);
+            Source::Shadow
+        }
+        Operand::Register { number, high } => {
+            Source::Context(V_GENERAL + 8 * u32::from(number) + u32::from(high))
+        }
+    };
+    load_v_extended(e, source, bytes, Extend::Zero);
+    // test rcx, matters; jne
+    if bytes == 8 {
+        e.bytes(&[0x48]);
+    }
+    e.bytes(&[0xf7, 0xc1]);
+    e.u32(matters);
+    branches.push(e.branch(&[0x0f, 0x85]));
+    match operand {
+        Operand::Memory(_) if writes => shadow::define(e, Address::at(reg::R11, 0), u64::from(bytes)),
+        Operand::Register { number, .. } if writes => set_dirty(e, u32::from(number), 0),
+        _ => (),
+    }
 }
 
 /// The V bits at r11, word by word.

@@ -54,10 +54,8 @@ impl Known {
                 address.is_not_below()
             });
         }
-        self.0.retain(|(address, _)| {
-            let changes = |n| address.uses(n) && !(moved.is_some() && n == reg::RSP);
-            !address.is_behind_segment() && !tools.writes_any(&insn.iced, changes)
-        });
+        let written = tools.may_write(&insn.iced) & if moved.is_some() { !(1 << reg::RSP) } else { !0 };
+        self.0.retain(|(address, _)| !address.is_behind_segment() && !address.uses_any(written));
     }
 }
 

@@ -17,6 +17,7 @@ mod address;
 mod branch;
 mod check;
 mod cold;
+mod constant;
 mod count;
 mod decode;
 mod define;

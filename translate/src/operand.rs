@@ -33,11 +33,12 @@ impl Tools {
         self.info.info(insn).used_registers()
     }
 
-    /// Whether it may write a general register of which `which` holds, by number.
-    pub(crate) fn writes_any(&mut self, insn: &Instruction, which: impl Fn(u8) -> bool) -> bool {
+    /// The general registers that it may write: a bit for each, by number.
+    pub(crate) fn may_write(&mut self, insn: &Instruction) -> u16 {
         let reads = |access| matches!(access, OpAccess::Read | OpAccess::CondRead | OpAccess::NoMemAccess);
-        let mut used = self.info.info(insn).used_registers().iter();
-        used.any(|used| !reads(used.access()) && number(used.register()).is_some_and(&which))
+        let used = self.info.info(insn).used_registers().iter();
+        let written = used.filter(|used| !reads(used.access())).filter_map(|used| number(used.register()));
+        written.fold(0, |set, number| set | 1 << number)
     }
 
     /// Encodes `insn` at the emitter's position. False when iced refuses.

@@ -10,6 +10,7 @@
 use crate::access::{Access, is_unchecked, needed};
 use crate::address::Address;
 use crate::cold::{Cold, Extend, Place, Rare, set_dirty};
+use crate::constant::{Constant, Operand, constant};
 use crate::decode::{Flow, Insn, number};
 use crate::emit::Emitter;
 use crate::fragment::Config;
@@ -82,7 +83,7 @@ impl Precise {
         let defined = stack_write(insn, tools);
         let address =
             memory.iter().flatten().next().map(|memory| memory.0).or(defined.map(|defined| defined.0));
-        let copy = address_and_copy(iced, address);
+        let copy = copy(iced, address).or_else(|| constant(iced, address).map(Rare::Constant));
         let step = add(Rare::Step, self);
         let mut tainted = !uses.read.and(self.maybe).is_empty();
         match copy {
@@ -98,6 +99,10 @@ impl Precise {
                 self.look_at_registers(e, address_registers(iced), pc, flags, step);
                 self.look_at_registers(e, from.registers(&rare), pc, flags, moved);
             }
+            Some(rare @ Rare::Constant(Constant { operand: Operand::Register { .. }, .. })) => {
+                let combined = add(rare, self);
+                self.look_at_registers(e, uses.read, pc, flags, combined);
+            }
             _ => self.look_at_registers(e, uses.read, pc, flags, step),
         }
         for (address, size, access) in memory.into_iter().flatten() {
@@ -105,6 +110,7 @@ impl Precise {
                 (Access::Write, _) if defined.is_some_and(|(defined, _)| defined == address) => continue,
                 (Access::Write, _) => add(Rare::Define { address, bytes: size }, self),
                 (Access::Read, Some(load @ Rare::Load { .. })) => add(load, self),
+                (_, Some(constant @ Rare::Constant(_))) => add(constant, self),
                 _ => step,
             };
             tainted |= access != Access::Write;
@@ -199,7 +205,7 @@ fn address_registers(insn: &Instruction) -> Set {
 }
 
 /// What an instruction that only moves bits is when one is undefined; `address`: that of its access, if it makes one.
-fn address_and_copy(insn: &Instruction, address: Option<Address>) -> Option<Rare> {
+fn copy(insn: &Instruction, address: Option<Address>) -> Option<Rare> {
     let (bytes, extend) = moved(insn.code())?;
     let target = insn.op0_kind() == OpKind::Register;
     let (to, from) = match insn.code() {
