@@ -20,7 +20,6 @@ pub struct EventChunk {
     sized: usize,
     /// Rows that are reallocs.
     moved: usize,
-    times: (u64, u64),
     ops: Cells<u8>,
     time: Cells<u64>,
     instructions: Cells<u64>,
@@ -50,7 +49,6 @@ impl EventChunk {
             rows: 0,
             sized: 0,
             moved: 0,
-            times: (u64::MAX, 0),
             ops: cells(),
             time: cells(),
             instructions: cells(),
@@ -80,7 +78,7 @@ impl EventChunk {
     // Inlined together with `next`: what a loop over millions of events needs stays in registers.
     #[inline(always)]
     pub fn extend(&mut self, mut next: impl FnMut() -> Option<HeapEvent>) -> bool {
-        let (mut row, mut sized, mut moved, mut times) = (self.rows, self.sized, self.moved, self.times);
+        let (mut row, mut sized, mut moved) = (self.rows, self.sized, self.moved);
         // Addresses of the columns that no store to one of them can change.
         let (ops, family, align) = (&mut *self.ops, &mut *self.family, &mut *self.align);
         let (thread, stack) = (&mut *self.thread, &mut *self.stack);
@@ -104,10 +102,9 @@ impl EventChunk {
                 old_address[moved % Self::CAPACITY] = event.old_address;
                 moved += 1;
             }
-            times = (times.0.min(event.time), times.1.max(event.time));
             row += 1;
         }
-        (self.rows, self.sized, self.moved, self.times) = (row, sized, moved, times);
+        (self.rows, self.sized, self.moved) = (row, sized, moved);
         row == Self::CAPACITY
     }
 
@@ -135,13 +132,14 @@ impl EventChunk {
 
     /// Least and greatest time of the events; zeros when there is none.
     pub(crate) fn times(&self) -> (u64, u64) {
-        if self.is_empty() { (0, 0) } else { self.times }
+        let times = &self.time[..self.rows];
+        let Some(&first) = times.first() else { return (0, 0) };
+        times.iter().fold((first, first), |(least, greatest), &time| (least.min(time), greatest.max(time)))
     }
 
     /// Forgets the events.
     pub fn clear(&mut self) {
         (self.rows, self.sized, self.moved) = (0, 0, 0);
-        self.times = (u64::MAX, 0);
     }
 
     /// Shows every column, in the order of `HeapEvent`'s specs.

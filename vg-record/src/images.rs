@@ -128,6 +128,12 @@ impl Images {
     /// The id of a stack node in the recording; 0 for none, `None` while it has not come.
     #[inline]
     pub(crate) fn node(&self, image: ImageId, number: u32) -> Option<u32> {
+        // Nearly all are the image's own.
+        self.list[image].nodes.own(number).or_else(|| self.inherited_node(image, number))
+    }
+
+    #[cold]
+    fn inherited_node(&self, image: ImageId, number: u32) -> Option<u32> {
         self.look_up(image, number, |image| &image.nodes)
     }
 
@@ -137,7 +143,6 @@ impl Images {
         self.look_up(image, number, |image| &image.modules)
     }
 
-    #[inline]
     fn look_up(&self, image: ImageId, number: u32, table: impl Fn(&Image) -> &Table) -> Option<u32> {
         if number == 0 {
             return Some(0);

@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn frames_that_share_a_place_keep_their_ids() {
         let mut stacks = Stacks::default();
-        let frame = |i: u64| Frame { module: (i % 3) as u32, rva: i / 3, exact: i % 2 != 0, guessed: false };
+        let frame = |i: u64| Frame { module: (i % 3) as u32, rva: i / 3, exact: i & 1 != 0, guessed: false };
         let count = 4 * Recent::PLACES as u64;
         for _ in 0..2 {
             for i in 0..count {
