@@ -432,6 +432,14 @@ pub struct Record<'a> {
     pub words: &'a [u64],
 }
 
+/// The record at the beginning of some words, and the words behind it; `None` when they do not begin with a whole one.
+#[inline]
+pub fn split_first(words: &[u64]) -> Option<(Record<'_>, &[u64])> {
+    let length = length(*words.first()?);
+    let (words, rest) = words.split_at_checked(length)?;
+    (length > 0).then_some((Record { words }, rest))
+}
+
 impl<'a> Record<'a> {
     /// Its kind; `None` for a kind that this build does not know.
     pub fn kind(&self) -> Option<Kind> {

@@ -324,31 +324,50 @@ impl Consumer {
     /// # Errors
     /// [`Corrupt`] when a record's length leads out of the ring: the guest has overwritten the shared memory.
     pub fn drain(&mut self, mut each: impl FnMut(record::Record<'_>)) -> Result<u64, Corrupt> {
+        self.drain_runs(|words| {
+            let (record, rest) = record::split_first(words)?;
+            if record::kind_number(record.words[0]) != record::Kind::Pad as u16 {
+                each(record);
+            }
+            Some(rest)
+        })
+    }
+
+    /// The same, many records at a time: `take` gets words that begin with a record, among which may be
+    /// [`record::Kind::Pad`], and gives back those behind the records that it has taken, of which there is one at least.
+    ///
+    /// # Errors
+    /// [`Corrupt`] when `take` says `None` or has taken nothing.
+    #[inline]
+    pub fn drain_runs(
+        &mut self,
+        mut take: impl for<'a> FnMut(&'a [u64]) -> Option<&'a [u64]>,
+    ) -> Result<u64, Corrupt> {
         let ring = self.ring();
         let tail = ring.tail.load(Ordering::Relaxed);
         let head = ring.head.load(Ordering::Acquire);
         if head == tail {
             return Ok(0);
         }
-        if head < tail || head - tail > RING_BYTES as u64 || !head.is_multiple_of(8) {
+        if head < tail
+            || head - tail > RING_BYTES as u64
+            || !head.is_multiple_of(8)
+            || !tail.is_multiple_of(8)
+        {
             return Err(Corrupt);
         }
         let data = self.shared.data(self.slot);
         let mut at = tail;
         while at < head {
             let offset = (at & (RING_BYTES as u64 - 1)) as usize;
-            // SAFETY: offset is below RING_BYTES and a multiple of 8; the word was committed by the producer.
-            let first = unsafe { ((data + offset) as *const u64).read() };
-            let words = record::length(first);
-            let bytes = words * 8;
-            if words == 0 || offset + bytes > RING_BYTES || bytes as u64 > head - at {
-                return Err(Corrupt);
-            }
-            // SAFETY: the range lies inside the ring (checked above) and is committed; the producer does not write
-            // to it before `tail` moves.
-            let words = unsafe { core::slice::from_raw_parts((data + offset) as *const u64, words) };
-            if record::kind_number(first) != record::Kind::Pad as u16 {
-                each(record::Record { words });
+            // No record goes around the end.
+            let bytes = (RING_BYTES - offset).min((head - at) as usize);
+            // SAFETY: the range lies inside the ring, begins at a multiple of 8 and is committed; the producer does not
+            // write to it before `tail` moves.
+            let mut words = unsafe { core::slice::from_raw_parts((data + offset) as *const u64, bytes / 8) };
+            while !words.is_empty() {
+                let rest = take(words).filter(|rest| rest.len() < words.len()).ok_or(Corrupt)?;
+                words = rest;
             }
             at += bytes as u64;
         }

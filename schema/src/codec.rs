@@ -80,12 +80,17 @@ const LEAST_TELLING: usize = 4096;
 /// compressing costs more than writing the bytes.
 const PAUSE: u8 = 15;
 
+/// Most columns whose memory is kept: those of a chunk.
+const MOST_SPARE: usize = HeapEvent::SPECS.len();
+
 /// Turns rows into stored columns; keeps its buffers and its zstd state.
 pub(crate) struct Packer {
     codec: Codec,
     zstd: Option<zstd::bulk::Compressor<'static>>,
     values: Vec<u64>,
     raw: Vec<u8>,
+    /// Memory of columns that were written.
+    spare: Vec<Vec<u8>>,
     /// For each column of heap events: how many are still to be stored without a try.
     pauses: [u8; HeapEvent::SPECS.len()],
 }
@@ -94,7 +99,8 @@ impl Packer {
     pub(crate) fn new(codec: Codec) -> Self {
         // Without a compressor (no memory) columns are stored as they are, which every reader understands.
         let zstd = if codec == Codec::Zstd { zstd::bulk::Compressor::new(1).ok() } else { None };
-        Self { codec, zstd, values: Vec::new(), raw: Vec::new(), pauses: [0; HeapEvent::SPECS.len()] }
+        let pauses = [0; HeapEvent::SPECS.len()];
+        Self { codec, zstd, values: Vec::new(), raw: Vec::new(), spare: Vec::new(), pauses }
     }
 
     /// The columns of heap events, without optional ones that hold only zeros.
@@ -108,9 +114,10 @@ impl Packer {
                 // Times and addresses have noise in their low bits: compressing gains less than it takes.
                 let worth_it = spec.shape != Shape::Near && packer.pauses[i] == 0;
                 let column = packer.store(spec, layout, values.len(), worth_it);
-                if packer.raw.len() >= LEAST_TELLING {
+                let raw_bytes = column.raw_bytes as usize;
+                if raw_bytes >= LEAST_TELLING {
                     packer.pauses[i] = match packer.pauses[i] {
-                        0 if column.data.len() * 2 > packer.raw.len() => PAUSE,
+                        0 if column.data.len() * 2 > raw_bytes => PAUSE,
                         pause => pause.saturating_sub(1),
                     };
                 }
@@ -137,6 +144,12 @@ impl Packer {
         columns
     }
 
+    /// Takes back columns that were written: their memory serves the next ones.
+    pub(crate) fn take_back(&mut self, columns: Vec<Stored>) {
+        let room = MOST_SPARE.saturating_sub(self.spare.len());
+        self.spare.extend(columns.into_iter().map(|column| column.data).take(room));
+    }
+
     /// Encodes a column into `raw`; `None` when it is optional and holds only zeros.
     fn encode<T: Value>(&mut self, spec: Spec, values: &[T]) -> Option<Layout> {
         let zero = values.first().is_none_or(|first| *first == T::default());
@@ -150,8 +163,10 @@ impl Packer {
     /// The column in `raw`, compressed when that was asked for and helps.
     fn store(&mut self, spec: Spec, layout: Layout, values: usize, compress: bool) -> Stored {
         let raw_bytes = self.raw.len() as u32;
-        let (codec, data) =
-            compress.then(|| self.compress()).flatten().unwrap_or_else(|| (NONE, self.raw.clone()));
+        let (codec, data) = compress.then(|| self.compress()).flatten().unwrap_or_else(|| {
+            let next = self.spare.pop().unwrap_or_default();
+            (NONE, std::mem::replace(&mut self.raw, next))
+        });
         Stored { id: spec.id, layout, codec, values: values as u32, raw_bytes, data }
     }
 

@@ -5,6 +5,10 @@
 //! bytes that make fewer or that go on behind the last value. Not here: compression and checksums (`codec`), which
 //! column means what (`rows`).
 
+mod blocks;
+
+use blocks::{BLOCK, Stored};
+
 /// Why a column cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ColumnError {
@@ -89,21 +93,29 @@ pub(crate) fn encode<T: Value>(values: &[T], shape: Shape, out: &mut Vec<u8>) ->
         Shape::Near => encode_near(values, out),
         Shape::Small if differences_are_shorter(values) => encode_near(values, out),
         Shape::Small => {
-            put_blocks(values, |value| value.wide(), out);
+            blocks::put(values, Stored::Plain, 0, out);
             Layout { encoding: encoding::BLOCKS, shift: 0, base: 0 }
         }
         Shape::Few => {
             let all = values.iter().fold(T::default(), |all, &value| all | value);
             let width = 64 - all.wide().leading_zeros() as usize;
-            let runs = 1 + values.windows(2).filter(|pair| pair[0] != pair[1]).count();
             // A run takes its value and, mostly, one byte for its length.
-            if runs * (width.div_ceil(7) + 1) <= (values.len() * width).div_ceil(8) {
+            if count_runs(values) * (width.div_ceil(7) + 1) <= (values.len() * width).div_ceil(8) {
                 encode_runs(values, out)
             } else {
                 encode_bits(values, width, out)
             }
         }
     }
+}
+
+/// Runs of equal values; there is one at least. In pieces that a byte can count, for vectors of bytes.
+fn count_runs<T: Value>(values: &[T]) -> usize {
+    let ends = |(values, next): (&[T], &[T])| {
+        values.iter().zip(next).fold(0u8, |ends, (value, next)| ends + u8::from(value != next))
+    };
+    let next = values.get(1..).unwrap_or_default();
+    1 + values.chunks(128).zip(next.chunks(128)).map(ends).map(usize::from).sum::<usize>()
 }
 
 /// Whether the differences take fewer bits than the values, by what a part of them takes.
@@ -128,17 +140,13 @@ fn encode_near<T: Value>(values: &[T], out: &mut Vec<u8>) -> Layout {
     }
     let shift = all.trailing_zeros() as u8;
     let base = values[0].wide() >> shift;
-    let mut previous = base;
-    let mut difference = |value: T| {
-        let value = value.wide() >> shift;
-        value.wrapping_sub(std::mem::replace(&mut previous, value))
+    let (encoding, stored) = if values.is_sorted() {
+        (encoding::DELTA, Stored::Difference)
+    } else {
+        (encoding::DELTA_ZIGZAG, Stored::Folded)
     };
-    if values.is_sorted() {
-        put_blocks(values, difference, out);
-        return Layout { encoding: encoding::DELTA, shift, base };
-    }
-    put_blocks(values, |value| zigzag(difference(value) as i64), out);
-    Layout { encoding: encoding::DELTA_ZIGZAG, shift, base }
+    blocks::put(values, stored, shift, out);
+    Layout { encoding, shift, base }
 }
 
 fn encode_run(value: u64, length: usize, out: &mut Vec<u8>) -> Layout {
@@ -157,18 +165,20 @@ fn encode_runs<T: Value>(values: &[T], out: &mut Vec<u8>) -> Layout {
 
 fn encode_bits<T: Value>(values: &[T], width: usize, out: &mut Vec<u8>) -> Layout {
     match width {
-        1 => pack_bits::<T, 1>(values, out),
-        2 => pack_bits::<T, 2>(values, out),
+        1 => pack_bits::<T, 1, 8>(values, out),
+        2 => pack_bits::<T, 2, 4>(values, out),
         _ => pack_any_bits(values, width, out),
     }
     Layout { encoding: encoding::BITS, shift: width as u8, base: 0 }
 }
 
-/// Values of one or two bits, eight at a time: operations, the most frequent column of its kind.
-fn pack_bits<T: Value, const WIDTH: usize>(values: &[T], out: &mut Vec<u8>) {
-    for eight in values.chunks(8) {
-        let bits = eight.iter().rev().fold(0, |bits, value| bits << WIDTH | value.wide() as u16);
-        out.extend_from_slice(&bits.to_le_bytes()[..(eight.len() * WIDTH).div_ceil(8)]);
+/// Values of one or two bits, a byte at a time: operations, the most frequent column of its kind.
+fn pack_bits<T: Value, const WIDTH: usize, const EACH: usize>(values: &[T], out: &mut Vec<u8>) {
+    let byte = |values: &[T]| values.iter().rev().fold(0, |byte, value| byte << WIDTH | value.wide() as u8);
+    let (bytes, rest) = values.as_chunks::<EACH>();
+    out.extend(bytes.iter().map(|values| byte(values)));
+    if !rest.is_empty() {
+        out.push(byte(rest));
     }
 }
 
@@ -206,9 +216,9 @@ pub(crate) fn decode(layout: Layout, bytes: &[u8], count: usize) -> Result<Vec<u
             values.extend(words.iter().map(|word| u64::from_le_bytes(*word)));
             bytes = &[];
         }
-        encoding::BLOCKS => bytes = blocks(bytes, count, &mut values)?,
+        encoding::BLOCKS => bytes = read_blocks(bytes, count, &mut values)?,
         encoding::DELTA => {
-            bytes = blocks(bytes, count, &mut values)?;
+            bytes = read_blocks(bytes, count, &mut values)?;
             let mut sum = layout.base;
             for value in &mut values {
                 sum = sum.checked_add(*value).ok_or(ColumnError::Overflow)?;
@@ -216,7 +226,7 @@ pub(crate) fn decode(layout: Layout, bytes: &[u8], count: usize) -> Result<Vec<u
             }
         }
         encoding::DELTA_ZIGZAG => {
-            bytes = blocks(bytes, count, &mut values)?;
+            bytes = read_blocks(bytes, count, &mut values)?;
             let mut sum = layout.base;
             for value in &mut values {
                 sum = sum.wrapping_add(unzigzag(*value) as u64);
@@ -248,7 +258,11 @@ pub(crate) fn decode(layout: Layout, bytes: &[u8], count: usize) -> Result<Vec<u
 }
 
 /// Reads `count` values in blocks, and gives back what lies behind them.
-fn blocks<'a>(mut bytes: &'a [u8], count: usize, values: &mut Vec<u64>) -> Result<&'a [u8], ColumnError> {
+fn read_blocks<'a>(
+    mut bytes: &'a [u8],
+    count: usize,
+    values: &mut Vec<u64>,
+) -> Result<&'a [u8], ColumnError> {
     let mut left = count;
     while left > 0 {
         let (&width, rest) = bytes.split_first().ok_or(ColumnError::Short)?;
@@ -296,44 +310,6 @@ fn unpack(width: u8, bytes: &[u8], count: usize, values: &mut Vec<u64>) -> Resul
         bits -= width;
     }
     Ok(())
-}
-
-/// Values of a block.
-const BLOCK: usize = 16;
-
-/// Appends what `each` makes of the values, in blocks: one byte with the bits that the widest of a block needs, then
-/// all of its values in so many bits, from the lowest bit up. No branch
-/// depends on the width of a single value: it varies at random, and a branch that is guessed wrong costs more than all
-/// else here.
-fn put_blocks<T: Value>(values: &[T], mut each: impl FnMut(T) -> u64, out: &mut Vec<u8>) {
-    for block in values.chunks(BLOCK) {
-        let mut wide = [0; BLOCK];
-        let mut all = 0;
-        for (wide, &value) in wide.iter_mut().zip(block) {
-            *wide = each(value);
-            all |= *wide;
-        }
-        let width = 64 - all.leading_zeros();
-        // The width, 64 bits for each value, and a word that may be begun in vain.
-        let mut packed = [0; 1 + 8 * BLOCK + 8];
-        packed[0] = width as u8;
-        let mut at = 1;
-        let (mut pending, mut bits) = (0, 0);
-        for &value in &wide[..block.len()] {
-            pending |= value << bits;
-            bits += width;
-            if bits >= 64 {
-                packed[at..at + 8].copy_from_slice(&u64::to_le_bytes(pending));
-                at += 8;
-                bits -= 64;
-                // The bits of the value that had no room; none when it ended with the word.
-                pending = if bits == 0 { 0 } else { value >> (width - bits) };
-            }
-        }
-        packed[at..at + 8].copy_from_slice(&pending.to_le_bytes());
-        at += bits.div_ceil(8) as usize;
-        out.extend_from_slice(&packed[..at]);
-    }
 }
 
 fn put_uvarint(out: &mut Vec<u8>, mut value: u64) {

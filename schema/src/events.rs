@@ -20,7 +20,6 @@ pub struct EventChunk {
     sized: usize,
     /// Rows that are reallocs.
     moved: usize,
-    times: (u64, u64),
     ops: Cells<u8>,
     time: Cells<u64>,
     instructions: Cells<u64>,
@@ -50,7 +49,6 @@ impl EventChunk {
             rows: 0,
             sized: 0,
             moved: 0,
-            times: (u64::MAX, 0),
             ops: cells(),
             time: cells(),
             instructions: cells(),
@@ -70,31 +68,44 @@ impl EventChunk {
     /// The chunk was full already.
     #[inline]
     pub fn push(&mut self, event: HeapEvent) -> bool {
-        let row = self.rows;
-        // One check for all columns.
-        assert!(
-            row < Self::CAPACITY && self.sized <= row && self.moved <= row,
-            "a full chunk was not written"
-        );
-        self.ops[row] = event.op.number();
-        self.time[row] = event.time;
-        self.instructions[row] = event.instructions;
-        self.thread[row] = event.thread;
-        self.address[row] = event.address;
-        self.stack[row] = event.stack;
-        self.family[row] = event.family.number();
-        if event.op != Op::Free {
-            self.size[self.sized] = event.size;
-            self.align[self.sized] = event.align_log2;
-            self.sized += 1;
+        assert!(self.rows < Self::CAPACITY, "a full chunk was not written");
+        let mut event = Some(event);
+        self.extend(|| event.take())
+    }
+
+    /// Adds events until `next` gives none, or to the last one that has room: true when the chunk is full then and must
+    /// be written before the next event.
+    // Inlined together with `next`: what a loop over millions of events needs stays in registers.
+    #[inline(always)]
+    pub fn extend(&mut self, mut next: impl FnMut() -> Option<HeapEvent>) -> bool {
+        let (mut row, mut sized, mut moved) = (self.rows, self.sized, self.moved);
+        // Addresses of the columns that no store to one of them can change.
+        let (ops, family, align) = (&mut *self.ops, &mut *self.family, &mut *self.align);
+        let (thread, stack) = (&mut *self.thread, &mut *self.stack);
+        let (time, instructions) = (&mut *self.time, &mut *self.instructions);
+        let (address, size, old_address) = (&mut *self.address, &mut *self.size, &mut *self.old_address);
+        while row < Self::CAPACITY {
+            let Some(event) = next() else { break };
+            ops[row] = event.op.number();
+            time[row] = event.time;
+            instructions[row] = event.instructions;
+            thread[row] = event.thread;
+            address[row] = event.address;
+            stack[row] = event.stack;
+            family[row] = event.family.number();
+            // Allocations and frees come in no order: rather a store in vain than a branch. There are never more of these
+            // rows than of all, so the remainders are the numbers themselves.
+            size[sized % Self::CAPACITY] = event.size;
+            align[sized % Self::CAPACITY] = event.align_log2;
+            sized += usize::from(event.op != Op::Free);
+            if event.op == Op::Realloc {
+                old_address[moved % Self::CAPACITY] = event.old_address;
+                moved += 1;
+            }
+            row += 1;
         }
-        if event.op == Op::Realloc {
-            self.old_address[self.moved] = event.old_address;
-            self.moved += 1;
-        }
-        self.times = (self.times.0.min(event.time), self.times.1.max(event.time));
-        self.rows = row + 1;
-        self.rows == Self::CAPACITY
+        (self.rows, self.sized, self.moved) = (row, sized, moved);
+        row == Self::CAPACITY
     }
 
     /// The process.
@@ -121,13 +132,14 @@ impl EventChunk {
 
     /// Least and greatest time of the events; zeros when there is none.
     pub(crate) fn times(&self) -> (u64, u64) {
-        if self.is_empty() { (0, 0) } else { self.times }
+        let times = &self.time[..self.rows];
+        let Some(&first) = times.first() else { return (0, 0) };
+        times.iter().fold((first, first), |(least, greatest), &time| (least.min(time), greatest.max(time)))
     }
 
     /// Forgets the events.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         (self.rows, self.sized, self.moved) = (0, 0, 0);
-        self.times = (u64::MAX, 0);
     }
 
     /// Shows every column, in the order of `HeapEvent`'s specs.

@@ -212,7 +212,9 @@ impl<W: Write> TraceWriter<W> {
         }
         let columns = self.packer.pack_events(chunk);
         let bytes = fill::column_bytes(&columns);
-        self.put(Arm::Chunk, bytes, &|m| fill::chunk(m.init_chunk(), chunk, &columns))?;
+        let result = self.put(Arm::Chunk, bytes, &|m| fill::chunk(m.init_chunk(), chunk, &columns));
+        self.packer.take_back(columns);
+        result?;
         self.events += chunk.len() as u64;
         Ok(())
     }

@@ -54,13 +54,21 @@ impl Clock {
         (self.tsc, self.ns) = pair;
     }
 
-    /// Nanoseconds since the start of the recording.
+    /// Nanoseconds since the start of the recording; 0 for a reading that makes no sense.
     #[inline]
     pub(crate) fn ns(&self, tsc: u64) -> u64 {
-        // Signed: events of the pass that led to this segment lie before its start.
+        let here = self.ns.saturating_sub(self.start_ns);
         let ticks = tsc.wrapping_sub(self.tsc) as i64;
-        let passed = (i128::from(ticks) * i128::from(self.slope) + (1 << 31)) >> 32;
-        u64::try_from(i128::from(self.ns) - i128::from(self.start_ns) + passed).unwrap_or(0)
+        // Apart by sign, to the nearest with halves upwards: one multiplication instead of those of 128 bits. Nearly all
+        // events of a pass lie before its pair of readings, with which the segment starts.
+        let product = u128::from(ticks.unsigned_abs()) * u128::from(self.slope);
+        if ticks < 0 {
+            let passed = (product + ((1 << 31) - 1)) >> 32;
+            u64::try_from(passed).ok().and_then(|passed| here.checked_sub(passed)).unwrap_or(0)
+        } else {
+            let passed = (product + (1 << 31)) >> 32;
+            u64::try_from(passed).ok().and_then(|passed| here.checked_add(passed)).unwrap_or(0)
+        }
     }
 }
 
@@ -93,6 +101,26 @@ mod tests {
         let mut clock = Clock::new((0, 0), (3_000_000, 1_000_000));
         clock.adjust((10, 900_000));
         assert_eq!(clock.ns(3_000), 1_000);
+    }
+
+    #[test]
+    fn rounds_as_signed_numbers_of_128_bits_do() {
+        let plainly = |clock: &Clock, tsc: u64| {
+            let ticks = i128::from(tsc.wrapping_sub(clock.tsc) as i64);
+            let passed = (ticks * i128::from(clock.slope) + (1 << 31)) >> 32;
+            u64::try_from(i128::from(clock.ns) - i128::from(clock.start_ns) + passed).unwrap_or(0)
+        };
+        for slope in [1, 3 << 31, (1 << 32) / 3, 1 << 32, u64::MAX] {
+            for ns in [70, 1 << 40, u64::MAX] {
+                let clock = Clock { start_ns: 70, start_tsc: 0, tsc: 1 << 50, ns, slope };
+                let far = [1 << 50, 1 << 62, (1 << 63) - 1, 1 << 63];
+                for distance in (0..100).chain(far) {
+                    for tsc in [clock.tsc.wrapping_add(distance), clock.tsc.wrapping_sub(distance)] {
+                        assert_eq!(clock.ns(tsc), plainly(&clock, tsc), "{slope} {ns} {distance}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

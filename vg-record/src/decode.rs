@@ -7,15 +7,17 @@
 
 use crate::clock::Clock;
 use crate::errors::Errors;
-use crate::images::{First, ImageId, Images, RawNode};
+use crate::images::{First, ImageId, Images};
 use crate::live::Live;
 use crate::modules::{Mapping, Modules};
 use crate::snapshot::Snapshot;
 use crate::stats;
 use crate::trace::Trace;
 use ring::record::{CLIENT_TEXT, Kind, Record, halves};
-use schema::{Bytes, End, Family, HeapEvent, Message, Op, Severity, Start};
+use schema::{Bytes, End, Message, Severity, Start};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+mod heap;
 
 /// Most 64-bit words of a ring that wait for a stack node of another thread (16 MiB); beyond, stacks are given up.
 const BACKLOG_WORDS: usize = 2 << 20;
@@ -148,17 +150,24 @@ impl Recording {
         }
     }
 
+    /// Takes some records of a ring, one at least, and gives back the words behind them. `None` when the words do not
+    /// begin with a whole record.
+    pub(crate) fn take_some<'a>(&mut self, stream: &mut Stream, words: &'a [u64]) -> Option<&'a [u64]> {
+        let rest = if stream.is_settled() { self.take_heap(stream, words) } else { words };
+        let Some((record, rest)) = ring::record::split_first(rest) else {
+            // What is not a record is told when nothing stands before it.
+            return (rest.len() < words.len()).then_some(rest);
+        };
+        if record.kind() != Some(Kind::Pad) {
+            self.take(stream, record);
+        }
+        Some(rest)
+    }
+
     /// Takes the next record of a ring.
-    #[inline]
     pub(crate) fn take(&mut self, stream: &mut Stream, record: Record<'_>) {
         self.totals.records += 1;
         match record.kind() {
-            // Nearly all records.
-            Some(kind @ (Kind::Alloc | Kind::Free | Kind::Realloc)) if stream.backlog.is_empty() => {
-                if !self.heap_event(stream, kind, record, false) {
-                    self.put_off(stream, record);
-                }
-            }
             // These refer to nothing later, and other rings wait for them.
             Some(Kind::Node) => self.node(stream, record),
             Some(Kind::Module) => self.module(stream, record),
@@ -257,7 +266,7 @@ impl Recording {
             return true;
         };
         match kind {
-            Kind::Alloc | Kind::Free | Kind::Realloc => return self.heap_event(stream, kind, record, force),
+            Kind::Alloc | Kind::Free | Kind::Realloc => return self.heap_event(stream, record, force),
             Kind::ProcessStart => self.process_start(stream, record),
             Kind::ThreadStart => {
                 self.place(stream, word(1));
@@ -414,64 +423,6 @@ impl Recording {
         match self.processes.get(&number) {
             Some(process) if process.pid != 0 => format!("{} ({})", process.pid, process.exe),
             _ => format!("number {number}"),
-        }
-    }
-
-    /// Takes an allocation, free or realloc, or says false when it must wait for its stack. The only place that knows
-    /// the words of these records.
-    #[inline]
-    fn heap_event(&mut self, stream: &mut Stream, kind: Kind, record: Record<'_>, force: bool) -> bool {
-        // One check of the length for all words.
-        let Some(&[_, tsc, address, size, who, instructions]) = record.words.first_chunk() else {
-            self.totals.unknown_records += 1;
-            return true;
-        };
-        let (stack, bits) = halves(who);
-        let Some(stack) = self.stack(stream, stack, force) else {
-            return false;
-        };
-        let family = Family::from_number(bits as u8);
-        let align_log2 = (bits >> 8) as u8;
-        let time = self.time(stream, tsc);
-        let thread = stream.thread;
-        let (op, size, align_log2, old_address) = match kind {
-            Kind::Alloc => (Op::Alloc, size, align_log2, 0),
-            // Size and alignment are of no meaning: the columns hold those of allocations and reallocs only.
-            Kind::Free => (Op::Free, 0, 0, 0),
-            _ => (Op::Realloc, size, align_log2, record.word(6)),
-        };
-        let event = HeapEvent {
-            op,
-            family,
-            align_log2,
-            thread,
-            stack,
-            time,
-            instructions,
-            address,
-            size,
-            old_address,
-        };
-        self.trace.event(stream.process, event);
-        true
-    }
-
-    fn node(&mut self, stream: &mut Stream, record: Record<'_>) {
-        const EXACT: u64 = 1 << 63;
-        const GUESSED: u64 = 1 << 62;
-        let image = self.image(stream);
-        let (id, parent) = halves(record.word(1));
-        let address = record.word(3);
-        let node = RawNode {
-            id,
-            parent,
-            module: record.word(2) as u32,
-            rva: address & !(EXACT | GUESSED),
-            exact: address & EXACT != 0,
-            guessed: address & GUESSED != 0,
-        };
-        if !self.images.add_node(image, node, &mut self.trace.stacks) {
-            self.totals.unknown_records += 1;
         }
     }
 

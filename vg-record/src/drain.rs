@@ -299,7 +299,7 @@ fn drain_slot(slot: &mut Slot, recording: &mut Recording) -> u64 {
         return 0;
     }
     let stream = &mut slot.stream;
-    let result = slot.consumer.drain(|record| recording.take(stream, record));
+    let result = slot.consumer.drain_runs(|words| recording.take_some(stream, words));
     wake_producer(&slot.consumer, false);
     match result {
         Ok(0) => 0,

@@ -76,16 +76,21 @@ impl Table {
         self.ids.get(at).copied().filter(|&id| id != 0)
     }
 
+    #[inline]
     fn set(&mut self, number: u32, id: u32) -> bool {
         let Some(at) = number.checked_sub(self.first) else { return false };
         let at = at as usize;
-        if at >= self.ids.len() {
-            if at > self.ids.len() + REACH {
-                return false;
-            }
-            self.ids.resize(at + 1, 0);
+        if let Some(known) = self.ids.get_mut(at) {
+            *known = id;
+            return true;
         }
-        self.ids[at] = id;
+        if at > self.ids.len() + REACH {
+            return false;
+        }
+        if at > self.ids.len() {
+            self.ids.resize(at, 0);
+        }
+        self.ids.push(id);
         true
     }
 }
@@ -123,15 +128,21 @@ impl Images {
     /// The id of a stack node in the recording; 0 for none, `None` while it has not come.
     #[inline]
     pub(crate) fn node(&self, image: ImageId, number: u32) -> Option<u32> {
+        // Nearly all are the image's own.
+        self.list[image].nodes.own(number).or_else(|| self.inherited_node(image, number))
+    }
+
+    #[cold]
+    fn inherited_node(&self, image: ImageId, number: u32) -> Option<u32> {
         self.look_up(image, number, |image| &image.nodes)
     }
 
     /// The id of a module in the recording; 0 for none, `None` while it has not come.
+    #[inline]
     pub(crate) fn module(&self, image: ImageId, number: u32) -> Option<u32> {
         self.look_up(image, number, |image| &image.modules)
     }
 
-    #[inline]
     fn look_up(&self, image: ImageId, number: u32, table: impl Fn(&Image) -> &Table) -> Option<u32> {
         if number == 0 {
             return Some(0);
@@ -152,23 +163,26 @@ impl Images {
 
     /// Adds a node, at once or when what it refers to has come. False when the number makes no sense.
     pub(crate) fn add_node(&mut self, image: ImageId, node: RawNode, stacks: &mut Stacks) -> bool {
-        match self.place(image, node) {
-            _ if node.id == 0 => false,
-            Some((parent, frame)) => {
-                let id = stacks.node(parent, frame);
-                self.list[image].nodes.set(node.id, id)
-            }
-            None => {
-                let sound = self.list[image].nodes.set(node.id, 0);
-                if sound {
-                    self.list[image].waiting.push(node);
-                    self.unsettled.insert(image);
-                }
-                sound
-            }
+        if node.id == 0 {
+            return false;
         }
+        let Some((parent, frame)) = self.place(image, node) else { return self.put_off(image, node) };
+        let id = stacks.node(parent, frame);
+        self.list[image].nodes.set(node.id, id)
     }
 
+    /// Keeps a node until what it refers to has come.
+    #[cold]
+    fn put_off(&mut self, image: ImageId, node: RawNode) -> bool {
+        let sound = self.list[image].nodes.set(node.id, 0);
+        if sound {
+            self.list[image].waiting.push(node);
+            self.unsettled.insert(image);
+        }
+        sound
+    }
+
+    #[inline]
     fn place(&self, image: ImageId, node: RawNode) -> Option<(u32, Frame)> {
         let parent = self.node(image, node.parent)?;
         let module = self.module(image, node.module)?;

@@ -101,24 +101,34 @@ impl Trace {
     }
 
     /// Adds an event of `process`.
-    #[inline]
     pub(crate) fn event(&mut self, process: u32, event: HeapEvent) {
-        self.events += 1;
-        if self.failed {
-            return;
-        }
-        if self.chunk(process).push(event) {
+        let mut event = Some(event);
+        self.extend(process, |_| event.take());
+    }
+
+    /// Adds events of `process` until `next`, which may add to the stack tree, gives none.
+    // With a single call of `next`, so that it is inlined in the loop.
+    #[inline(always)]
+    pub(crate) fn extend(&mut self, process: u32, mut next: impl FnMut(&mut Stacks) -> Option<HeapEvent>) {
+        loop {
+            self.choose(process);
+            let chunk = self.current.get_or_insert_with(|| EventChunk::new(process));
+            let before = chunk.len();
+            let is_full = chunk.extend(|| next(&mut self.stacks));
+            self.events += (chunk.len() - before) as u64;
+            if !is_full {
+                return;
+            }
             self.flush_events(process);
         }
     }
 
-    /// The chunk of `process`, which is then the present one.
+    /// The chunk of `process`, if it has one, is the present one from here on.
     #[inline]
-    fn chunk(&mut self, process: u32) -> &mut EventChunk {
+    fn choose(&mut self, process: u32) {
         if self.current.as_ref().is_none_or(|current| current.process() != process) {
             self.set_current(process);
         }
-        self.current.get_or_insert_with(|| EventChunk::new(process))
     }
 
     #[cold]
@@ -130,12 +140,13 @@ impl Trace {
         self.current = self.chunks.remove(&process).or_else(spare);
     }
 
-    /// Writes the stack tables, and then the waiting events of `process`.
+    /// Writes the stack tables, and then the waiting events of `process`, which are lost when the output has failed.
     pub(crate) fn flush_events(&mut self, process: u32) {
         self.flush_tables();
         let current = self.current.as_mut().filter(|current| current.process() == process);
         let Some(chunk) = current.or_else(|| self.chunks.get_mut(&process)) else { return };
-        if self.failed || chunk.is_empty() {
+        if self.failed {
+            chunk.clear();
             return;
         }
         // Emptied by the writer; its memory serves the next events.

@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod plainly;
+
 fn round_trip(values: &[u64], shape: Shape) -> (Layout, Vec<u8>) {
     let mut bytes = Vec::new();
     let layout = encode(values, shape, &mut bytes);
@@ -44,11 +46,11 @@ fn blocks_take_the_bits_of_their_widest_value() {
             .map(|i| if i == 3 { u64::MAX.checked_shr(64 - width as u32).unwrap_or(0) } else { 0 })
             .collect();
         let mut bytes = Vec::new();
-        put_blocks(&values, |value| value, &mut bytes);
+        blocks::put(&values, Stored::Plain, 0, &mut bytes);
         // Two whole blocks and one of eight values.
         assert_eq!(bytes.len(), 3 + 2 * width, "{width}");
         let mut back = Vec::new();
-        assert_eq!(blocks(&bytes, 40, &mut back), Ok(&[][..]));
+        assert_eq!(read_blocks(&bytes, 40, &mut back), Ok(&[][..]));
         assert_eq!(back, values);
     }
 }

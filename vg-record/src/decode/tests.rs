@@ -5,7 +5,7 @@ use crate::testing::{
     Said, Sink, alloc, fork_start, messages, node, process_start, record, record_with, recording,
 };
 use ring::record::{self as raw, pair};
-use schema::Message;
+use schema::{Family, HeapEvent, Message, Op};
 
 fn feed(recording: &mut Recording, stream: &mut Stream, records: &[Vec<u64>]) {
     for words in records {
@@ -282,6 +282,83 @@ fn wild_records_are_counted_and_survived() {
     let mut reader = schema::read::TraceReader::new(&bytes[..]);
     assert!(reader.by_ref().count() > 100);
     assert!(matches!(reader.ending(), Some(schema::read::Ending::Truncated { .. })), "{:?}", reader.ending());
+}
+
+#[test]
+fn runs_of_records_give_what_single_ones_give() {
+    let mut state = 0x2545_F491_4F6C_DD1Du64;
+    let mut below = |bound: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % bound
+    };
+    for round in 0..30 {
+        let mut words = [
+            process_start(1, 1, 0, raw::Start::Root),
+            record(Kind::ThreadStart, &[2, pair(1001, 0)]),
+            record_with(Kind::Module, &[3, 1, 0x40_0000, 0x1000, 0x40_0000, 0], &[b"[vdso]"]),
+        ]
+        .concat();
+        let mut nodes = 0;
+        // More than a chunk, with all that can stand between events.
+        for tsc in 10..10 + 25_000 * (round % 3) / 2 + 600 {
+            let who = pair(below(nodes + 1) as u32, below(1 << 12) as u32);
+            let event = |kind| record(kind, &[tsc ^ (tsc % 3), 16 * tsc, tsc % 99, who, 2 * tsc, 7 * tsc]);
+            words.extend(match below(400) {
+                0 => record(Kind::Pad, &[0; 2]),
+                1 => record_with(Kind::ThreadName, &[], &[b"worker"]),
+                2 => record(Kind::Free, &[tsc]),
+                3 if round % 2 == 1 => alloc(tsc, 0x100, nodes as u32 + 3),
+                4..60 => {
+                    nodes += 1;
+                    let about =
+                        [pair(nodes as u32, below(nodes) as u32), below(2), below(9) | below(4) << 62];
+                    record(Kind::Node, &about)
+                }
+                60..70 => event(Kind::Realloc),
+                70..240 => event(Kind::Free)[..6].iter().copied().chain([7]).collect(),
+                _ => event(Kind::Alloc),
+            });
+        }
+        let (single, runs, said) = (Sink::default(), Sink::default(), Said::default());
+        let mut totals = Vec::new();
+        for sink in [&single, &runs] {
+            let mut recording = recording(sink, &said);
+            let mut stream = Stream::new(1);
+            let mut rest = &words[..];
+            while let Some((record, behind)) = raw::split_first(rest) {
+                if std::ptr::eq(sink, &runs) {
+                    rest = recording.take_some(&mut stream, rest).expect("whole records");
+                    continue;
+                }
+                if record.kind() != Some(Kind::Pad) {
+                    recording.take(&mut stream, record);
+                }
+                rest = behind;
+            }
+            recording.settle();
+            recording.close(&mut stream);
+            recording.trace.flush();
+            totals.push((recording.totals.clone(), recording.trace.events()));
+        }
+        assert_eq!(totals[0], totals[1], "round {round}");
+        assert!(*single.bytes.lock().unwrap() == *runs.bytes.lock().unwrap(), "round {round}");
+    }
+}
+
+#[test]
+fn what_is_no_record_is_said_when_nothing_stands_before_it() {
+    let (sink, said) = (Sink::default(), Said::default());
+    let mut recording = recording(&sink, &said);
+    let mut stream = Stream::new(1);
+    feed(&mut recording, &mut stream, &[process_start(1, 1, 0, raw::Start::Root)]);
+    for wild in [0, 8, 9 << 32, u64::MAX] {
+        let words = [&alloc(5, 0x100, 0)[..], &[wild, 1]].concat();
+        assert_eq!(recording.take_some(&mut stream, &words), Some(&[wild, 1][..]));
+        assert_eq!(recording.take_some(&mut stream, &[wild, 1]), None);
+    }
+    assert_eq!(recording.trace.events().0, 4);
 }
 
 #[test]
