@@ -368,3 +368,6 @@ fn piece_with(pieces: &[Piece<Slice<'_>>], address: u64) -> Option<(u64, u64)> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests;
