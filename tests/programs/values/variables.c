@@ -63,6 +63,13 @@ static void __attribute__((noinline)) recursive(int depth, int *outermost) {
     if (depth > 0) return recursive(depth - 1, outermost ? outermost : own);
     UNSET(outermost[1]); //~ ClientCheck 0 //= own[1]
 }
+// Calls nothing, so that its variables may lie below the stack pointer.
+static int __attribute__((noinline)) leaf(void) {
+    volatile int low[4];
+    low[0] = low[1] = low[3] = 1;
+    REQUEST(0, CHECK_MEM_IS_DEFINED, ADDRESS(low), sizeof low), low[0]++; //~ ClientCheck 0 //= low[2]
+    return low[0];
+}
 static void *__attribute__((noinline)) thread(void *unused) {
     short mine[5] = {0};
     UNSET(mine[2]); //~ ClientCheck 0 //= mine[2]
@@ -93,6 +100,7 @@ int main(int argc, char **argv) {
     by_value(large, argc);
     inlined(argc);
     recursive(3, NULL);
+    CHECK(leaf() == 2);
     pthread_t other;
     CHECK(pthread_create(&other, NULL, thread, NULL) == 0 && pthread_join(other, NULL) == 0);
     int null = open("/dev/null", O_WRONLY);
