@@ -153,9 +153,7 @@ impl Recording {
                 let mut described = AddressInfo::default();
                 match kind_of_address {
                     AddressKind::Data | AddressKind::Code => {
-                        let image = self.image(stream);
-                        described.module =
-                            self.mapped.get(&(image, family)).map_or(0, |mapped| mapped.module);
+                        described.module = self.mapped(stream, family).map_or(0, |mapped| mapped.module);
                     }
                     AddressKind::Mapping => {
                         described.protection = family as u8;

@@ -45,6 +45,13 @@ pub(crate) struct Mapped {
 }
 
 impl Recording {
+    /// Where the module with this number is mapped. An inherited mapping is its parent's.
+    pub(crate) fn mapped(&mut self, stream: &mut Stream, number: u32) -> Option<Mapped> {
+        let image = self.image(stream);
+        let owner = self.images.owner_of_module(image, number);
+        self.mapped.get(&(owner, number)).copied()
+    }
+
     /// What is to be looked up for an error; nothing where its address is no variable's.
     pub(crate) fn wish(&mut self, stream: &mut Stream, record: Record<'_>, error: &Error) -> Option<Wish> {
         let about = error.about.clone()?;
@@ -57,9 +64,8 @@ impl Recording {
                 in_frames(&self.trace.stacks, error.stack, 1, address, frame).into_iter().take(1).collect()
             }
             AddressKind::Data => {
-                let image = self.image(stream);
                 let (_, number) = halves(record.word(6));
-                let mapped = self.mapped.get(&(image, number))?;
+                let mapped = self.mapped(stream, number)?;
                 let sought = Sought::Global { address: address.wrapping_sub(mapped.bias) };
                 vec![Place { module: mapped.for_frames, sought, frame: 0 }]
             }

@@ -109,8 +109,6 @@ impl Candidate {
     fn describe(&self, units: &Units<'_, '_>) -> Option<VariableText> {
         let die = units.die(self.unit, self.entry)?;
         let name = units.attribute(&die, dw::DW_AT_name).and_then(|(unit, name)| units.text(unit, name))?;
-        let number =
-            |name| units.attribute(&die, name).and_then(|(unit, value)| Some((unit, value.udata_value()?)));
         let file = units
             .attribute(&die, dw::DW_AT_decl_file)
             .and_then(|(unit, value)| match value {
@@ -118,7 +116,8 @@ impl Candidate {
                 value => units.file(unit, value.udata_value()?),
             })
             .unwrap_or_default();
-        let line = number(dw::DW_AT_decl_line).map_or(0, |(_, line)| u32::try_from(line).unwrap_or(0));
+        let line = units.attribute(&die, dw::DW_AT_decl_line).and_then(|(_, line)| line.udata_value());
+        let line = line.and_then(|line| u32::try_from(line).ok()).unwrap_or(0);
         let of = units.type_of(&die);
         let (part, part_offset) = of.map_or((String::new(), self.offset), |of| units.part(of, self.offset));
         Some(VariableText { name, file, line, size: self.size, offset: self.offset, part, part_offset })
