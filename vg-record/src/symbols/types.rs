@@ -247,7 +247,10 @@ impl<'d, 'a> Units<'d, 'a> {
                 Some(Step { text, of: element, offset: offset % size })
             }
             dw::DW_TAG_structure_type | dw::DW_TAG_class_type => {
-                self.children(&of).into_iter().find_map(|member| self.member(member, offset))
+                // A base without members lies where the first member does.
+                let (bases, members): (Vec<_>, Vec<_>) =
+                    self.children(&of).into_iter().partition(|die| die.entry.tag() == dw::DW_TAG_inheritance);
+                members.into_iter().chain(bases).find_map(|member| self.member(member, offset))
             }
             // Of a union, nobody knows which member it holds.
             _ => None,

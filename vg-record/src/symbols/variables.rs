@@ -1,7 +1,7 @@
 //! Which variable lies at an address, by DWARF: of a function that was running, or of the file's data.
 //!
 //! One pass over a unit answers all that is asked of it. Always holds: a variable is named only when its location could be
-//! computed from the registers that are known, and its bytes hold the address; where several do, the innermost block's.
+//! computed from the registers that are known, and its bytes, as far as they are known, hold the address; where several do, the innermost block's.
 //! Malformed input gives no answer and no panic. Not here: what is inside a variable (`types`), which units are loaded
 //! (`sections`).
 
@@ -195,9 +195,10 @@ impl<'a> Search<'_, '_, 'a> {
         Some(among.iter().copied().filter(|index| code(index).is_some_and(is_in)).collect())
     }
 
-    fn size_of(&self, at: usize, entry: &Entry<'a>) -> Option<u64> {
+    /// Bytes of a variable; 0 when they are not known: clang leaves out the types of libraries.
+    fn size_of(&self, at: usize, entry: &Entry<'a>) -> u64 {
         let die = Die { unit: at, entry: entry.clone() };
-        self.units.size(&self.units.type_of(&die)?)
+        self.units.type_of(&die).and_then(|of| self.units.size(&of)).unwrap_or(0)
     }
 
     /// A variable whose address is fixed.
@@ -209,8 +210,11 @@ impl<'a> Search<'_, '_, 'a> {
         let Some(place) = fixed(self.units, at, expression) else { return };
         let first = self.globals.partition_point(|(address, _)| *address < place);
         let behind = self.globals.get(first..).unwrap_or_default();
-        let Some(size) = (!behind.is_empty()).then(|| self.size_of(at, entry)).flatten() else { return };
-        for (address, index) in behind.iter().take_while(|(address, _)| address - place < size) {
+        if behind.is_empty() {
+            return;
+        }
+        let size = self.size_of(at, entry);
+        for (address, index) in behind.iter().take_while(|(address, _)| holds(size, address - place)) {
             let offset = address - place;
             let candidate = Candidate { depth: entry.depth(), unit: at, entry: entry.offset(), size, offset };
             self.offer(*index, candidate);
@@ -235,10 +239,10 @@ impl<'a> Search<'_, '_, 'a> {
                 piece_with(&pieces, *address)
             };
             let Some((place, skipped)) = start() else { continue };
-            let Some(size) = self.size_of(at, entry) else { return };
+            let size = self.size_of(at, entry);
             let offset = (address - place).saturating_add(skipped);
             let candidate = Candidate { depth: entry.depth(), unit: at, entry: entry.offset(), size, offset };
-            if offset < size {
+            if holds(size, offset) {
                 self.offer(index, candidate);
             }
         }
@@ -252,6 +256,11 @@ impl<'a> Search<'_, '_, 'a> {
             *best = Some(candidate);
         }
     }
+}
+
+/// Whether an offset lies in a variable; of one whose size is not known, only its first byte is sure to.
+fn holds(size: u64, offset: u64) -> bool {
+    offset < size.max(1)
 }
 
 fn is_block(tag: DwTag) -> bool {
