@@ -262,8 +262,8 @@ struct SnapshotEnd {
 }
 
 # A distinct error of a process: one entry for each kind, place and whole stack. A later entry of the same process and
-# number replaces `count` and is ignored but for that: the other fields may be empty there. 230 bytes with an address and an
-# origin.
+# number replaces `count` and, where it has one, `about`, which then names the variable; it is ignored but for that: the
+# other fields may be empty there. 240 bytes with an address and an origin.
 struct Error {
   number @0 :UInt32;                # In its process, from 1; goes on over exec.
   process @1 :UInt32;
@@ -316,7 +316,7 @@ struct Error {
 # What an address is.
 struct AddressInfo {
   kind @0 :UInt16;                  # See below.
-  start @1 :UInt64;                 # First byte of the block, symbol or mapping.
+  start @1 :UInt64;                 # First byte of the block, variable, symbol or mapping.
   size @2 :UInt64;                  # Its bytes.
   offset @3 :Int64;                 # The address - start: negative before the block, at least `size` behind it. Kind
                                     # 6: bytes below the stack pointer.
@@ -331,11 +331,14 @@ struct AddressInfo {
   module @12 :UInt32;
   protection @13 :UInt8;            # Of a mapping: 1 read, 2 write, 4 execute.
   line @14 :UInt32;                 # Declaration of the variable.
-  file @15 :UInt32;                 # String.
+  file @15 :UInt32;                 # String. With a line or a file, data of a module is a variable, else a symbol.
+  part @16 :Text;                   # What of the variable holds the address: "[3].x", to be read behind its name. Empty:
+                                    # the whole.
+  partOffset @17 :UInt64;           # The address - first byte of that part.
 }
 # kind: 0 not known, 1 live block of the heap, 2 freed block, 3 block that a client request announced (malloc-like or
 # of a pool), 4 block that the program described (VALGRIND_CREATE_BLOCK; text), 5 stack, 6 just below the stack pointer,
-# (text: "guard page" in pages that nobody may touch), 7 data of a module (text: symbol or section), 8 a mapping (text: its file), 9 not mapped, 10 code of a module,
+# (text: "guard page" in pages that nobody may touch), 7 data of a module (text: variable, symbol or section), 8 a mapping (text: its file), 9 not mapped, 10 code of a module,
 # 11 thread-local storage, 12 a live block that was freed and used again.
 
 # Where undefined bits were made.

@@ -7,12 +7,22 @@ use crate::state::Engine;
 use crate::{modules, stacks};
 use alloc::vec::Vec;
 use heap::{Block, Freed, Relation, State};
-use ring::record::about;
+use ring::record::{FRAME_WORDS, about};
+use unwind::Holding;
 
 /// How far below the stack pointer what is not mapped still belongs to the stack.
 const BELOW_STACK_BYTES: u64 = 64 << 10;
+/// How far below the stack pointer a function that calls none may have variables (System V ABI).
+const RED_ZONE_BYTES: u64 = 128;
 const WRITE: u8 = 2;
 const EXECUTE: u8 = 4;
+
+/// A frame in the words of the record.
+fn words(frame: Option<Holding>) -> [u64; FRAME_WORDS] {
+    frame.map_or([0; FRAME_WORDS], |frame| {
+        [frame.cfa, frame.own.sp, frame.own.bp, frame.callee.sp, frame.callee.bp]
+    })
+}
 
 /// What lies at an address, in the words of the record.
 pub(crate) struct About {
@@ -26,6 +36,8 @@ pub(crate) struct About {
     pub(crate) freed: u32,
     /// Of the file that is mapped there; or what the guest calls the block.
     pub(crate) name: Vec<u8>,
+    /// Of the frame that holds the address, what its variables are found by: see `ring::record::Kind::Error`.
+    pub(crate) frame: [u64; FRAME_WORDS],
 }
 
 impl About {
@@ -39,6 +51,7 @@ impl About {
         allocated: 0,
         freed: 0,
         name: Vec::new(),
+        frame: [0; FRAME_WORDS],
     };
 
     /// What is known of an address: a block that the guest has described or announced, or one of the heap.
@@ -110,10 +123,13 @@ impl About {
         };
         if range.contains(&sp) {
             if address < sp {
-                return below(about::ORDINARY);
+                let red_zone = sp - address <= RED_ZONE_BYTES;
+                let innermost = red_zone.then(|| stacks::frame_of(engine, thread, pc, sp)).flatten();
+                return About { frame: words(innermost), ..below(about::ORDINARY) };
             }
             let frame = stacks::frame_of(engine, thread, pc, address);
-            return within(about::STACK, range.start, range.end, frame);
+            let number = frame.map_or(0, |frame| frame.index as u32 + 1);
+            return About { frame: words(frame), ..within(about::STACK, range.start, range.end, number) };
         }
         if mapping.protection == 0 && around_sp.as_ref().is_some_and(|stack| stack.start == range.end) {
             return below(about::GUARD_PAGE);

@@ -12,7 +12,7 @@ use crate::{client_memory, shadow, shadow_range, stacks, strings, symbols, sys};
 use core::sync::atomic::{AtomicU64, Ordering};
 use heap::{Block, Heap, Relation, State};
 use iced_x86::Instruction;
-use ring::record::{Error, Kind, Stat, UNADDRESSABLE, header, origin, pair, put_string};
+use ring::record::{Error, FRAME_WORDS, Kind, Stat, UNADDRESSABLE, header, origin, pair, put_string};
 use ring::shared::FLAG_FIRST_ERROR;
 use translate::{Access, Mode, What};
 
@@ -406,7 +406,7 @@ fn is_wanted(thread: &Thread, told: &Told<'_>) -> bool {
 
 /// Tells the recorder.
 pub(crate) fn tell(thread: &mut Thread, stack: u32, told: &Told<'_>) {
-    const FIXED: usize = 15;
+    const FIXED: usize = 15 + FRAME_WORDS;
     if !is_wanted(thread, told) {
         return;
     }
@@ -424,7 +424,8 @@ pub(crate) fn tell(thread: &mut Thread, stack: u32, told: &Told<'_>) {
     let Some(writer) = &mut thread.writer else { return };
     let about = &told.about;
     let mut words = [0; FIXED + 1 + LONGEST_TEXT.div_ceil(8)];
-    words[..FIXED].copy_from_slice(&[
+    words[15..FIXED].copy_from_slice(&about.frame);
+    words[..15].copy_from_slice(&[
         0,
         sys::tsc(),
         pair(told.error as u32 | if told.unaddressable { UNADDRESSABLE } else { 0 }, stack),

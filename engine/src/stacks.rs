@@ -14,7 +14,7 @@ use alloc::boxed::Box;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 use ring::record::{Kind, header, pair};
-use unwind::{EncodingOrder, Memory, Modules, Section, StackTree, Unwinder, WORDS_PER_NODE};
+use unwind::{EncodingOrder, Holding, Memory, Modules, Section, StackTree, Unwinder, WORDS_PER_NODE};
 
 /// Nodes that fit; sparse memory.
 const NODES: usize = 1 << 26;
@@ -179,19 +179,17 @@ pub fn of_jump(engine: &Engine, thread: &mut Thread) -> u32 {
     take(engine, thread, thread.context.pc)
 }
 
-/// 1 and the index of the frame that holds an address, of the stack of a thread at the entry of the function at `pc`; 0
-/// when none does.
-pub fn frame_of(engine: &Engine, thread: &mut Thread, pc: u64, address: u64) -> u32 {
+/// The frame that holds an address, of the stack of a thread at the entry of the function at `pc`.
+pub fn frame_of(engine: &Engine, thread: &mut Thread, pc: u64, address: u64) -> Option<Holding> {
     // Brings the thread's unwinder and the bounds of its stack up to date.
     if take(engine, thread, pc) == 0 {
-        return 0;
+        return None;
     }
     let memory = GuestMemory { engine, bounds: thread.stack_bounds };
-    let Some(state) = &mut thread.unwinder else { return 0 };
+    let state = thread.unwinder.as_mut()?;
     let start = EncodingOrder { rip: pc, gpr: &thread.context.regs };
     let depth = engine.options.depth as usize;
-    let found = state.unwinder.frame_of(&state.modules, &start, &memory, address, depth);
-    found.map_or(0, |index| index as u32 + 1)
+    state.unwinder.frame_of(&state.modules, &start, &memory, address, depth)
 }
 
 /// The stack of a thread that stands at its pc and is about to make an access, at `pc` a few instructions later; 0 when

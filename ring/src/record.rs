@@ -65,11 +65,11 @@ pub enum Kind {
     /// `tsc, pid` then one byte string: a child that is not followed, and why.
     NotFollowed = 19,
     /// `tsc, error|stack, address, size, instructions, about|family, start, bytes, offset, stack of the allocation|of the
-    /// free, value, wanted, given` then two byte strings: an error that the guest has made. `error`: see [`Error`], and
-    /// [`UNADDRESSABLE`]; `about`:
+    /// free, value, wanted, given, origin|stack` then [`FRAME_WORDS`] and two byte strings: an error that the guest has
+    /// made. `error`: see [`Error`], and [`UNADDRESSABLE`]; `about`:
     /// what lies at the address, see [`about`], with its first byte, its bytes and the address's offset in it (wrapped
-    /// below 0 before it). What the last three words and the first string mean depends on the error: see `trace.capnp`. In
-    /// front of it: `origin|stack`, where an undefined value comes from, see [`origin`]. The second string is the block's name.
+    /// below 0 before it). What value, wanted, given and the first string mean depends on the error: see `trace.capnp`.
+    /// `origin|stack`: where an undefined value comes from, see [`origin`]. The second string is the block's name.
     Error = 20,
 }
 
@@ -205,6 +205,11 @@ pub enum Error {
     FdBadUse = 22,
 }
 
+/// Words of [`Kind::Error`] by which variables on the stack are found: of the frame that holds the address its canonical
+/// frame address, stack pointer and rbp, then stack pointer and rbp of its callee. Zeros when they are not known, or
+/// when the address is not on the stack.
+pub const FRAME_WORDS: usize = 5;
+
 /// Bit of the word's half that holds an [`Error`]: bytes were not the guest's to touch; without it, of kinds that may be about
 /// either, they were undefined.
 pub const UNADDRESSABLE: u32 = 1 << 16;
@@ -225,7 +230,7 @@ pub mod about {
     /// holds the address, 0 when it is not known.
     pub const STACK: u32 = 5;
     /// The same, below its stack pointer; the offset says how far. In place of the family stands [`ORDINARY`] or
-    /// [`GUARD_PAGE`].
+    /// [`GUARD_PAGE`]. The frame's words are there where variables of the innermost function may be.
     pub const BELOW_STACK: u32 = 6;
     /// Data of a module, whose id stands in place of the family.
     pub const DATA: u32 = 7;

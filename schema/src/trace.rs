@@ -283,7 +283,10 @@ impl Trace {
         for error in errors {
             let known = self.error_index.get(&(error.process, error.number));
             match known.and_then(|&i| self.errors.get_mut(i)) {
-                Some(known) => known.count = error.count,
+                Some(known) => {
+                    known.count = error.count;
+                    known.about = error.about.or(known.about.take());
+                }
                 None => {
                     self.error_index.insert((error.process, error.number), self.errors.len());
                     self.errors.push(error);

@@ -34,6 +34,7 @@ impl fmt::Display for Error {
 pub fn expectations(text: &str) -> Result<BTreeSet<Error>, String> {
     let mut found = BTreeSet::new();
     for (line, text) in (1..).zip(text.lines()) {
+        let text = text.split("//=").next().unwrap_or_default();
         for mark in text.split("//~").skip(1) {
             let mut words = mark.split_whitespace();
             let (kind, size) = (words.next(), words.next().and_then(|size| size.parse().ok()));
@@ -44,6 +45,55 @@ pub fn expectations(text: &str) -> Result<BTreeSet<Error>, String> {
         }
     }
     Ok(found)
+}
+
+/// The variables `//= NAME` of a source that its errors are about, behind all `//~` of a line: line and name. A program
+/// that has one has them all.
+pub fn variables(text: &str) -> BTreeSet<(u32, String)> {
+    let named = |(line, text): (u32, &str)| {
+        let (_, marks) = text.split_once("//~")?;
+        Some((line, marks.split_once("//=")?.1.trim().to_owned()))
+    };
+    (1..).zip(text.lines()).filter_map(named).collect()
+}
+
+/// Those that `vg-errors --format=json` names, with the part that holds the address.
+pub fn variables_in_json(text: &str, source: &str) -> Result<BTreeSet<(u32, String)>, String> {
+    let json: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
+    let mut found = BTreeSet::new();
+    for error in json["errors"].as_array().ok_or("no errors")? {
+        let variable = &error["location"]["variable"];
+        if let (Some(name), Some(line)) = (variable["name"].as_str(), own_line(error, source)) {
+            found.insert((line, format!("{name}{}", variable["part"].as_str().unwrap_or_default())));
+        }
+    }
+    Ok(found)
+}
+
+/// Those that memcheck names in its log, which may be less: it does not look into unions, for one.
+pub fn variables_in_log(text: &str, source: &str) -> BTreeSet<(u32, String)> {
+    let mut found = BTreeSet::new();
+    let mut own = None;
+    for line in crate::peer::lines(text) {
+        if line.starts_with("at ") {
+            own = None;
+        }
+        let position = crate::peer::position(line).filter(|(file, _)| *file == source);
+        own = own.or(position.map(|(_, line)| line));
+        let name = line.strip_prefix("Location ").and_then(|line| line.split_once(" inside "));
+        if let (Some(own), Some((_, name))) = (own, name) {
+            let name = name.strip_prefix("local var ").or(name.strip_prefix("global var ")).unwrap_or(name);
+            found.insert((own, name.trim_matches(['"', ',']).to_owned()));
+        }
+    }
+    found
+}
+
+/// The line of the innermost frame in the guest's own source.
+fn own_line(error: &Value, source: &str) -> Option<u32> {
+    let mut stack = error["stack"].as_array()?.iter();
+    let own = stack.find(|frame| frame["file"].as_str().is_some_and(|file| leaks::is_file(file, source)))?;
+    u32::try_from(own["line"].as_u64()?).ok()
 }
 
 /// Reads `vg-errors --format=json`; `source` is the file name of the guest's source.
@@ -59,11 +109,8 @@ pub fn from_json(text: &str, source: &str) -> Result<BTreeSet<Error>, String> {
         if error["kind"] == "FdNotClosed" && stack.is_empty() {
             continue;
         }
-        let own = stack
-            .iter()
-            .find(|frame| frame["file"].as_str().is_some_and(|file| leaks::is_file(file, source)));
         found.insert(Error {
-            line: own.and_then(|frame| frame["line"].as_u64()).and_then(|line| u32::try_from(line).ok()),
+            line: own_line(error, source),
             kind: error["kind"].as_str().unwrap_or_default().to_owned(),
             size: error["size"].as_u64().unwrap_or(0),
         });

@@ -121,14 +121,27 @@ fn against_peer(program: &Program, variant: &Variant) -> Verdict {
     let log = scratch.path().join("log");
     let (log_name, cwd) = (log.display().to_string(), scratch.fresh("cwd")?);
     let fds = program.record.iter().any(|option| option.starts_with("--track-fds"));
-    let run = errors::under_memcheck(&[exe], &log_name, follows(program), fds, &cwd);
+    let variables = errors::variables(&program.text);
+    let mut run = errors::under_memcheck(&[exe], &log_name, follows(program), fds, &cwd);
+    if !variables.is_empty() {
+        run = run.env("VALGRIND_OPTS", "--read-var-info=yes");
+    }
     let outcome = run.timeout(program.timeout).run()?;
     if outcome.ending() != ending(program) {
         return Err(Problem::wrong(outcome.summary()));
     }
-    let found = errors::from_log(&std::fs::read_to_string(&log)?, &source_name(program));
+    let log = std::fs::read_to_string(&log)?;
+    let found = errors::from_log(&log, &source_name(program));
     let expected = errors::known_to_peer(errors::expectations(&program.text)?);
-    verdict(errors::differences(&expected, &found))
+    let mut problems = errors::differences(&expected, &found);
+    if !variables.is_empty() {
+        let other =
+            errors::variables_in_log(&log, &source_name(program)).into_iter().filter(|(line, name)| {
+                !variables.iter().any(|(own, known)| own == line && known.starts_with(name.as_str()))
+            });
+        problems.extend(other.map(|(line, name)| format!("Valgrind says at line {line}: {name}")));
+    }
+    verdict(problems)
 }
 
 fn ending(program: &Program) -> &str {
@@ -166,7 +179,21 @@ fn recorded(program: &Program, variant: &Variant, options: &[&str], how: &[&str]
         return Err(Problem::wrong(format!("vg-errors is to exit {findings}: {}", outcome.summary())));
     }
     let found = errors::from_json(&outcome.out(), &source_name(program))?;
-    verdict(errors::differences(&expected, &found))
+    let mut problems = errors::differences(&expected, &found);
+    let variables = errors::variables_in_json(&outcome.out(), &source_name(program))?;
+    problems.extend(other_variables(program, &variables));
+    verdict(problems)
+}
+
+/// What is different between the variables that a program names, if it does, and those that were found.
+fn other_variables(program: &Program, found: &BTreeSet<(u32, String)>) -> Vec<String> {
+    let expected = errors::variables(&program.text);
+    if expected.is_empty() {
+        return Vec::new();
+    }
+    let line = |(line, name): &(u32, String), what| format!("{what} line {line}: variable {name}");
+    let unexpected = found.difference(&expected).map(|variable| line(variable, "not expected:"));
+    unexpected.chain(expected.difference(found).map(|variable| line(variable, "not found:   "))).collect()
 }
 
 /// Threads that publish what they have just initialised: no race makes a false error, or hides the true one, in a hundred
@@ -201,8 +228,9 @@ fn all_said(text: &str, wanted: &[String]) -> Verdict {
 fn places_of_frees() -> Verdict {
     let (text, module) = said("bad_frees.c", "--events=alloc")?;
     let wanted = [
-        "is on thread 1's stack\n in frame #1, created by main (bad_frees.c:".to_owned(),
-        format!("is in the Data segment of {module}"),
+        "is 0 bytes inside local[0],\n declared at bad_frees.c:17, in frame #1 of thread 1".to_owned(),
+        "is 0 bytes inside global var \"global\"\n declared at bad_frees.c:11".to_owned(),
+        "is 0 bytes inside zeroes[3],\n a global variable declared at bad_frees.c:12".to_owned(),
         format!("is in the Text segment of {module}"),
         "Address 0x8 is not stack'd, malloc'd or (recently) free'd".to_owned(),
         "is 1 bytes inside a block of size 40 alloc'd".to_owned(),
@@ -253,8 +281,10 @@ fn live(name: &str) -> Verdict {
         return Err(Problem::wrong(outcome.summary()));
     }
     let marked: Vec<&str> = text.lines().filter(|line| line.starts_with("==")).collect();
-    let found = errors::from_log(&marked.join("\n"), &source_name(&program));
-    verdict(errors::differences(&expected, &found))
+    let marked = marked.join("\n");
+    let found = errors::from_log(&marked, &source_name(&program));
+    let variables = errors::variables_in_log(&marked, &source_name(&program));
+    verdict([errors::differences(&expected, &found), other_variables(&program, &variables)].concat())
 }
 
 /// An error is printed while the program runs: this one goes on only when it was.

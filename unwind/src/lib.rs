@@ -36,4 +36,4 @@ pub use frame::{End, Frame, FrameBuf};
 pub use memory::{EncodingOrder, Memory, Regs, Start};
 pub use modules::{AddError, Module, ModuleInfo, Modules, Section};
 pub use tree::{Interned, NewNode, StackTree, WORDS_PER_NODE};
-pub use unwinder::{Counters, MAX_DEPTH, Unwinder};
+pub use unwinder::{Base, Counters, Holding, MAX_DEPTH, Unwinder};

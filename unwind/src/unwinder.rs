@@ -85,29 +85,62 @@ impl<const N: usize> Visitor for FrameBuf<N> {
     }
 }
 
+/// Registers of a frame, as they are while it is the innermost one or waits for its callee.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Base {
+    /// The stack pointer.
+    pub sp: u64,
+    /// The register rbp, whatever the frame uses it for.
+    pub bp: u64,
+}
+
+/// The frame that holds an address of the stack, with what its variables are found by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holding {
+    /// Its index, from 0 for the innermost.
+    pub index: usize,
+    /// Its own registers.
+    pub own: Base,
+    /// Its canonical frame address: the stack pointer of its caller.
+    pub cfa: u64,
+    /// Registers of its callee, whose parameters on the stack lie in this frame; zeros for the innermost.
+    pub callee: Base,
+}
+
 /// Looks for the frame that holds an address: from its own sp up to its caller's.
 struct Holder {
     address: u64,
     frames: usize,
-    found: Option<usize>,
+    /// Of the last two frames.
+    last: Base,
+    before: Base,
+    found: Option<Holding>,
+}
+
+impl Holder {
+    fn new(address: u64) -> Holder {
+        Holder { address, frames: 0, last: Base::default(), before: Base::default(), found: None }
+    }
 }
 
 impl Visitor for Holder {
     fn is_known(&mut self, state: State, _: &Range<u64>, _: &impl Memory) -> bool {
         if self.found.is_none() && state.sp > self.address {
             // Below the first there is none.
-            self.found = self.frames.checked_sub(1);
+            let (own, callee, cfa) = (self.last, self.before, state.sp);
+            self.found = self.frames.checked_sub(1).map(|index| Holding { index, own, cfa, callee });
             return true;
         }
         false
     }
 
-    fn frame(&mut self, _: State, _: Option<u16>, _: &Modules) {
+    fn frame(&mut self, state: State, _: Option<u16>, _: &Modules) {
         self.frames += 1;
+        self.before = core::mem::replace(&mut self.last, Base { sp: state.sp, bp: state.bp });
     }
 
     fn restart(&mut self) {
-        *self = Holder { frames: 0, found: None, ..*self };
+        *self = Holder::new(self.address);
     }
 }
 
@@ -214,8 +247,8 @@ impl Unwinder {
         self.history.finish(end, modules, tree, &mut self.spare, emit)
     }
 
-    /// The index, from 0 for the innermost, of the frame that holds `address`; `None` when it lies below the stack, or
-    /// beyond the `limit` frames that are looked at.
+    /// The frame that holds `address`; `None` when it lies below the stack, or beyond the `limit` frames that are looked
+    /// at.
     pub fn frame_of<M: Memory>(
         &mut self,
         modules: &Modules,
@@ -223,8 +256,8 @@ impl Unwinder {
         memory: &M,
         address: u64,
         limit: usize,
-    ) -> Option<usize> {
-        let mut holder = Holder { address, frames: 0, found: None };
+    ) -> Option<Holding> {
+        let mut holder = Holder::new(address);
         self.counters.walks += 1;
         self.enter(modules);
         let stack = memory.stack(start.rsp());

@@ -93,9 +93,19 @@ fn an_address_on_the_stack_is_in_the_frame_of_its_function() {
     nest_a(10, &mut || {
         let inner = std::hint::black_box([0u8; 64]);
         let start = registers();
-        let mut frame = |address| unwinder.frame_of(&modules, &start, &own, address, 600);
-        let near = frame(inner.as_ptr() as u64).expect("an inner frame");
-        let far = frame(outer.as_ptr() as u64).expect("an outer frame");
+        let mut holding = |address| unwinder.frame_of(&modules, &start, &own, address, 600);
+        let (near, far) = (holding(inner.as_ptr() as u64), holding(outer.as_ptr() as u64));
+        let far_frame = far.expect("an outer frame");
+        // The frame reaches from its own stack pointer, which is its callee's frame address, to its frame address.
+        let callee = holding(far_frame.own.sp - 8).expect("its callee");
+        assert_eq!((callee.index + 1, callee.cfa), (far_frame.index, far_frame.own.sp));
+        assert_eq!(callee.own, far_frame.callee);
+        assert!((far_frame.own.sp..far_frame.cfa).contains(&(outer.as_ptr() as u64)));
+        assert_eq!(holding(far_frame.cfa - 8), far, "its return address");
+        assert_eq!(holding(start.rsp()).map(|frame| frame.callee), Some(unwind::Base::default()));
+        let mut frame = |address| holding(address).map(|frame| frame.index);
+        let near = near.expect("an inner frame").index;
+        let far = far_frame.index;
         assert!(far >= near + 10, "{near} {far}");
         assert_eq!(frame(inner.as_ptr() as u64 - 65536), None, "below the stack");
         let mut frames = FrameBuf::<600>::new();

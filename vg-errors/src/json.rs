@@ -104,6 +104,24 @@ struct Location<'a> {
     #[serde(skip_serializing_if = "is_zero")]
     thread: u32,
     offset: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variable: Option<Variable<'a>>,
+}
+
+/// A variable of the program. Its offsets are those of the address, in it and in its part.
+#[derive(Serialize)]
+struct Variable<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    part: &'a str,
+    file: &'a str,
+    line: u32,
+    size: u64,
+    offset: i64,
+    part_offset: u64,
+    /// The frame of the error's stack that it is in, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frame: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -192,6 +210,20 @@ fn error<'a>(finding: &'a Finding<'a>, report: &Report<'_>) -> Error<'a> {
                 module: finding.recording.symbols.module_path(about.module),
                 thread: about.thread,
                 offset: about.offset,
+                variable: about.is_variable().then(|| Variable {
+                    name: &about.text,
+                    part: &about.part,
+                    file: finding.recording.symbols.string(about.file),
+                    line: about.line,
+                    size: about.size,
+                    offset: about.offset,
+                    part_offset: if about.part.is_empty() {
+                        about.offset.unsigned_abs()
+                    } else {
+                        about.part_offset
+                    },
+                    frame: words::frame_number(finding, about),
+                }),
             };
             (None, Some(location))
         }

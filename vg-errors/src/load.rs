@@ -191,7 +191,10 @@ impl Loader {
         let errors = &mut self.recording.errors;
         let index = *self.errors.entry((error.process, error.number)).or_insert(errors.len());
         match errors.get_mut(index) {
-            Some(known) => known.count = error.count,
+            Some(known) => {
+                known.count = error.count;
+                known.about = error.about.or(known.about.take());
+            }
             None => errors.push(error),
         }
     }

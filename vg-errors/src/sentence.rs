@@ -4,7 +4,7 @@
 //! here: layout.
 
 use crate::findings::{Finding, Stack};
-use crate::words::{function_and_argument, position, was_open};
+use crate::words::{function_and_argument, position, variable_name, was_open};
 use report::format::{counted, grouped, harmless, signal_name};
 use report::stack::Frame;
 use schema::{AddressInfo, AddressKind, ErrorKind, Family, OriginKind, flag};
@@ -194,7 +194,7 @@ fn place(finding: &Finding<'_>) -> String {
             }
         }
         AddressKind::Stack if !text.is_empty() => {
-            format!("in the variable {text} on the stack of thread {}", about.thread)
+            format!("in the variable {} on the stack of thread {}", variable_name(about), about.thread)
         }
         AddressKind::Stack => format!("on the stack of thread {}", about.thread),
         AddressKind::BelowStack => {
@@ -206,7 +206,7 @@ fn place(finding: &Finding<'_>) -> String {
         }
         AddressKind::Data if text.is_empty() || text.starts_with('.') => "in a module's data".to_owned(),
         AddressKind::Data => match position(about) {
-            (_, "inside") => format!("in the variable {text}"),
+            (_, "inside") => format!("in the variable {}", variable_name(about)),
             (distance, side) => format!("{} the variable {text}", beside(distance, side)),
         },
         AddressKind::Code => format!("at {at:#x}, which is code"),
@@ -252,6 +252,13 @@ fn freed_what(finding: &Finding<'_>) -> String {
         (AddressKind::Live | AddressKind::Client | AddressKind::Reallocated | AddressKind::Freed, _) => {
             format!("not the start of a block, but an address {}", place(finding))
         }
+        (AddressKind::Stack, _) if about.is_variable() => {
+            let name = variable_name(about);
+            format!("the variable {name} on the stack of thread {}, which no allocator gave", about.thread)
+        }
+        (AddressKind::Data, _) if about.is_variable() => {
+            format!("the variable {}, which no allocator gave", variable_name(about))
+        }
         (AddressKind::Stack | AddressKind::BelowStack, _) => {
             format!("memory on the stack of thread {}, which no allocator gave", about.thread)
         }
@@ -287,7 +294,10 @@ fn never_set(finding: &Finding<'_>) -> String {
         (Some(OriginKind::Stack), Some(frame)) => format!(": a variable of {}", frame.place()),
         (Some(OriginKind::Client), Some(frame)) => format!(": {} marked it as undefined", frame.place()),
         (Some(_), Some(frame)) => format!(", from {}", frame.place()),
-        (Some(OriginKind::Stack), None) => ": a variable on the stack".to_owned(),
+        (Some(OriginKind::Stack), None) => match finding.error.about.as_ref() {
+            Some(about) if about.is_variable() => format!(": the variable {}", variable_name(about)),
+            _ => ": a variable on the stack".to_owned(),
+        },
         _ => String::new(),
     };
     format!("a value that was never set{from}")

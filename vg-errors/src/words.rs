@@ -5,7 +5,7 @@
 
 use crate::findings::{Finding, Stack};
 use crate::kinds::KINDS;
-use report::format::{grouped, harmless, signal_name};
+use report::format::{counted, grouped, harmless, signal_name};
 use schema::{AddressInfo, AddressKind, Descriptor, Error, ErrorKind, Family, OriginKind, flag};
 
 /// What follows the line that says what.
@@ -217,19 +217,7 @@ fn address<'f, 't>(finding: &'f Finding<'t>, parts: &mut Vec<Part<'f, 't>>) {
             let what = block(about, if text.is_empty() { "block" } else { &text });
             parts.push(Part::Aux(format!("Address {at:#x} {what} client-defined"), allocated));
         }
-        AddressKind::Stack if !text.is_empty() && about.offset >= 0 => {
-            let name = format!("local var \"{text}\"");
-            parts.push(Part::Aux(format!("Location {at:#x} is {} inside {name}", bytes(about.offset)), None));
-            let file = harmless(symbols.string(about.file)).into_owned();
-            let place = match (file.is_empty(), about.line) {
-                (true, _) | (_, 0) => String::new(),
-                (false, line) => format!("declared at {}:{line}, ", report::format::base_name(&file)),
-            };
-            let frame =
-                frame_number(finding, about).map_or(String::new(), |number| format!("in frame #{number} "));
-            let text = format!("{place}{frame}of thread {}", about.thread);
-            parts.push(Part::Declared(text, file, about.line));
-        }
+        _ if about.is_variable() => variable(finding, about, parts),
         AddressKind::Stack => {
             parts.push(line(format!("is on thread {}'s stack", about.thread)));
             if let Some(number) = frame_number(finding, about) {
@@ -278,8 +266,42 @@ fn nowhere(at: u64) -> String {
     format!("Address {at:#x} is not stack'd, malloc'd or (recently) free'd")
 }
 
-fn bytes(offset: i64) -> String {
-    format!("{} bytes", grouped(offset.unsigned_abs()))
+/// A variable: what of it lies at the address, and where it was declared.
+fn variable<'f, 't>(finding: &'f Finding<'t>, about: &AddressInfo, parts: &mut Vec<Part<'f, 't>>) {
+    let at = finding.error.address;
+    let local = about.kind == AddressKind::Stack;
+    let name = variable_name(about);
+    let (offset, what) = match about.part.is_empty() {
+        true if local => (about.offset.unsigned_abs(), format!("local var \"{name}\"")),
+        true => (about.offset.unsigned_abs(), format!("global var \"{name}\"")),
+        // The comma is Valgrind's.
+        false => (about.part_offset, format!("{name},")),
+    };
+    let bytes = counted(offset, "byte", "bytes");
+    parts.push(Part::Aux(format!("Location {at:#x} is {bytes} inside {what}"), None));
+    let file = harmless(finding.recording.symbols.string(about.file)).into_owned();
+    let place = match (file.is_empty(), about.line) {
+        (true, _) | (_, 0) => String::new(),
+        (false, line) => format!("declared at {}:{line}", report::format::base_name(&file)),
+    };
+    let text = if local {
+        let comma = if place.is_empty() { "" } else { ", " };
+        let frame =
+            frame_number(finding, about).map_or(String::new(), |number| format!("in frame #{number} "));
+        format!("{place}{comma}{frame}of thread {}", about.thread)
+    } else if about.part.is_empty() {
+        place
+    } else {
+        format!("a global variable {place}").trim_end().to_owned()
+    };
+    if !text.is_empty() {
+        parts.push(Part::Declared(text, file, about.line));
+    }
+}
+
+/// `x[3].y`: a variable, and what of it holds the address.
+pub(crate) fn variable_name(about: &AddressInfo) -> String {
+    format!("{}{}", harmless(&about.text), harmless(&about.part))
 }
 
 /// How far an address lies from a block, and on which side: `before`, `inside` or `after`.
@@ -300,7 +322,7 @@ fn block(about: &AddressInfo, what: &str) -> String {
 }
 
 /// The index among the frames that are shown of the function whose variables hold the address.
-fn frame_number(finding: &Finding<'_>, about: &AddressInfo) -> Option<usize> {
+pub(crate) fn frame_number(finding: &Finding<'_>, about: &AddressInfo) -> Option<usize> {
     let wanted = (about.frame as usize).checked_sub(1)?;
     // The trace counts code addresses; inlined functions have none of their own.
     let frames = finding.stack.frames.iter().enumerate().filter(|(_, frame)| !frame.inlined);

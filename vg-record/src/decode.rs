@@ -13,6 +13,7 @@ use crate::modules::{Mapping, Modules};
 use crate::snapshot::Snapshot;
 use crate::stats;
 use crate::trace::Trace;
+use crate::variables::Mapped;
 use ring::record::{CLIENT_TEXT, Kind, Record, halves};
 use schema::{Bytes, End, Message, Severity, Start};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -49,8 +50,8 @@ pub(crate) struct Recording {
     pub live: Option<Live>,
     threads: HashMap<(u32, u32), u32>,
     last_thread: u32,
-    /// Module ids of the trace, for the end of a mapping.
-    pub(crate) mapped: HashMap<(ImageId, u32), u32>,
+    /// Modules by their numbers in an image.
+    pub(crate) mapped: HashMap<(ImageId, u32), Mapped>,
     said: BTreeSet<String>,
 }
 
@@ -300,7 +301,7 @@ impl Recording {
                 let image = self.image(stream);
                 let time = self.time(stream, word(1));
                 // An inherited mapping is its parent's in the trace, where it stays.
-                if let Some(module) = self.mapped.remove(&(image, word(2) as u32)) {
+                if let Some(Mapped { module, .. }) = self.mapped.remove(&(image, word(2) as u32)) {
                     self.trace.put(|writer| writer.module_end(&schema::ModuleEnd { module, time }));
                 }
             }
@@ -445,7 +446,8 @@ impl Recording {
             live.message(Message::Modules(vec![module.clone()]));
         }
         if self.images.add_module(image, number, for_frames) {
-            self.mapped.insert((image, number), module.id);
+            let mapped = Mapped { module: module.id, for_frames, bias: mapping.bias };
+            self.mapped.insert((image, number), mapped);
         } else {
             self.totals.unknown_records += 1;
         }

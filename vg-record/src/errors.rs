@@ -5,7 +5,8 @@
 
 use crate::decode::{Recording, Stream, strings};
 use crate::trace::Trace;
-use ring::record::{Record, halves};
+use crate::variables::Wish;
+use ring::record::{FRAME_WORDS, Record, halves};
 use schema::{
     AddressInfo, AddressKind, Bytes, Descriptor, DescriptorKind, Error, ErrorKind, Family, Origin,
     OriginKind, Severity,
@@ -43,6 +44,8 @@ pub(crate) struct Errors {
     processes: HashMap<u32, (u32, bool)>,
     /// Entries whose count has changed since it was written.
     changed: Vec<Key>,
+    /// Those whose address may be a variable's.
+    wishes: Vec<Wish>,
 }
 
 #[derive(Debug)]
@@ -72,6 +75,16 @@ impl Errors {
     pub(crate) fn total(&self) -> u64 {
         let counts = |key: &Key| vg_errors::live::counts(ErrorKind::from_number(key.kind));
         self.entries.iter().filter(|(key, _)| counts(key)).map(|(_, entry)| entry.count).sum()
+    }
+
+    /// The wishes for variables so far, which are then nobody's.
+    pub(crate) fn take_wishes(&mut self) -> Vec<Wish> {
+        std::mem::take(&mut self.wishes)
+    }
+
+    /// How often each happened, by process and number.
+    pub(crate) fn counts(&self) -> HashMap<(u32, u32), u64> {
+        self.entries.iter().map(|(key, entry)| ((key.process, entry.number), entry.count)).collect()
     }
 
     /// Counts an error; the number of its entry when that is new.
@@ -114,7 +127,7 @@ impl Recording {
         let flags = if kind & ring::record::UNADDRESSABLE != 0 { schema::flag::UNADDRESSABLE } else { 0 };
         let (kind, about, size, given) = (kind as u16, about as u16, word(4), word(13));
         let process = stream.process;
-        let (kind_of_error, strings) = (ErrorKind::from_number(kind), strings(record, 15));
+        let (kind_of_error, strings) = (ErrorKind::from_number(kind), strings(record, 15 + FRAME_WORDS));
         let descriptor = descriptor(kind_of_error, record, &strings, (allocated, freed));
         let given_or_descriptor = match &descriptor {
             // A loop that closes whatever may be open makes one error.
@@ -140,8 +153,7 @@ impl Recording {
                 let mut described = AddressInfo::default();
                 match kind_of_address {
                     AddressKind::Data | AddressKind::Code => {
-                        let image = self.image(stream);
-                        described.module = self.mapped.get(&(image, family)).copied().unwrap_or(0);
+                        described.module = self.mapped(stream, family).map_or(0, |mapped| mapped.module);
                     }
                     AddressKind::Mapping => {
                         described.protection = family as u8;
@@ -194,9 +206,11 @@ impl Recording {
                 };
                 self.trace.flush_tables();
                 self.trace.put(|writer| writer.errors(std::slice::from_ref(&error)));
+                let wish = self.wish(stream, record, &error);
                 if let Some(live) = &mut self.live {
-                    live.error(&error, &self.trace.stacks);
+                    live.error(&error, wish.clone(), &self.trace.stacks);
                 }
+                self.errors.wishes.extend(wish);
             }
         }
         true

@@ -8,6 +8,7 @@ use crate::modules::{Binary, is_system};
 use crate::stats::{self, Phases};
 use crate::symbols::{self, Quality, Wanted};
 use crate::trace::Trace;
+use crate::variables;
 use crate::wait::Outcome;
 use schema::{Counters, End, Lost, Severity, Trailer};
 use std::collections::BTreeMap;
@@ -40,6 +41,7 @@ pub(crate) fn finish(recording: &mut Recording, ending: Ending) -> Phases {
     recording.flush();
     let start = Instant::now();
     name_frames(recording, time);
+    variables::write(recording);
     phases.symbols = start.elapsed();
     if ending.heap {
         explain_silence(recording, time);

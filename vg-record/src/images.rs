@@ -143,6 +143,15 @@ impl Images {
         self.look_up(image, number, |image| &image.modules)
     }
 
+    /// The image that a module's number in `image` is of: itself, or one that it is a fork of.
+    pub(crate) fn owner_of_module(&self, image: ImageId, number: u32) -> ImageId {
+        let mut owner = image;
+        while let Some(parent) = self.list[owner].parent.filter(|_| number < self.list[owner].modules.first) {
+            owner = parent;
+        }
+        owner
+    }
+
     fn look_up(&self, image: ImageId, number: u32, table: impl Fn(&Image) -> &Table) -> Option<u32> {
         if number == 0 {
             return Some(0);
@@ -257,6 +266,7 @@ mod tests {
         assert_eq!(stack(grandchild, 3), Some(vec![31, 10]));
         assert_eq!(stack(grandchild, 1), Some(vec![10]));
         assert_eq!(images.module(grandchild, 1), Some(7));
+        assert_eq!([1, 2].map(|number| images.owner_of_module(grandchild, number)), [parent, grandchild]);
         assert_eq!(images.node(grandchild, 0), Some(0));
     }
 

@@ -8,7 +8,8 @@ use crate::modules::Binary;
 use crate::stacks::Stacks;
 use crate::symbols::{self, PlaceText, Wanted};
 use crate::trace::{Say as _, StandardError};
-use schema::{Error, FrameSymbols, Frames, Message, Place, Strings};
+use crate::variables::{self, Wish};
+use schema::{AddressInfo, Error, FrameSymbols, Frames, Message, Place, Strings};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write;
 use std::sync::Arc;
@@ -23,8 +24,8 @@ enum Note {
     Binary(u32, Arc<Binary>),
     /// A line for the user, which comes behind the errors before it.
     Line(String),
-    /// An error that is new in the trace.
-    Error(Box<Error>),
+    /// An error that is new in the trace, and what is to be looked up for its address.
+    Error(Box<(Error, Option<Wish>)>),
 }
 
 /// The recorder's end.
@@ -69,7 +70,7 @@ impl Live {
     }
 
     /// An error, whose stacks are in the tables.
-    pub(crate) fn error(&mut self, error: &Error, stacks: &Stacks) {
+    pub(crate) fn error(&mut self, error: &Error, wish: Option<Wish>, stacks: &Stacks) {
         let frames = stacks.frames().get(self.frames..).unwrap_or_default();
         if !frames.is_empty() {
             let frames = Frames { first_id: self.frames as u32 + 1, frames: frames.to_vec() };
@@ -82,7 +83,7 @@ impl Live {
             self.message(Message::Stacks(nodes));
             self.nodes = stacks.nodes().len();
         }
-        self.tell(Note::Error(Box::new(error.clone())));
+        self.tell(Note::Error(Box::new((error.clone(), wish))));
     }
 
     /// Waits until all is printed. The number of findings.
@@ -98,6 +99,7 @@ fn print(receiver: Receiver<Note>) -> u64 {
     while let Ok(first) = receiver.recv() {
         // What has come meanwhile is looked up in one go.
         let mut errors = Vec::new();
+        let mut wishes = Vec::new();
         let mut lines = Vec::new();
         for note in std::iter::once(first).chain(receiver.try_iter()) {
             match note {
@@ -106,14 +108,17 @@ fn print(receiver: Receiver<Note>) -> u64 {
                     printer.binaries.insert(module, binary);
                 }
                 Note::Line(line) => lines.push((errors.len(), line)),
-                Note::Error(error) => {
+                Note::Error(told) => {
+                    let (error, wish) = *told;
                     if printer.words.is_new(&error) {
-                        errors.push(*error);
+                        errors.push(error);
+                        wishes.extend(wish);
                     }
                 }
             }
         }
         printer.name(&errors);
+        printer.name_variables(&mut errors, &wishes);
         let mut lines = lines.into_iter().peekable();
         for (at, error) in errors.into_iter().map(Some).chain([None]).enumerate() {
             while let Some((_, line)) = lines.next_if(|(before, _)| *before <= at) {
@@ -168,6 +173,17 @@ impl Printer {
         let names = answers.into_iter().flat_map(|answer| answer.frames);
         let names: Vec<FrameSymbols> = names.map(|(frame, places)| self.symbols(frame, &places)).collect();
         self.words.take(Message::Symbols(names));
+    }
+
+    /// Looks up variables, and says in the errors what is found.
+    fn name_variables(&mut self, errors: &mut [Error], wishes: &[Wish]) {
+        let found = variables::look_up(wishes, |module| self.binaries.get(&module).map(AsRef::as_ref));
+        for (wish, found) in wishes.iter().zip(found) {
+            let error = errors.iter_mut().find(|error| wish.is_of(error));
+            if let (Some(error), Some((about, file))) = (error, found) {
+                error.about = Some(AddressInfo { file: self.string(&file), ..about });
+            }
+        }
     }
 
     fn symbols(&mut self, frame: u32, places: &[PlaceText]) -> FrameSymbols {

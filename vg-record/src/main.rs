@@ -28,6 +28,7 @@ mod sys;
 #[cfg(test)]
 mod testing;
 mod trace;
+mod variables;
 mod wait;
 
 use anyhow::Context as _;

@@ -110,6 +110,16 @@ impl Stacks {
         });
     }
 
+    /// The frame of a stack with this index, from 0 for the innermost.
+    pub(crate) fn frame_of(&self, stack: u32, index: u32) -> Option<Frame> {
+        let node = |id: u32| self.nodes.get((id as usize).checked_sub(1)?);
+        let mut found = node(stack)?;
+        for _ in 0..index {
+            found = node(found.parent)?;
+        }
+        self.frames.get((found.frame as usize).checked_sub(1)?).copied()
+    }
+
     /// Every frame so far; the n-th has id n + 1.
     pub(crate) fn frames(&self) -> &[Frame] {
         &self.frames
@@ -171,6 +181,9 @@ mod tests {
         let main = stacks.node(0, frame(1));
         let a = stacks.node(main, frame(2));
         assert_eq!((main, a), (1, 2));
+        assert_eq!(stacks.frame_of(a, 0), Some(frame(2)));
+        assert_eq!(stacks.frame_of(a, 1), Some(frame(1)));
+        assert_eq!((stacks.frame_of(a, 2), stacks.frame_of(0, 0)), (None, None));
         // Also those from before.
         stacks.share();
         assert_eq!(stacks.node(0, frame(1)), main);

@@ -1,4 +1,4 @@
-//! What code addresses are called: functions, files, lines and inlined functions.
+//! What addresses are called: functions, files, lines and inlined functions of code, and variables.
 //!
 //! Works after the guest has ended, or for `--live` meanwhile, on the frames that occur, several files at a time. Always holds: whatever a file
 //! contains, the worst outcome is a frame without a name. Not here: files and their identity (`modules`), writing
@@ -8,6 +8,10 @@ mod debug_file;
 mod demangle;
 mod elf;
 mod sections;
+mod types;
+mod variables;
+
+pub(crate) use variables::{Registers, Sought, VariableText};
 
 use crate::modules::Binary;
 use std::sync::Mutex;
@@ -41,7 +45,7 @@ pub(crate) struct Wanted {
 
 impl Wanted {
     /// The address that belongs to the instruction.
-    fn probe(&self) -> u64 {
+    pub(crate) fn probe(&self) -> u64 {
         if self.exact { self.rva } else { self.rva.wrapping_sub(1) }
     }
 }
@@ -85,15 +89,39 @@ pub(crate) fn resolve(work: &[(&Binary, Vec<Wanted>)]) -> Vec<Answer> {
     }
     // The largest first, so that no thread begins it last.
     pieces.sort_by_key(|(at, _, wanted)| (std::cmp::Reverse(wanted.len()), *at));
+    let answers = in_parallel(&pieces, |(at, binary, wanted)| (*at, elf::look_up(binary, wanted)));
+    let mut merged: Vec<Answer> =
+        work.iter().map(|_| Answer { frames: Vec::new(), quality: Quality::Unreadable }).collect();
+    for (at, answer) in answers {
+        merged[at].frames.extend(answer.frames);
+        merged[at].quality = answer.quality;
+    }
+    for answer in &mut merged {
+        answer.frames.sort_by_key(|(frame, _)| *frame);
+    }
+    merged
+}
+
+/// Looks up variables of several files in parallel. The answers are in the order of the work.
+pub(crate) fn variables(work: &[(&Binary, Vec<Sought>)]) -> Vec<Vec<Option<VariableText>>> {
+    let numbered: Vec<_> = work.iter().enumerate().collect();
+    let mut answers =
+        in_parallel(&numbered, |(at, (binary, sought))| (*at, elf::look_up_variables(binary, sought)));
+    answers.sort_by_key(|(at, _)| *at);
+    answers.into_iter().map(|(_, found)| found).collect()
+}
+
+/// Does work with as many threads as there are processors. The results are in no order.
+fn in_parallel<T: Sync, R: Send>(pieces: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
-    let answers = Mutex::new(Vec::new());
+    let results = Mutex::new(Vec::new());
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(pieces.len());
     std::thread::scope(|scope| {
         let worker = || {
-            while let Some((at, binary, wanted)) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let answer = elf::look_up(binary, wanted);
-                if let Ok(mut answers) = answers.lock() {
-                    answers.push((*at, answer));
+            while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let result = work(piece);
+                if let Ok(mut results) = results.lock() {
+                    results.push(result);
                 }
             }
         };
@@ -102,16 +130,7 @@ pub(crate) fn resolve(work: &[(&Binary, Vec<Wanted>)]) -> Vec<Answer> {
         }
         worker();
     });
-    let mut merged: Vec<Answer> =
-        work.iter().map(|_| Answer { frames: Vec::new(), quality: Quality::Unreadable }).collect();
-    for (at, answer) in answers.into_inner().unwrap_or_default() {
-        merged[at].frames.extend(answer.frames);
-        merged[at].quality = answer.quality;
-    }
-    for answer in &mut merged {
-        answer.frames.sort_by_key(|(frame, _)| *frame);
-    }
-    merged
+    results.into_inner().unwrap_or_default()
 }
 
 #[cfg(test)]

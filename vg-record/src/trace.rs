@@ -211,7 +211,7 @@ impl Trace {
     pub(crate) fn symbols(&mut self, texts: &[(u32, Vec<crate::symbols::PlaceText>)]) {
         let first = self.strings.len() as u32 + 1;
         let mut new: Vec<String> = Vec::new();
-        let mut id = |text: &str| {
+        let mut id = |text: &str| -> u32 {
             if text.is_empty() {
                 return 0;
             }
@@ -243,6 +243,20 @@ impl Trace {
             writer.strings(first, &new)?;
             writer.symbols(&symbols)
         });
+    }
+
+    /// The id of a string.
+    pub(crate) fn string(&mut self, text: &str) -> u32 {
+        if text.is_empty() {
+            return 0;
+        }
+        if let Some(&id) = self.strings.get(text) {
+            return id;
+        }
+        let id = self.strings.len() as u32 + 1;
+        self.strings.insert(text.to_owned(), id);
+        self.put(|writer| writer.strings(id, &[text]));
+        id
     }
 
     /// Events that were handed in, and how many of them at most the failed output did not take.

@@ -62,6 +62,8 @@ fn address_info(m: &raw::address_info::Reader<'_>) -> Decoded<AddressInfo> {
         protection: m.get_protection(),
         line: m.get_line(),
         file: m.get_file(),
+        part: text("part", m.get_part())?,
+        part_offset: m.get_part_offset(),
     })
 }
 

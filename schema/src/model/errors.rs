@@ -138,7 +138,8 @@ codes! {
 /// A distinct error of a process. What `size`, `text`, `wanted`, `given` and `value` mean depends on the kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
-    /// Its number in its process, from 1. A later entry with the same number only replaces `count`.
+    /// Its number in its process, from 1. A later entry with the same number only replaces `count`, and `about` where
+    /// it has one.
     pub number: u32,
     /// The process.
     pub process: u32,
@@ -216,7 +217,7 @@ pub mod flag {
 pub struct AddressInfo {
     /// What lies there.
     pub kind: AddressKind,
-    /// First byte of the block, symbol or mapping.
+    /// First byte of the block, variable, symbol or mapping.
     pub start: u64,
     /// Its bytes.
     pub size: u64,
@@ -246,6 +247,23 @@ pub struct AddressInfo {
     pub line: u32,
     /// Its file, a string.
     pub file: u32,
+    /// What of the variable holds the address: `[3].x`, to be read behind its name. Empty: the whole.
+    pub part: String,
+    /// The address less the first byte of that part.
+    pub part_offset: u64,
+}
+
+impl AddressInfo {
+    /// It names a variable of the program, by what debug information says.
+    pub fn is_variable(&self) -> bool {
+        let declared = self.line != 0 || self.file != 0;
+        let kind = match self.kind {
+            AddressKind::Stack => self.offset >= 0,
+            AddressKind::Data => declared,
+            _ => false,
+        };
+        kind && !self.text.is_empty()
+    }
 }
 
 impl Default for AddressInfo {
@@ -267,6 +285,8 @@ impl Default for AddressInfo {
             protection: 0,
             line: 0,
             file: 0,
+            part: String::new(),
+            part_offset: 0,
         }
     }
 }

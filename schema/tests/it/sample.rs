@@ -75,6 +75,8 @@ fn errors() -> Vec<Error> {
         protection: 5,
         line: 46,
         file: 3,
+        part: "[3].größe".to_owned(),
+        part_offset: 1,
     };
     let full = Error {
         number: 1,

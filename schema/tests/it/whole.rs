@@ -63,6 +63,23 @@ fn tables_are_resolved() {
 }
 
 #[test]
+fn a_later_entry_of_an_error_brings_a_count_and_an_address() {
+    let about = |text: &str| {
+        let text = text.to_owned();
+        Some(AddressInfo { kind: AddressKind::Stack, text, ..AddressInfo::default() })
+    };
+    let error =
+        |count, stack, about| Error { number: 1, process: 1, count, stack, about, ..Error::default() };
+    let entries = vec![error(1, 2, about("")), error(3, 0, about("x")), error(4, 0, None)];
+    let trace = load(&[messages()[0].clone(), Message::Errors(entries)]);
+    let [known] = &trace.errors[..] else { panic!("one error") };
+    assert_eq!((known.count, known.stack), (4, 2));
+    assert_eq!(known.about, about("x"));
+    assert!(known.about.as_ref().is_some_and(AddressInfo::is_variable));
+    assert!(!about("").is_some_and(|about| about.is_variable()));
+}
+
+#[test]
 fn events_are_counted_without_being_decoded() {
     assert_eq!(load(&messages()).events, 5);
 }

@@ -16,11 +16,11 @@ static void *volatile pointer;
 int main(void) {
     char local[16] = "x";
     pointer = local;
-    free(pointer); //~ InvalidFree 0
+    free(pointer); //~ InvalidFree 0 //= local[0]
     pointer = &global;
-    free(pointer); //~ InvalidFree 0
+    free(pointer); //~ InvalidFree 0 //= global
     pointer = zeroes + 3;
-    free(pointer); //~ InvalidFree 0
+    free(pointer); //~ InvalidFree 0 //= zeroes[3]
     pointer = (void *)main;
     free(pointer); //~ InvalidFree 0
     pointer = (void *)8;

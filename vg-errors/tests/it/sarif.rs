@@ -25,6 +25,7 @@ fn every_report_is_valid() {
     let validator = validator();
     let names = [
         "accesses",
+        "variables",
         "values",
         "calls",
         "descriptors",

@@ -303,6 +303,8 @@ impl Scribe {
                         "about.protection" => about.protection = small(value) as u8,
                         "about.line" => about.line = small(value),
                         "about.file" => about.file = self.string(value),
+                        "about.part" => about.part = text,
+                        "about.partoffset" => about.part_offset = number(value),
                         other => panic!("field {other}"),
                     }
                 }

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
-const GOLDENS: [&str; 8] =
-    ["accesses", "values", "calls", "descriptors", "groups", "processes", "signals", "extreme"];
+const GOLDENS: [&str; 9] =
+    ["accesses", "values", "calls", "descriptors", "groups", "processes", "signals", "variables", "extreme"];
 
 /// The document of a golden trace, with everything in it.
 fn document(name: &str, arguments: &[&str]) -> String {

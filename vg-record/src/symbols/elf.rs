@@ -1,4 +1,4 @@
-//! Looking up addresses in one ELF file: DWARF first, the symbol table where DWARF has no name.
+//! Looking up addresses in one ELF file: code by DWARF first, by the symbol table where DWARF has no name; variables.
 //!
 //! Files are mapped and parsed lazily, unit by unit, so a few frames of a large file cost little. Always holds:
 //! malformed files give fewer names and no panic.
@@ -6,6 +6,7 @@
 
 use super::debug_file::{self, Check};
 use super::demangle::demangle;
+use super::variables::{self, Sought, VariableText};
 use super::{Answer, PlaceText, Quality, Wanted, sections};
 use crate::modules::Binary;
 use addr2line::Context;
@@ -26,19 +27,86 @@ pub(super) fn look_up(binary: &Binary, wanted: &[Wanted]) -> Answer {
     answer.unwrap_or(Answer { frames: Vec::new(), quality: Quality::Unreadable })
 }
 
+/// Looks up variables of one file, each in its place.
+pub(super) fn look_up_variables(binary: &Binary, sought: &[Sought]) -> Vec<Option<VariableText>> {
+    let file = if binary.is_synthetic() { None } else { binary.open() };
+    let found = file.and_then(|file| variables_in_file(&binary.path, &file, sought, None));
+    found.unwrap_or_else(|| vec![None; sought.len()])
+}
+
+/// Looks up variables in `file`, whose path is `path`. `debug_root` replaces the system's directory in tests.
+pub(super) fn variables_in_file(
+    path: &Path,
+    file: &File,
+    sought: &[Sought],
+    debug_root: Option<&Path>,
+) -> Option<Vec<Option<VariableText>>> {
+    with_files(path, file, debug_root, |files| {
+        let mut found = vec![None; sought.len()];
+        // Data may be of any unit, and tables of units name their code.
+        let mut code: Option<Vec<u64>> = sought.iter().map(Sought::code).collect();
+        code.iter_mut().for_each(|code| code.sort_unstable());
+        let sections = sections::load(files.debug(), code.as_deref(), true);
+        let shared = files.shared.map(|elf| sections::load(elf, None, false));
+        let dwarf =
+            sections.borrow_with_sup(shared.as_ref(), |section| EndianSlice::new(section, LittleEndian));
+        variables::find(&dwarf, sought, &mut found);
+        for (sought, found) in sought.iter().zip(&mut found) {
+            if let (Sought::Global { address }, None) = (sought, &found) {
+                *found = data_symbol(files, *address);
+            }
+        }
+        found
+    })
+}
+
+/// What the symbol table says about data.
+fn data_symbol(files: &Files<'_, '_>, address: u64) -> Option<VariableText> {
+    for elf in files.tables() {
+        for symbol in elf.symbols().chain(elf.dynamic_symbols()) {
+            let holds = address.checked_sub(symbol.address()).filter(|offset| *offset < symbol.size());
+            let is_data = symbol.kind() == SymbolKind::Data && symbol.is_definition();
+            if let (Some(offset), true, Ok(name)) = (holds, is_data, symbol.name()) {
+                let name = demangle(name.split('@').next().unwrap_or_default());
+                return Some(VariableText { name, size: symbol.size(), offset, ..VariableText::default() });
+            }
+        }
+    }
+    None
+}
+
 fn map(file: &File) -> Option<Mmap> {
     // SAFETY: the mapping is private and read-only. A file that is cut short while it is read would end this
     // process with SIGBUS: it is the code of a program that ran, and build tools replace programs rather than cut them.
     unsafe { Mmap::map(file) }.ok()
 }
 
-/// Looks up frames in `file`, whose path is `path`. `debug_root` replaces the system's directory in tests.
-pub(super) fn in_file(
+/// A program's file, and those that hold debug information for it.
+struct Files<'e, 'data> {
+    main: &'e ElfFile64<'data>,
+    separate: Option<&'e ElfFile64<'data>>,
+    /// What several files of debug information have in common.
+    shared: Option<&'e ElfFile64<'data>>,
+}
+
+impl<'e, 'data> Files<'e, 'data> {
+    fn debug(&self) -> &'e ElfFile64<'data> {
+        self.separate.unwrap_or(self.main)
+    }
+
+    /// Those that have symbol tables.
+    fn tables(&self) -> Vec<&'e ElfFile64<'data>> {
+        std::iter::once(self.main).chain(self.separate).collect()
+    }
+}
+
+/// Opens `file`, whose path is `path`, and what belongs to it.
+fn with_files<T>(
     path: &Path,
     file: &File,
-    wanted: &[Wanted],
     debug_root: Option<&Path>,
-) -> Option<Answer> {
+    look: impl FnOnce(&Files<'_, '_>) -> T,
+) -> Option<T> {
     let main_bytes = map(file)?;
     let main = ElfFile64::<object::Endianness>::parse(&main_bytes[..]).ok()?;
     let separate_file =
@@ -48,17 +116,30 @@ pub(super) fn in_file(
     let debug = separate_elf.as_ref().unwrap_or(&main);
     let shared = separate(debug_file::supplementary(debug_path, debug).into_iter().collect());
     let shared_elf = shared.as_ref().and_then(|(_, bytes)| ElfFile64::parse(&bytes[..]).ok());
+    Some(look(&Files { main: &main, separate: separate_elf.as_ref(), shared: shared_elf.as_ref() }))
+}
 
+/// Looks up frames in `file`, whose path is `path`. `debug_root` replaces the system's directory in tests.
+pub(super) fn in_file(
+    path: &Path,
+    file: &File,
+    wanted: &[Wanted],
+    debug_root: Option<&Path>,
+) -> Option<Answer> {
+    with_files(path, file, debug_root, |files| frames(files, wanted))
+}
+
+fn frames(files: &Files<'_, '_>, wanted: &[Wanted]) -> Answer {
+    let debug = files.debug();
     let mut addresses: Vec<u64> = wanted.iter().map(Wanted::probe).collect();
     addresses.sort_unstable();
-    let sections = sections::load(debug, Some(&addresses));
-    let shared_sections = shared_elf.as_ref().map(|elf| sections::load(elf, None));
+    let sections = sections::load(debug, Some(&addresses), false);
+    let shared_sections = files.shared.map(|elf| sections::load(elf, None, false));
     let dwarf =
         sections.borrow_with_sup(shared_sections.as_ref(), |section| EndianSlice::new(section, LittleEndian));
     let context = Context::from_dwarf(dwarf).ok();
 
-    let tables: Vec<&ElfFile64<'_>> = std::iter::once(&main).chain(separate_elf.as_ref()).collect();
-    let symbols = Symbols::find(&tables, wanted);
+    let symbols = Symbols::find(&files.tables(), wanted);
     let mut frames = Vec::new();
     for wanted in wanted {
         let mut places = context.as_ref().map(|context| places(context, wanted.probe())).unwrap_or_default();
@@ -77,8 +158,9 @@ pub(super) fn in_file(
             frames.push((wanted.frame, places));
         }
     }
-    let quality = if has_lines(debug) { Quality::Lines } else { Quality::NoLines { rust: is_rust(&main) } };
-    Some(Answer { frames, quality })
+    let quality =
+        if has_lines(debug) { Quality::Lines } else { Quality::NoLines { rust: is_rust(files.main) } };
+    Answer { frames, quality }
 }
 
 /// The first candidate that exists and belongs to the binary.

@@ -18,21 +18,23 @@ pub(super) type Sections<'data> = DwarfSections<Cow<'data, [u8]>>;
 
 type Slice<'a> = EndianSlice<'a, LittleEndian>;
 
-/// Often large: what says where variables live, and macros, are never looked at.
-const UNUSED: [SectionId; 6] = [
-    SectionId::DebugLoc,
-    SectionId::DebugLocLists,
-    SectionId::DebugMacro,
-    SectionId::DebugMacinfo,
-    SectionId::DebugNames,
-    SectionId::DebugTypes,
-];
+/// What says where variables live, which is looked at for an error that is about one.
+const LOCATIONS: [SectionId; 2] = [SectionId::DebugLoc, SectionId::DebugLocLists];
+
+/// Often large, and never looked at.
+const UNUSED: [SectionId; 4] =
+    [SectionId::DebugMacro, SectionId::DebugMacinfo, SectionId::DebugNames, SectionId::DebugTypes];
 
 /// Bytes that are decompressed in one go while it is not known how many are needed.
 const STEP: usize = 64 << 10;
 
-/// Loads the sections that are needed for `addresses`, which are sorted; for `None` all units.
-pub(super) fn load<'data>(elf: &ElfFile64<'data>, addresses: Option<&[u64]>) -> Sections<'data> {
+/// Loads the sections that are needed for `addresses`, which are sorted; for `None` all units. With `locations`, also
+/// those of variables.
+pub(super) fn load<'data>(
+    elf: &ElfFile64<'data>,
+    addresses: Option<&[u64]>,
+    locations: bool,
+) -> Sections<'data> {
     let abbreviations = data(elf, SectionId::DebugAbbrev);
     let mut units = addresses.and_then(|addresses| excerpt(elf, addresses, &abbreviations));
     let is_excerpt = units.is_some();
@@ -43,7 +45,7 @@ pub(super) fn load<'data>(elf: &ElfFile64<'data>, addresses: Option<&[u64]>) -> 
             SectionId::DebugAbbrev => abbreviations.take().unwrap_or_default(),
             // It names units by where they were.
             SectionId::DebugAranges if is_excerpt => Cow::default(),
-            _ if UNUSED.contains(&id) => Cow::default(),
+            _ if UNUSED.contains(&id) || !locations && LOCATIONS.contains(&id) => Cow::default(),
             _ => data(elf, id),
         })
     });

@@ -109,7 +109,7 @@ fn only_units_that_hold_the_addresses_are_loaded() {
         let bytes = std::fs::read(&path).expect("reads");
         let elf = object::read::elf::ElfFile64::parse(&bytes[..]).expect("parses");
         let units = |addresses: Option<&[u64]>| {
-            let sections = sections::load(&elf, addresses);
+            let sections = sections::load(&elf, addresses, false);
             let info =
                 sections.debug_info.borrow(|bytes| gimli::EndianSlice::new(bytes, gimli::LittleEndian));
             let mut units = info.units();

@@ -5,7 +5,7 @@ use crate::{model::*, raw::trace_capnp as raw};
 
 pub(in crate::write) fn error_bytes(error: &Error) -> usize {
     // The fixed parts of the four structs and their pointers.
-    let about = error.about.as_ref().map_or(0, |about| 104 + blob(about.text.len()));
+    let about = error.about.as_ref().map_or(0, |about| 120 + blob(about.text.len()) + blob(about.part.len()));
     let descriptor = error.descriptor.as_ref().map_or(0, |descriptor| 32 + blob(descriptor.name.0.len()));
     160 + blob(error.text.len()) + about + descriptor
 }
@@ -76,4 +76,8 @@ fn address_info(mut m: raw::address_info::Builder<'_>, about: &AddressInfo) {
     m.set_protection(about.protection);
     m.set_line(about.line);
     m.set_file(about.file);
+    if !about.part.is_empty() {
+        m.set_part(&about.part[..]);
+    }
+    m.set_part_offset(about.part_offset);
 }
