@@ -167,15 +167,27 @@ pub(crate) struct Finding {
 /// Tells of an error of the instruction that the thread stands at.
 pub(crate) fn tell_finding(engine: &Engine, thread: &mut Thread, insn: &Instruction, finding: &Finding) {
     let stack = stacks::of_access(engine, thread, insn.ip());
-    let about = match finding.error {
-        Error::InvalidRead | Error::InvalidWrite => {
-            About::anything(engine, thread, insn.ip(), finding.address)
-        }
-        _ => About::NOTHING,
-    };
-    let Finding { error, address, size, origin: undefined } = *finding;
+    let Finding { error, mut address, size, origin: undefined } = *finding;
     let origin = origin(engine, undefined);
+    let about = match error {
+        Error::InvalidRead | Error::InvalidWrite => About::anything(engine, thread, insn.ip(), address),
+        _ => {
+            let variable = on_own_stack(engine, thread, insn.ip(), undefined, origin);
+            address = if variable.is_some() { undefined } else { address };
+            variable.unwrap_or(About::NOTHING)
+        }
+    };
     tell(thread, stack, &Told { address, size, origin, ..Told::new(error, about) });
+}
+
+/// What lies on the thread's own stack at an address, in a frame that is still there, if undefined bits come from there; `pc`:
+/// where the thread stands.
+fn on_own_stack(engine: &Engine, thread: &mut Thread, pc: u64, address: u64, origin: u32) -> Option<About> {
+    if origin != origin::STACK {
+        return None;
+    }
+    Some(About::anything(engine, thread, pc, address))
+        .filter(|about| about.kind == ring::record::about::STACK)
 }
 
 /// A string function, at whose entry the thread is, goes through a range: tells of the first access that it may not make.
@@ -280,7 +292,10 @@ pub fn overlap(engine: &Engine, thread: &mut Thread, pc: u64, name: &[u8], to: u
 pub fn undefined_unit(engine: &Engine, thread: &mut Thread, pc: u64, address: u64) {
     let stack = stacks::take(engine, thread, strings::symbol(engine, pc));
     let origin = origin(engine, address);
-    tell(thread, stack, &Told { origin, ..Told::new(Error::UninitCondition, About::NOTHING) });
+    let variable = on_own_stack(engine, thread, pc, address, origin);
+    let address = if variable.is_some() { address } else { 0 };
+    let about = variable.unwrap_or(About::NOTHING);
+    tell(thread, stack, &Told { address, origin, ..Told::new(Error::UninitCondition, about) });
 }
 
 /// Whether it is a load of the dynamic linker's own strlen and its like, which look at 64 bytes at a time: from the one on

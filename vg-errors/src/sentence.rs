@@ -4,7 +4,7 @@
 //! here: layout.
 
 use crate::findings::{Finding, Stack};
-use crate::words::{function_and_argument, position, variable_name, was_open};
+use crate::words::{frame_number, function_and_argument, position, variable_name, was_open};
 use report::format::{counted, grouped, harmless, signal_name};
 use report::stack::Frame;
 use schema::{AddressInfo, AddressKind, ErrorKind, Family, OriginKind, flag};
@@ -294,10 +294,18 @@ fn never_set(finding: &Finding<'_>) -> String {
         (Some(OriginKind::Stack), Some(frame)) => format!(": a variable of {}", frame.place()),
         (Some(OriginKind::Client), Some(frame)) => format!(": {} marked it as undefined", frame.place()),
         (Some(_), Some(frame)) => format!(", from {}", frame.place()),
-        (Some(OriginKind::Stack), None) => match finding.error.about.as_ref() {
-            Some(about) if about.is_variable() => format!(": the variable {}", variable_name(about)),
-            _ => ": a variable on the stack".to_owned(),
-        },
+        (Some(OriginKind::Stack), None) => {
+            let about = finding.error.about.as_ref();
+            let variable = about.filter(|about| about.is_variable()).map(variable_name);
+            let frame = about.and_then(|about| frame_number(finding, about));
+            match (variable, frame) {
+                (Some(variable), _) => format!(": the variable {variable}"),
+                (None, Some(number)) => {
+                    format!(", read from the stack frame of {}", finding.stack.frames[number].place())
+                }
+                (None, None) => ": a variable on the stack".to_owned(),
+            }
+        }
         _ => String::new(),
     };
     format!("a value that was never set{from}")

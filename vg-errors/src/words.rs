@@ -156,7 +156,30 @@ pub(crate) fn parts<'f, 't>(finding: &'f Finding<'t>) -> Vec<Part<'f, 't>> {
         };
         parts.push(Part::Aux(format!("Uninitialised value was created{by}"), stack));
     }
+    // Not of the error, but of the value: of the variable that it was read from.
+    if let Some(about) = finding.error.about.as_ref().filter(|_| is_about_variable(finding)) {
+        if about.is_variable() {
+            variable(finding, about, &mut parts);
+        } else {
+            // Perhaps a copy of what was created elsewhere.
+            frame(finding, about, "read from a variable", &mut parts);
+        }
+    }
     parts
+}
+
+/// Whether what is known of an address is about the value that the error comes from.
+fn is_about_variable(finding: &Finding<'_>) -> bool {
+    finding.origin_kind == Some(OriginKind::Stack) && !has_address(finding)
+}
+
+/// `in frame #1, created by main (a.c:9)`; `what` lies there.
+fn frame<'f, 't>(finding: &'f Finding<'t>, about: &AddressInfo, what: &str, parts: &mut Vec<Part<'f, 't>>) {
+    if let Some(number) = frame_number(finding, about) {
+        let frame = finding.stack.frames[number].place();
+        let text = format!("{what} in frame #{number}, created by {frame}");
+        parts.push(Part::Aux(text.trim_start().to_owned(), None));
+    }
 }
 
 /// Whether a parameter of a system call points to what is wrong, maybe at address 0; otherwise it is wrong itself.
@@ -220,10 +243,7 @@ fn address<'f, 't>(finding: &'f Finding<'t>, parts: &mut Vec<Part<'f, 't>>) {
         _ if about.is_variable() => variable(finding, about, parts),
         AddressKind::Stack => {
             parts.push(line(format!("is on thread {}'s stack", about.thread)));
-            if let Some(number) = frame_number(finding, about) {
-                let frame = finding.stack.frames[number];
-                parts.push(Part::Aux(format!("in frame #{number}, created by {}", frame.place()), None));
-            }
+            frame(finding, about, "", parts);
         }
         AddressKind::BelowStack => {
             parts.push(line(format!("is on thread {}'s stack", about.thread)));
