@@ -180,8 +180,8 @@ pub(crate) fn tell_finding(engine: &Engine, thread: &mut Thread, insn: &Instruct
     tell(thread, stack, &Told { address, size, origin, ..Told::new(error, about) });
 }
 
-/// What lies on the thread's own stack at an address, in a frame that is still there, if undefined bits come from there; `pc`:
-/// where the thread stands.
+/// What lies on the thread's own stack at an address, in a frame that is still there or in the red zone, if undefined bits come
+/// from there; `pc`: where the thread stands.
 fn on_own_stack(engine: &Engine, thread: &mut Thread, pc: u64, address: u64, origin: u32) -> Option<About> {
     if origin != origin::STACK {
         return None;
