@@ -158,6 +158,11 @@ impl About {
         }
     }
 
+    /// Whether the address lies in a frame that was found.
+    pub(crate) fn is_in_frame(&self) -> bool {
+        matches!(self.kind, about::STACK | about::BELOW_STACK) && self.frame != [0; FRAME_WORDS]
+    }
+
     /// What two stacks alone tell of: who opened and who closed a descriptor.
     pub(crate) fn stacks(opened: u32, closed: u32) -> About {
         About { allocated: opened, freed: closed, ..About::NOTHING }

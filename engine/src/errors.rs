@@ -186,8 +186,7 @@ fn on_own_stack(engine: &Engine, thread: &mut Thread, pc: u64, address: u64, ori
     if origin != origin::STACK {
         return None;
     }
-    Some(About::anything(engine, thread, pc, address))
-        .filter(|about| about.kind == ring::record::about::STACK)
+    Some(About::anything(engine, thread, pc, address)).filter(About::is_in_frame)
 }
 
 /// A string function, at whose entry the thread is, goes through a range: tells of the first access that it may not make.
