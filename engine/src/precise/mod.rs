@@ -134,8 +134,12 @@ pub fn mode(thread: &mut Thread) -> Mode {
 }
 
 /// Whether a general register or a flag is undefined.
+#[inline]
 pub(crate) fn has_undefined_core(thread: &Thread) -> bool {
-    thread.context.dirty[..=place::FLAGS].iter().any(|dirty| *dirty != 0)
+    // Asked at each call of a replaced function.
+    let (words, _) = thread.context.dirty.as_chunks::<8>();
+    let general = words[..place::FLAGS / 8].iter().fold(0, |all, word| all | u64::from_ne_bytes(*word));
+    general != 0 || thread.context.dirty[place::FLAGS] != 0
 }
 
 /// The thread goes on at its pc in precise code, which takes over from such code.
