@@ -73,8 +73,7 @@ pub struct Context {
     pub dispatch: u64,
     /// Guest flags.
     pub flags: u64,
-    /// The heap helper.
-    pub heap_helper: u64,
+    pad7: u64,
     /// The instruction that precise code is about to execute: an `iced_x86::Instruction` of the cache's.
     pub step: u64,
     pad3: u64,
@@ -158,7 +157,6 @@ const _: () = {
     assert!(offset_of!(Context, instruction_slots) == layout::INSTRUCTIONS as usize);
     assert!(offset_of!(Context, dispatch) == layout::DISPATCH as usize);
     assert!(offset_of!(Context, flags) == layout::FLAGS as usize);
-    assert!(offset_of!(Context, heap_helper) == layout::HEAP_HELPER as usize);
     assert!(offset_of!(Context, regs) == layout::REGS as usize);
     assert!(offset_of!(Context, raise) == layout::RAISE as usize);
     assert!(offset_of!(Context, xmm) == layout::XMM as usize);

@@ -372,8 +372,8 @@ fn make(engine: &Engine, pc: u64, mode: Mode, from: From) -> Result<Option<Fragm
         From::Table(kind) => Reached { through: Some(kind), call: false },
         From::Nowhere | From::Check(_) => Reached::default(),
     };
-    if let Some(number) = heap_calls::replacement(engine, pc) {
-        return engine.cache.lock().translate_replaced(pc, mode, number).map(Some);
+    if let Some(replaced) = heap_calls::replacement(engine, pc) {
+        return engine.cache.lock().translate_replaced(pc, mode, replaced).map(Some);
     }
     let peek = |at, to: &mut [u8]| code::peek(engine, at, to);
     find_or_translate(

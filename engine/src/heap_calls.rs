@@ -20,6 +20,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use heap::{Arena, Block, Heap, Pages, Request, State, ThreadCache};
 use ring::record::{Family, Kind, Stat, header, pair};
 use ring::shared::{Control, EVENTS_ALLOC};
+use translate::Replaced;
 
 /// Memory for the heap crate.
 pub struct EnginePages {
@@ -187,8 +188,8 @@ impl GuestHeap {
     }
 }
 
-/// What stands in for the function at a pc, as a number for its fragment.
-pub fn replacement(engine: &Engine, pc: u64) -> Option<u32> {
+/// What stands in for the function at a pc.
+pub fn replacement(engine: &Engine, pc: u64) -> Option<Replaced> {
     engine.heap.heap.as_ref()?;
     crate::symbols::analyse(engine, pc);
     let found = engine.heap.targets.lock().by_pc.get(&pc).map(|(_, replacement)| *replacement);
@@ -197,7 +198,12 @@ pub fn replacement(engine: &Engine, pc: u64) -> Option<u32> {
         remark_own_blocks(engine, threads::current());
         return None;
     }
-    Some(replacement.number())
+    let helper: Helper = match replacement {
+        Replacement { function: Function::Malloc, of_heap: false, foreign: false } => malloc,
+        Replacement { function: Function::Free, of_heap: false, foreign: false } => free,
+        _ => any,
+    };
+    Some(Replaced { number: replacement.number(), helper: helper as *const () as u64 })
 }
 
 /// Says once that an allocator has blocks that are not recorded.
@@ -223,16 +229,26 @@ pub fn after_fork(engine: &Engine, thread: &mut Thread) {
 
 /// Stands in for a guest function; called by the heap stub. The function's fragment has stored its pc, and its number
 /// in `exit`. The result goes to rax.
-pub extern "C" fn helper(context: *mut Context) -> u64 {
-    let engine = crate::state::engine();
+pub(crate) type Helper = extern "C" fn(*mut Context) -> u64;
+
+extern "C" fn any(_: *mut Context) -> u64 {
     let thread = threads::current();
-    debug_assert!(core::ptr::eq(context, &raw const thread.context));
-    if thread.context.exit & strings::MARK != 0 {
-        let result = strings::answer(engine, thread);
-        crate::precise::function_done(thread);
-        return result;
-    }
-    let Some(called) = Replacement::from_number(thread.context.exit) else { return 0 };
+    Replacement::from_number(thread.context.exit).map_or(0, |called| answer(thread, called))
+}
+
+// The most frequent ones find out nothing about themselves.
+
+extern "C" fn malloc(_: *mut Context) -> u64 {
+    answer(threads::current(), Replacement::plain(Function::Malloc))
+}
+
+extern "C" fn free(_: *mut Context) -> u64 {
+    answer(threads::current(), Replacement::plain(Function::Free))
+}
+
+#[inline(always)]
+fn answer(thread: &mut Thread, called: Replacement) -> u64 {
+    let engine = crate::state::engine();
     let Replacement { function, of_heap, foreign } = called;
     let pc = thread.context.pc;
     let regs = &thread.context.regs;
@@ -274,6 +290,7 @@ pub(crate) struct HeapCall<'a> {
 pub(crate) const MALLOC_ALIGN: u64 = 1;
 
 impl HeapCall<'_> {
+    #[inline(always)]
     fn run(&mut self, function: Function, a: &[u64; 4]) -> u64 {
         use Function as F;
         match function {

@@ -563,9 +563,18 @@ pub fn emit_adjustment(
     Ok((e.offset() as u32, core::mem::take(&mut e.map)))
 }
 
-/// The code that stands in for the guest function at `pc`: leaves its pc in `PC` and `number` in `EXIT` for the stub
-/// at `heap_call`. Returns its size, at most 41 bytes; `buffer` must hold them.
-pub fn emit_replaced(pc: u64, number: u32, heap_call: u64, at: u64, buffer: &mut [u8]) -> u32 {
+/// What stands in for a guest function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replaced {
+    /// What the helper knows it by.
+    pub number: u32,
+    /// Address of the engine's function, which is given the context and returns what goes to rax.
+    pub helper: u64,
+}
+
+/// The code that stands in for the guest function at `pc`: leaves its pc in `PC`, the number in `EXIT` and the helper in rax,
+/// which means nothing there, for the stub at `heap_call`. Returns its size, at most 51 bytes; `buffer` must hold them.
+pub fn emit_replaced(pc: u64, replaced: Replaced, heap_call: u64, at: u64, buffer: &mut [u8]) -> u32 {
     let mut e = Emitter::new(buffer, at);
     if pc < 1 << 31 {
         // mov qword fs:[PC], imm32: one store, for one load to take it from.
@@ -576,7 +585,10 @@ pub fn emit_replaced(pc: u64, number: u32, heap_call: u64, at: u64, buffer: &mut
         e.store_ctx_imm(layout::PC, pc as u32);
         e.store_ctx_imm(layout::PC + 4, (pc >> 32) as u32);
     }
-    e.store_ctx_imm(layout::EXIT, number);
+    e.store_ctx_imm(layout::EXIT, replaced.number);
+    // mov rax, imm64
+    e.bytes(&[0x48, 0xb8]);
+    e.bytes(&replaced.helper.to_le_bytes());
     e.jmp(heap_call);
     e.offset() as u32
 }

@@ -36,8 +36,6 @@ pub const NEXT: u32 = 0x68;
 pub const DISPATCH: u32 = 0x78;
 /// Guest RFLAGS while the engine runs.
 pub const FLAGS: u32 = 0x80;
-/// Address of the engine's function that stands in for the guest's malloc family.
-pub const HEAP_HELPER: u32 = 0x88;
 /// Address of the decoded instruction (iced's) that precise code is about to execute.
 pub const STEP: u32 = 0x90;
 /// As [`INSTRUCTIONS`], for those that are executed in guarded code; [`GUARDED_SLOTS`] quadwords.

@@ -42,8 +42,8 @@ pub use check::{Check, What};
 pub use decode::{Block, Limits, Pointer, Scratch, Special};
 pub use flags::{Incoming, incoming_flags};
 pub use fragment::{
-    Calls, Config, Entry, Exit, First, Fragment, Prefix, Refusal, StubAddresses, Translator, emit_adjustment,
-    emit_prefix, emit_replaced,
+    Calls, Config, Entry, Exit, First, Fragment, Prefix, Refusal, Replaced, StubAddresses, Translator,
+    emit_adjustment, emit_prefix, emit_replaced,
 };
 pub use mode::{Mode, Start};
 pub use registers::{Set, Uses};

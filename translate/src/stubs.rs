@@ -107,7 +107,7 @@ fn leave(e: &mut Emitter<'_>, reason: u32, common: u64) {
     e.jmp(common);
 }
 
-/// Calls the engine in place of a guest function (`EXIT` = its number), then returns to the guest's caller. By the
+/// Calls the engine in place of a guest function (`EXIT` = its number, rax = the helper), then returns to the guest's caller. By the
 /// ABI only the arguments and the callee-saved registers matter here; the engine's compiled code keeps the latter.
 /// Fills in the labels behind its start.
 fn heap_call(e: &mut Emitter<'_>, table: &mut StubTable, tables: Tables) {
@@ -118,9 +118,8 @@ fn heap_call(e: &mut Emitter<'_>, table: &mut StubTable, tables: Tables) {
     e.store_ctx_imm(layout::STATE, layout::STATE_ENGINE);
     e.load_ctx(reg::RSP, layout::ENGINE_RSP);
     e.load_ctx(7, layout::SELF);
-    // call fs:[HEAP_HELPER]
-    e.bytes(&[0x64, 0xff, 0x14, 0x25]);
-    e.u32(layout::HEAP_HELPER);
+    // call rax
+    e.bytes(&[0xff, 0xd0]);
     // What the engine left in the registers that a call may change could look like pointers to blocks:
     // xor of edx, esi, edi, r8d to r11d with themselves.
     e.bytes(&[0x31, 0xd2, 0x31, 0xf6, 0x31, 0xff]);

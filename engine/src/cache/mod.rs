@@ -30,8 +30,8 @@ use pages::Pages;
 use pointers::Pointers;
 use translate::layout::{CHECK_STUB_BYTES, EXIT_STUB_BYTES, Fix, MapEntry};
 use translate::{
-    Block, Calls, Check, Config, First, Limits, Mode, Pointer, Prefix, Scratch, Start, StubTable, Tables,
-    Translator, Vectors, What,
+    Block, Calls, Check, Config, First, Limits, Mode, Pointer, Prefix, Replaced, Scratch, Start, StubTable,
+    Tables, Translator, Vectors, What,
 };
 
 /// Bytes of one branch table.
@@ -46,7 +46,7 @@ const FRAGMENT_ROOM: u64 = 60 * 1024;
 const MOST_PRECISE: usize = 48;
 
 /// Room for the code that leads from a replaced function to the engine.
-const REPLACED_BYTES: usize = 48;
+const REPLACED_BYTES: usize = 56;
 
 /// A fragment's number.
 pub type FragmentId = u32;
@@ -563,14 +563,19 @@ impl Cache {
     }
 
     /// A fragment of its own for a replaced guest function: its pc and `number` go to the engine.
-    pub fn translate_replaced(&mut self, pc: u64, mode: Mode, number: u32) -> Result<FragmentId, Full> {
+    pub fn translate_replaced(
+        &mut self,
+        pc: u64,
+        mode: Mode,
+        replaced: Replaced,
+    ) -> Result<FragmentId, Full> {
         if self.room() < FRAGMENT_ROOM {
             return Err(Full);
         }
         let at = self.at;
         // SAFETY: the range lies between the fragments and the exits' stubs, in our mapping; nothing there is reachable yet.
         let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, REPLACED_BYTES) };
-        let size = translate::emit_replaced(pc, number, self.config.stubs.heap_call, at, room);
+        let size = translate::emit_replaced(pc, replaced, self.config.stubs.heap_call, at, room);
         self.at += REPLACED_BYTES as u64;
         let id = self.fragments.len() as FragmentId;
         let first_entry = self.maps.len() as u32;

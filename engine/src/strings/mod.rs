@@ -22,18 +22,16 @@ pub mod targets;
 mod undecided;
 mod write;
 
-use crate::context::{Thread, gpr};
+use crate::context::{Context, Thread, gpr};
+use crate::heap_calls::Helper;
 use crate::signals::recover::Gregs;
 use crate::state::Engine;
+use crate::{precise, threads};
 use call::Call;
 use core::sync::atomic::{AtomicBool, Ordering};
 use names::Function;
 use shape::Shape;
-
-/// In the number of a replaced function's fragment: it is one of these.
-pub const MARK: u32 = 0x400;
-/// Beside it: not the function itself, but the one that finds it (an IFUNC's resolver).
-const RESOLVER: u32 = 0x800;
+use translate::Replaced;
 
 /// A thread's part.
 #[derive(Debug, Default)]
@@ -44,13 +42,45 @@ pub struct ThreadStrings {
     resolving: resolve::Running,
 }
 
-/// What stands in for the code at a pc, as a number for its fragment.
-pub fn replacement(engine: &Engine, pc: u64) -> Option<u32> {
+/// What stands in for the code at a pc.
+pub fn replacement(engine: &Engine, pc: u64) -> Option<Replaced> {
+    let replaced = |number, helper: Helper| Replaced { number, helper: helper as *const () as u64 };
     let targets = engine.strings.lock();
     if let Some(target) = targets.function(pc) {
-        return Some(MARK | target.function as u32);
+        return Some(replaced(target.function as u32, helper(target.function)));
     }
-    targets.is_resolver(pc).then_some(MARK | RESOLVER)
+    targets.is_resolver(pc).then(|| replaced(0, resolver))
+}
+
+/// What answers a function. The most frequent ones find out nothing about themselves.
+fn helper(function: Function) -> Helper {
+    match function {
+        Function::Memcpy => known::<{ Function::Memcpy as u8 }>,
+        Function::Memmove => known::<{ Function::Memmove as u8 }>,
+        Function::Memset => known::<{ Function::Memset as u8 }>,
+        Function::Memcmp => known::<{ Function::Memcmp as u8 }>,
+        Function::Memchr => known::<{ Function::Memchr as u8 }>,
+        Function::Strlen => known::<{ Function::Strlen as u8 }>,
+        Function::Strcmp => known::<{ Function::Strcmp as u8 }>,
+        _ => any,
+    }
+}
+
+extern "C" fn resolver(_: *mut Context) -> u64 {
+    let thread = threads::current();
+    let result = resolve::entered(crate::state::engine(), thread);
+    precise::function_done(thread);
+    result
+}
+
+extern "C" fn any(_: *mut Context) -> u64 {
+    let thread = threads::current();
+    let number = thread.context.exit as u8;
+    answer(thread, number)
+}
+
+extern "C" fn known<const FUNCTION: u8>(_: *mut Context) -> u64 {
+    answer(threads::current(), FUNCTION)
 }
 
 /// The pc that the name of the function at `pc` belongs to.
@@ -58,19 +88,18 @@ pub fn symbol(engine: &Engine, pc: u64) -> u64 {
     engine.strings.lock().function(pc).map_or(pc, |target| target.symbol)
 }
 
-/// Stands in for a function: called by the heap stub's helper. The function's fragment has stored its pc, and its number
-/// in `exit`. The result goes to rax.
-pub fn answer(engine: &'static Engine, thread: &mut Thread) -> u64 {
-    let number = thread.context.exit;
-    if number & RESOLVER != 0 {
-        return resolve::entered(engine, thread);
-    }
-    let Some(function) = Function::from_number(number as u8) else { return 0 };
+/// Stands in for the function with a number. The result goes to rax.
+#[inline(always)]
+fn answer(thread: &mut Thread, number: u8) -> u64 {
+    let Some(function) = Function::from_number(number) else { return 0 };
     let regs = &thread.context.regs;
     let arguments = [regs[gpr::RDI], regs[gpr::RSI], regs[gpr::RDX], regs[gpr::RCX]];
-    run(&mut Call::new(engine, thread, function), arguments)
+    let result = run(&mut Call::new(crate::state::engine(), thread, function), arguments);
+    precise::function_done(thread);
+    result
 }
 
+#[inline(always)]
 fn run(call: &mut Call<'_>, [a, b, c, d]: [u64; 4]) -> u64 {
     use Function as F;
     const ALL: u64 = u64::MAX;

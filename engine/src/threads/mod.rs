@@ -145,7 +145,6 @@ pub fn create(engine: &Engine, mask: u64) -> Result<*mut Thread, i64> {
         (*context).thread = thread;
         (*context).engine_rsp = (at - 64) & !63;
         (*context).dispatch = crate::dispatch::dispatch as *const () as u64;
-        (*context).heap_helper = crate::heap_calls::helper as *const () as u64;
         (*context).flags = 0x202;
         (&raw mut (*thread).tid).write(AtomicU32::new(0));
         let own = AltStack::at(memory, SIGNAL_STACK_BYTES);
