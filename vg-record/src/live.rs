@@ -5,12 +5,13 @@
 //! alike, and their words (`vg_errors::live`).
 
 use crate::modules::Binary;
+use crate::numbered::Numbered;
 use crate::stacks::Stacks;
 use crate::symbols::{self, PlaceText, Wanted};
 use crate::trace::{Say as _, StandardError};
 use crate::variables::{self, Wish};
 use schema::{AddressInfo, Error, FrameSymbols, Frames, Message, Place, Strings};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -138,7 +139,7 @@ struct Printer {
     nodes: Vec<schema::StackNode>,
     /// Frames that were looked up.
     named: HashSet<u32>,
-    strings: HashMap<String, u32>,
+    strings: Numbered,
 }
 
 impl Printer {
@@ -198,16 +199,10 @@ impl Printer {
     }
 
     fn string(&mut self, text: &str) -> u32 {
-        if text.is_empty() {
-            return 0;
-        }
-        if let Some(&id) = self.strings.get(text) {
-            return id;
-        }
-        let id = self.strings.len() as u32 + 1;
-        self.strings.insert(text.to_owned(), id);
-        self.words.take(Message::Strings(Strings { first_id: id, strings: vec![text.to_owned()] }));
-        id
+        let words = &mut self.words;
+        self.strings.number(text, |id| {
+            words.take(Message::Strings(Strings { first_id: id, strings: vec![text.to_owned()] }));
+        })
     }
 
     /// Prints an error in one piece, marked as Valgrind marks its lines.

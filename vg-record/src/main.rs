@@ -18,6 +18,7 @@ mod launch;
 mod live;
 mod memory;
 mod modules;
+mod numbered;
 mod output;
 mod program;
 mod snapshot;

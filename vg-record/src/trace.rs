@@ -3,10 +3,11 @@
 //! Always holds: the guest never notices that the output failed. The first failure is told once on standard error;
 //! from then on events are counted only. Not here: the format (`schema`), where the output goes (`output`).
 
+use crate::numbered::Numbered;
 use crate::stacks::Stacks;
 use schema::write::{Codec, EventChunk, KindBytes, TraceWriter, WriteError};
 use schema::{FrameSymbols, HeapEvent, Remark, Severity};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::Write;
 
 /// Where messages for the user go.
@@ -44,7 +45,7 @@ pub(crate) struct Trace {
     spare: Option<EventChunk>,
     /// The stack tree.
     pub stacks: Stacks,
-    strings: HashMap<String, u32>,
+    strings: Numbered,
 }
 
 impl Trace {
@@ -61,7 +62,7 @@ impl Trace {
             chunks: BTreeMap::new(),
             spare: None,
             stacks: Stacks::default(),
-            strings: HashMap::new(),
+            strings: Numbered::default(),
         }
     }
 
@@ -209,20 +210,9 @@ impl Trace {
 
     /// Writes what frames are called; `texts` gives for each frame id its places.
     pub(crate) fn symbols(&mut self, texts: &[(u32, Vec<crate::symbols::PlaceText>)]) {
-        let first = self.strings.len() as u32 + 1;
+        let first = self.strings.next();
         let mut new: Vec<String> = Vec::new();
-        let mut id = |text: &str| -> u32 {
-            if text.is_empty() {
-                return 0;
-            }
-            if let Some(&id) = self.strings.get(text) {
-                return id;
-            }
-            let id = self.strings.len() as u32 + 1;
-            self.strings.insert(text.to_owned(), id);
-            new.push(text.to_owned());
-            id
-        };
+        let mut id = |text: &str| self.strings.number(text, |_| new.push(text.to_owned()));
         let symbols: Vec<FrameSymbols> = texts
             .iter()
             .map(|(frame, places)| FrameSymbols {
@@ -247,15 +237,11 @@ impl Trace {
 
     /// The id of a string.
     pub(crate) fn string(&mut self, text: &str) -> u32 {
-        if text.is_empty() {
-            return 0;
+        let mut new = false;
+        let id = self.strings.number(text, |_| new = true);
+        if new {
+            self.put(|writer| writer.strings(id, &[text]));
         }
-        if let Some(&id) = self.strings.get(text) {
-            return id;
-        }
-        let id = self.strings.len() as u32 + 1;
-        self.strings.insert(text.to_owned(), id);
-        self.put(|writer| writer.strings(id, &[text]));
         id
     }
 
