@@ -250,5 +250,10 @@ impl Thread {
         for (stat, count) in self.context.counts() {
             self.stats[stat as usize] = count.wrapping_neg();
         }
+        if let Some(unwinder) = &self.unwinder {
+            let (frames, rules) = unwinder.work();
+            self.stats[Stat::FramesWalked as usize] = frames.wrapping_neg();
+            self.stats[Stat::UnwindRules as usize] = rules.wrapping_neg();
+        }
     }
 }

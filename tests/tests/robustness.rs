@@ -33,6 +33,7 @@ fn main() -> ExitCode {
     });
     suite.case("silence/no-function", None, || silence(1, "no allocation function was found in the program"));
     suite.case("cache/full-at-exit", None, cache_full_at_exit);
+    suite.case("stats/forks", None, forks_count_their_own);
     for (name, argv, code) in STATUS {
         suite.case(format!("status/{name}"), None, move || status(argv, code));
     }
@@ -74,31 +75,40 @@ fn record(trace: &Path, command: &[&str], cwd: &Path) -> Result<Run, Problem> {
     Ok(Run::new(argv, cwd).timeout(Duration::from_secs(60)))
 }
 
+/// A counter of a recording with `--stats`.
+fn statistic(scratch: &Scratch, options: &[&str], command: &[&str], name: &str) -> Result<u64, Problem> {
+    let (tool, trace) = (tools::tool("vg-record")?.display().to_string(), scratch.path().join("trace.capnp"));
+    let mut argv = vec![tool, "--stats".into(), "-o".into(), trace.display().to_string()];
+    argv.extend(options.iter().chain(&["--"]).chain(command).map(|&word| word.to_owned()));
+    let outcome = Run::new(argv, scratch.path()).timeout(Duration::from_secs(60)).run()?;
+    if outcome.code() != Some(0) {
+        return Err(Problem::wrong(format!("{command:?}: {}", outcome.summary())));
+    }
+    let text = outcome.err();
+    let value = text.lines().find_map(|line| line.trim().strip_suffix(name)?.trim().parse().ok());
+    value.ok_or_else(|| Problem::wrong(format!("no {name} in the statistics: {text}")))
+}
+
+/// A process does not count what its parent did before the fork.
+fn forks_count_their_own() -> Verdict {
+    let scratch = Scratch::new("forks")?;
+    let translations = |script: &str| statistic(&scratch, &[], &["/bin/sh", "-c", script], "translations");
+    let alone = translations(":")?;
+    let forks = 40;
+    let all = translations(&"(:);".repeat(forks))?;
+    if all > alone * forks as u64 / 2 {
+        return Err(Problem::wrong(format!("{all} translations with {forks} forks, {alone} without")));
+    }
+    Ok(())
+}
+
 /// The code cache becomes full at any moment, also within the last functions that the engine calls at the exit: the
 /// number of functions that just fit is approached from both sides.
 fn cache_full_at_exit() -> Verdict {
     let exe = guest("fill.c")?.display().to_string();
     let scratch = Scratch::new("fill")?;
     let evictions = |count: u32| -> Result<bool, Problem> {
-        let tool = tools::tool("vg-record")?.display().to_string();
-        let trace = scratch.path().join("trace.capnp").display().to_string();
-        let argv = [
-            tool,
-            "--stats".into(),
-            "--cache-size=4M".into(),
-            "-o".into(),
-            trace,
-            exe.clone(),
-            count.to_string(),
-        ];
-        let outcome = Run::new(argv, scratch.path()).timeout(Duration::from_secs(10)).run()?;
-        if outcome.code() != Some(0) {
-            return Err(Problem::wrong(format!("with {count} functions: {}", outcome.summary())));
-        }
-        let text = outcome.err();
-        let line = text.lines().find_map(|line| line.trim().strip_suffix("evictions"));
-        let line = line.ok_or_else(|| Problem::wrong(format!("no evictions in the statistics: {text}")))?;
-        Ok(line.trim() != "0")
+        Ok(statistic(&scratch, &["--cache-size=4M"], &[&exe, &count.to_string()], "evictions")? != 0)
     };
     let (mut fit, mut too_many) = (1000, 100_000);
     if evictions(fit)? || !evictions(too_many)? {

@@ -345,6 +345,7 @@ fn fork(engine: &'static Engine, thread: &mut Thread, call: &Call, wanted: &Argu
         for counter in &engine.counters {
             counter.store(0, Ordering::Relaxed);
         }
+        engine.cache.lock().counters = [0; 4];
         thread.restart_stats();
         crate::heap_calls::after_fork(engine, thread);
         crate::stacks::after_fork(thread);

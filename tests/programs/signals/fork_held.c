@@ -4,14 +4,16 @@
 #include "../guest.h"
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 
 static pid_t parent;
-static volatile int stop, inherited;
+static volatile int stop, forking, handled, inherited;
 
 static void handler(int signal) {
     (void)signal;
+    handled++;
     if (getpid() != parent) inherited = 1;
 }
 static void *sends(void *target) {
@@ -19,6 +21,8 @@ static void *sends(void *target) {
         CHECK(pthread_kill(*(pthread_t *)target, SIGUSR1) == 0);
         for (volatile int i = 0; i < 2000; i++) {
         }
+        // One that wakes the parent from its wait without pause can keep Linux from running the child, for seconds.
+        while (!forking && !stop) sched_yield();
     }
     return target;
 }
@@ -30,7 +34,11 @@ int main(void) {
     CHECK(sigaction(SIGUSR1, &action, NULL) == 0 && pthread_create(&thread, NULL, sends, &self) == 0);
     int wrong = 0;
     for (int i = 0; i < 1500 && !wrong; i++) {
+        int before = handled;
+        forking = 1;
+        while (handled == before) sched_yield();
         pid_t pid = fork();
+        forking = 0;
         CHECK(pid >= 0);
         if (pid == 0) {
             getppid();
