@@ -355,6 +355,24 @@ fn flags_through_memory_and_ah() {
 }
 
 #[test]
+fn a_whole_turn_through_the_carry_may_leave_the_overflow_flag() {
+    for (code, register, count, stays) in [
+        (Code::Rcl_rm8_imm8, AL, 9, true),
+        (Code::Rcr_rm8_imm8, AL, 0xc9, true),
+        (Code::Rcl_rm8_imm8, AL, 27, true),
+        (Code::Rcl_rm16_imm8, AX, 17, true),
+        (Code::Rcl_rm8_imm8, AL, 10, false),
+        (Code::Rcl_rm16_imm8, AX, 9, false),
+        (Code::Rcl_rm32_imm8, EAX, 31, false),
+    ] {
+        let mut b = Bench::new();
+        b.registers.flags = Flags(Flags::O);
+        b.run(Instruction::with2(code, register, count));
+        assert_eq!(b.registers.flags.0 & Flags::O != 0, stays, "{code:?} {count}");
+    }
+}
+
+#[test]
 fn machine_state_is_defined() {
     let mut b = Bench::new();
     for n in [1, 2] {

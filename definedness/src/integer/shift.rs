@@ -71,7 +71,10 @@ fn flagged(s: &mut Step<'_>, m: Mnemonic) {
         s.write(0, x.v);
         return;
     }
-    let mut status = Status::lazy(written, x.v | carry.v != 0);
+    // A whole turn through the carry leaves O as it was, on some processors.
+    let whole = through && count.is_multiple_of(width + 1);
+    let stays = whole && s.flag(Flags::O).v != 0;
+    let mut status = Status::lazy(written, x.v | carry.v != 0 || stays);
     let top = width - 1;
     let out = |position: u32| if position < width { bit(x, position) } else { (false, x.v != 0) };
     let (r, c) = match m {
