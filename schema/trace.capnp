@@ -11,8 +11,9 @@
 #            would make an old reader say something wrong raises `Header.formatVersion`.
 # Units      Times are nanoseconds since the recording began (`Header.clock`). Instruction counts are guest
 #            instructions executed by the event's thread since the thread began (0 when not counted). Sizes are bytes.
-# Ids        Process, thread, module, string, frame and stack ids are numbers that are unique in the recording, given
-#            in rising order from 1; 0 is "none". Strings, frames and stacks are tables that grow without gaps.
+# Ids        Process, thread, module, string, frame, stack and place ids are numbers that are unique in the recording,
+#            given in rising order from 1; 0 is "none". Strings, frames, stacks and places are tables that grow without
+#            gaps.
 # Names      Text is UTF-8. Data is used for what the kernel gives as bytes (paths, arguments, thread names).
 # Unit costs Bytes per item, measured on 10^6 events: see each struct. A message costs 8 bytes of
 #            framing, 8 for its root pointer and 24 for `Message`.
@@ -47,6 +48,9 @@ struct Message {
     notFollowed @21 :NotFollowed;
     trailer @22 :Trailer;           # The last message of a trace that ended in order.
     errors @23 :List(Error);
+    executions @24 :Executions;
+    places @25 :Places;
+    codeLines @26 :CodeLines;
   }
 }
 
@@ -179,7 +183,7 @@ struct Stacks {
   frame @2 :List(UInt32);
 }
 
-# Values of one field for all rows of a chunk or snapshot piece that have the field.
+# Values of one field for all rows of a chunk, snapshot piece, executions or codeLines that have the field.
 struct Column {
   id @0 :UInt16;                    # Which field: numbers at the struct that holds the columns.
   encoding @1 :UInt8;               # See below.
@@ -355,6 +359,44 @@ struct Descriptor {
   closed @4 :UInt32;                # Stack of the close before; 0: never open.
   inherited @5 :Bool;
 }
+
+# How often a thread has executed code. Each row is a run of 1 to 16 instructions, one behind the other, that were
+# executed equally often. Rows of one message rise by module and address, at most 65536. The same instruction may be in
+# several messages of a thread, whose counts add up. 4.7 to 7 bytes, with 4 instructions in the mean.
+struct Executions {
+  process @0 :UInt32;
+  thread @1 :UInt32;
+  count @2 :UInt32;                 # Rows.
+  columns @3 :List(Column);         # A column that is not marked * may be absent: its values are 0.
+}
+# Columns:
+#   1 module     as in frames: the first module of a file; 0: none, rva is then the absolute address
+#   2 rva *      of the first instruction
+#   3 times *    how often
+#   4 lengths *  bytes of each instruction, four bits each, from the lowest four on; 0: no more. Never 0 for the first
+
+# Appends places of code: the n-th is entries ends[n-1]..ends[n], innermost inlined function first, the last one the
+# real function; id firstId + n. An entry is encoded as in symbols. 4 bytes a place and 20 an entry.
+struct Places {
+  firstId @0 :UInt32;
+  ends @1 :List(UInt32);
+  function @2 :List(UInt32);
+  rawName @3 :List(UInt32);
+  file @4 :List(UInt32);
+  line @5 :List(UInt32);
+  column @6 :List(UInt32);
+}
+
+# What the executed code of a module (as in frames) is called: each row holds for the code from its rva up to the next
+# row's rva. Rows of a module rise over all its messages, at most 65536 in one. 1.2 to 1.5 bytes.
+struct CodeLines {
+  module @0 :UInt32;
+  count @1 :UInt32;                 # Rows.
+  columns @2 :List(Column);         # A column that is not marked * may be absent: its values are 0.
+}
+# Columns:
+#   1 rva *
+#   2 place      id in places; 0: nothing is known, or no code was executed from there on
 
 # Counters of the engine or the recorder; a later message of the same process replaces values by name.
 struct Counters {

@@ -13,7 +13,10 @@ use crate::{
     rows::{HEAP_EVENTS, Row},
 };
 
+mod code;
 mod errors;
+
+use code::PlaceLists;
 
 /// What is wrong, in words.
 type Decoded<T> = Result<T, String>;
@@ -54,6 +57,9 @@ pub(crate) fn message(
         Which::NotFollowed(m) => not_followed(&field("notFollowed", m)?)?,
         Which::Trailer(m) => trailer(&field("trailer", m)?)?,
         Which::Errors(m) => errors::errors(field("errors", m)?)?,
+        Which::Executions(m) => code::executions(&field("executions", m)?)?,
+        Which::Places(m) => code::places(&field("places", m)?)?,
+        Which::CodeLines(m) => code::code_lines(&field("codeLines", m)?)?,
     };
     Ok((sequence, message))
 }
@@ -244,35 +250,17 @@ fn frames(m: &raw::frames::Reader<'_>) -> Decoded<Message> {
 
 fn symbols(m: &raw::symbols::Reader<'_>) -> Decoded<Message> {
     let frame = field("frame", m.get_frame())?;
-    let ends = field("ends", m.get_ends())?;
-    let function = field("function", m.get_function())?;
-    let raw_name = field("rawName", m.get_raw_name())?;
-    let file = field("file", m.get_file())?;
-    let line = field("line", m.get_line())?;
-    let column = field("column", m.get_column())?;
-    same("ends", &ends, frame.len())?;
-    for (name, list) in [("rawName", &raw_name), ("file", &file), ("line", &line), ("column", &column)] {
-        same(name, list, function.len())?;
-    }
-    let mut start = 0;
-    let symbols = (frame.iter().zip(ends.iter()))
-        .map(|(frame, end)| {
-            if end < start || end > function.len() {
-                return Err(format!("ends: {end} does not lie in {start}..={}", function.len()));
-            }
-            let places = (start..end)
-                .map(|i| Place {
-                    function: function.get(i),
-                    raw_name: raw_name.get(i),
-                    file: file.get(i),
-                    line: line.get(i),
-                    column: column.get(i),
-                })
-                .collect();
-            start = end;
-            Ok(FrameSymbols { frame, places })
-        })
-        .collect::<Decoded<_>>()?;
+    let lists = PlaceLists {
+        ends: field("ends", m.get_ends())?,
+        function: field("function", m.get_function())?,
+        raw_name: field("rawName", m.get_raw_name())?,
+        file: field("file", m.get_file())?,
+        line: field("line", m.get_line())?,
+        column: field("column", m.get_column())?,
+    };
+    same("ends", &lists.ends, frame.len())?;
+    let symbols =
+        (frame.iter().zip(lists.places()?)).map(|(frame, places)| FrameSymbols { frame, places }).collect();
     Ok(Message::Symbols(symbols))
 }
 

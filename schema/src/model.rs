@@ -3,12 +3,14 @@
 //! Units and ids are those of `trace.capnp`: times in nanoseconds since the start of the recording, sizes in bytes,
 //! ids from 1 with 0 for "none". A code number that this build does not know is kept in the `Other` variant of its
 //! type. Heap events and snapshots are in [`heap`], errors in
-//! [`errors`]. Not here: encoding, and what readers make of the values.
+//! [`errors`], executed code in [`code`]. Not here: encoding, and what readers make of the values.
 
 use std::{ffi::OsStr, fmt, os::unix::ffi::OsStrExt, path::Path};
 
+pub mod code;
 pub mod errors;
 pub mod heap;
+pub use code::*;
 pub use errors::*;
 pub use heap::*;
 
@@ -138,6 +140,9 @@ pub enum Message {
     NotFollowed(NotFollowed),
     Trailer(Trailer),
     Errors(Vec<Error>),
+    Executions(Executions),
+    Places(Places),
+    CodeLines(CodeLines),
     /// Something this build does not know or was told not to decode.
     Skipped(Skipped),
 }

@@ -1,17 +1,19 @@
-//! Rows (heap events, blocks, roots, edges) to columns and back.
+//! Rows (heap events, blocks, roots, edges, executed code and its lines) to columns and back.
 //!
-//! Owns the column ids that `trace.capnp` lists at `Chunk` and `SnapshotPiece` and which rows have which column. Not
-//! here: how a column is encoded (`column`) or stored (`codec`).
+//! Owns the column ids that `trace.capnp` lists at `Chunk`, `SnapshotPiece`, `Executions` and `CodeLines`, and which
+//! rows have which column. Not here: how a column is encoded (`column`) or stored (`codec`).
 
 use crate::{
     column::Shape,
     model::{Block, Edge, Family, HeapEvent, Op, Root},
 };
 
+mod code;
+
 /// Most rows in a message that a reader accepts.
 pub(crate) const MAX_ROWS: usize = 65536;
 
-/// Rows at which a writer cuts pieces of snapshots.
+/// Rows at which a writer cuts pieces of snapshots, executions and lines.
 pub(crate) const ROWS: usize = 32768;
 
 /// `Chunk.kind` of heap events.
@@ -38,6 +40,10 @@ pub(crate) enum RowError {
     Value { column: &'static str, value: u64 },
     #[error("column {column} has {values} values for {rows} rows")]
     Count { column: &'static str, values: usize, rows: usize },
+    #[error("row {row} has no instruction")]
+    NoInstruction { row: usize },
+    #[error("rva {after:#x} comes after {before:#x}")]
+    Order { before: u64, after: u64 },
 }
 
 /// Decoded columns, in the order of the row type's specs; `None` for absent ones.

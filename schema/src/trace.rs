@@ -1,9 +1,10 @@
 //! A whole trace in memory, its tables resolved.
 //!
 //! [`Trace::load`] owns the checks that go beyond one message: tables grow without gaps, a stack node's parent comes
-//! before it, a snapshot's blocks rise and its roots and edges name blocks of it. What always holds: lookups by id
-//! take any number and answer "nothing" for one that is not there; stacks are finite. Events are not kept: a visitor
-//! sees them. Memory is in proportion to the tables and snapshots of the trace. Not here: reading messages (`read`).
+//! before it, a snapshot's blocks rise and its roots and edges name blocks of it, a module's lines rise. What always
+//! holds: lookups by id take any number and answer "nothing" for one that is not there; stacks are finite. Events are
+//! not kept: a visitor sees them. Memory is in proportion to the tables, snapshots and executions of the trace. Not here:
+//! reading messages (`read`).
 
 use std::{collections::HashMap, io::Read};
 
@@ -12,8 +13,10 @@ use crate::{
     read::{Ending, TraceReader},
 };
 
+mod code;
 mod snapshot;
 
+use code::Code;
 pub use snapshot::Snapshot;
 
 /// A process of a trace.
@@ -55,7 +58,7 @@ pub struct ModuleInfo {
 /// A function on a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResolvedFrame<'a> {
-    /// Id of the frame.
+    /// Id of the frame; 0 for executed code.
     pub frame: u32,
     /// Demangled name; empty when not known.
     pub function: &'a str,
@@ -96,6 +99,9 @@ pub struct Trace {
     pub not_followed: Vec<NotFollowed>,
     /// Errors in the order in which the trace tells them, with their last counts.
     pub errors: Vec<Error>,
+    /// How often threads executed code. Messages of the same thread that follow each other are one entry; the same
+    /// instruction may be in several rows, whose counts add up.
+    pub executions: Vec<Executions>,
     /// The trailer; `None` in an incomplete trace.
     pub trailer: Option<Trailer>,
     /// How the trace ended.
@@ -108,6 +114,7 @@ pub struct Trace {
     frames: Vec<Frame>,
     places: HashMap<u32, Vec<Place>>,
     nodes: Vec<StackNode>,
+    code: Code,
     process_index: HashMap<u32, usize>,
     thread_index: HashMap<u32, usize>,
     module_index: HashMap<u32, usize>,
@@ -159,6 +166,7 @@ impl Trace {
             remarks: Vec::new(),
             not_followed: Vec::new(),
             errors: Vec::new(),
+            executions: Vec::new(),
             trailer: None,
             ending: Ending::Truncated { bytes: 0, messages: 1 },
             events: 0,
@@ -167,6 +175,7 @@ impl Trace {
             frames: Vec::new(),
             places: HashMap::new(),
             nodes: Vec::new(),
+            code: Code::default(),
             process_index: HashMap::new(),
             thread_index: HashMap::new(),
             module_index: HashMap::new(),
@@ -233,6 +242,9 @@ impl Trace {
             Message::NotFollowed(child) => self.not_followed.push(child),
             Message::Trailer(trailer) => self.trailer = Some(trailer),
             Message::Errors(errors) => self.take_errors(errors),
+            Message::Executions(executions) => code::merge(&mut self.executions, executions),
+            Message::Places(table) => self.code.take_places(table)?,
+            Message::CodeLines(lines) => self.code.take_lines(lines)?,
             Message::Skipped(Skipped::Events { rows, .. }) => self.events += u64::from(rows),
             Message::Skipped(skipped) => self.skipped.push(skipped),
         }
@@ -338,9 +350,23 @@ impl Trace {
     /// The functions at a frame: the inlined ones, then the real one. A frame without names gives one with empty
     /// names.
     pub fn resolve_frame(&self, frame: u32) -> impl Iterator<Item = ResolvedFrame<'_>> + '_ {
-        let code = self.frame(frame).copied().unwrap_or_default();
+        self.named(frame, self.frame(frame).copied().unwrap_or_default(), self.places(frame))
+    }
+
+    /// The functions at the instruction at `rva` of a module (0: none, and an absolute address), which was executed:
+    /// as [`resolve_frame`](Self::resolve_frame), with frame 0.
+    pub fn code_symbols(&self, module: u32, rva: u64) -> Vec<ResolvedFrame<'_>> {
+        let code = Frame { module, rva, exact: true, guessed: false };
+        self.named(0, code, self.code.places_at(module, rva)).collect()
+    }
+
+    fn named<'t>(
+        &'t self,
+        frame: u32,
+        code: Frame,
+        places: &'t [Place],
+    ) -> impl Iterator<Item = ResolvedFrame<'t>> + 't {
         let module = self.module(code.module).map(|info| &info.module);
-        let places = self.places(frame);
         (0..places.len().max(1)).map(move |i| {
             let place = places.get(i).copied().unwrap_or_default();
             ResolvedFrame {

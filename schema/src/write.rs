@@ -19,6 +19,7 @@ use crate::{
 };
 
 mod arm;
+mod code;
 mod fill;
 
 pub use arm::KindBytes;
@@ -339,6 +340,9 @@ impl<W: Write> TraceWriter<W> {
             Message::NotFollowed(child) => self.not_followed(child),
             Message::Trailer(trailer) => self.trailer(trailer),
             Message::Errors(errors) => self.errors(errors),
+            Message::Executions(piece) => self.executions(piece.process, piece.thread, &piece.rows),
+            Message::Places(table) => self.places(table.first_id, &table.places),
+            Message::CodeLines(piece) => self.code_lines(piece.module, &piece.rows),
             Message::Skipped(_) => Ok(()),
         }
     }

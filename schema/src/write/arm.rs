@@ -46,6 +46,9 @@ arms! {
     NotFollowed "notFollowed",
     Trailer "trailer",
     Errors "errors",
+    Executions "executions",
+    Places "places",
+    CodeLines "codeLines",
 }
 
 /// Number of kinds.

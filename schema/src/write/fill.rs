@@ -7,8 +7,11 @@ use capnp::{data_list, text_list};
 
 use crate::{codec::Stored, events::EventChunk, model::*, raw::trace_capnp as raw};
 
+mod code;
 mod errors;
 
+pub(super) use code::{code_lines, executions, place_bytes, places};
+use code::{put_ends, put_field};
 pub(super) use errors::{error_bytes, errors};
 
 /// A byte string or text: pointer, contents, padding.
@@ -181,22 +184,14 @@ pub(super) fn symbols(mut m: raw::symbols::Builder<'_>, symbols: &[FrameSymbols]
     for (i, entry) in symbols.iter().enumerate() {
         frame.set(i as u32, entry.frame);
     }
-    let mut ends = m.reborrow().init_ends(symbols.len() as u32);
-    let mut end = 0;
-    for (i, entry) in symbols.iter().enumerate() {
-        end += entry.places.len() as u32;
-        ends.set(i as u32, end);
-    }
-    let column = |mut list: capnp::primitive_list::Builder<'_, u32>, field: fn(&Place) -> u32| {
-        for (i, place) in symbols.iter().flat_map(|entry| &entry.places).enumerate() {
-            list.set(i as u32, field(place));
-        }
-    };
-    column(m.reborrow().init_function(end), |place| place.function);
-    column(m.reborrow().init_raw_name(end), |place| place.raw_name);
-    column(m.reborrow().init_file(end), |place| place.file);
-    column(m.reborrow().init_line(end), |place| place.line);
-    column(m.init_column(end), |place| place.column);
+    let end =
+        put_ends(m.reborrow().init_ends(symbols.len() as u32), symbols.iter().map(|entry| &entry.places));
+    let places = || symbols.iter().flat_map(|entry| &entry.places);
+    put_field(m.reborrow().init_function(end), places(), |place| place.function);
+    put_field(m.reborrow().init_raw_name(end), places(), |place| place.raw_name);
+    put_field(m.reborrow().init_file(end), places(), |place| place.file);
+    put_field(m.reborrow().init_line(end), places(), |place| place.line);
+    put_field(m.init_column(end), places(), |place| place.column);
 }
 
 pub(super) fn stacks(mut m: raw::stacks::Builder<'_>, first_id: u32, nodes: &[StackNode]) {

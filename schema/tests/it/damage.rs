@@ -87,15 +87,22 @@ fn damage_in_columns_is_noticed() {
     let messages = messages();
     let bytes = write(&messages, Codec::None);
     let ends = ends(&bytes);
-    let chunk = messages.iter().position(|m| matches!(m, Message::Events(_))).expect("the sample has events");
-    // The encoded columns are the last contents of the message.
-    let mut damaged = bytes.clone();
-    damaged[ends[chunk] - 8] ^= 0x10;
-    let (back, ending) = read(&damaged);
-    assert_eq!(back.len(), chunk);
-    let Ending::Corrupt { message, at, why } = ending else { panic!("{ending:?}") };
-    assert_eq!((message as usize, at as usize), (chunk, ends[chunk - 1]));
-    assert!(why.contains("checksum"), "{why}");
+    let kinds: [fn(&Message) -> bool; 3] = [
+        |m| matches!(m, Message::Events(_)),
+        |m| matches!(m, Message::Executions(_)),
+        |m| matches!(m, Message::CodeLines(_)),
+    ];
+    for kind in kinds {
+        let with_columns = messages.iter().position(kind).expect("the sample has every kind");
+        // The encoded columns are the last contents of the message.
+        let mut damaged = bytes.clone();
+        damaged[ends[with_columns] - 8] ^= 0x10;
+        let (back, ending) = read(&damaged);
+        assert_eq!(back.len(), with_columns);
+        let Ending::Corrupt { message, at, why } = ending else { panic!("{ending:?}") };
+        assert_eq!((message as usize, at as usize), (with_columns, ends[with_columns - 1]));
+        assert!(why.contains("checksum"), "{why}");
+    }
 }
 
 #[test]

@@ -53,22 +53,25 @@ pub(crate) fn chunk(kind: u16, count: u32, columns: &[Stored]) -> Vec<u8> {
         chunk.set_kind(kind);
         chunk.set_process(1);
         chunk.set_count(count);
-        let mut list = chunk.init_columns(columns.len() as u32);
-        for (i, column) in columns.iter().enumerate() {
-            let mut m = list.reborrow().get(i as u32);
-            m.set_id(column.id);
-            m.set_encoding(column.encoding);
-            m.set_codec(column.codec);
-            m.set_shift(column.shift);
-            m.set_values(column.values);
-            m.set_raw_bytes(column.raw_bytes);
-            m.set_crc32(crc32fast::hash(&column.data) ^ column.damage);
-            m.set_data(&column.data);
-        }
+        store(chunk.init_columns(columns.len() as u32), columns);
     })
 }
 
-fn refused(bytes: &[u8], why_contains: &str) {
+pub(crate) fn store(mut list: capnp::struct_list::Builder<'_, raw::column::Owned>, columns: &[Stored]) {
+    for (i, column) in columns.iter().enumerate() {
+        let mut m = list.reborrow().get(i as u32);
+        m.set_id(column.id);
+        m.set_encoding(column.encoding);
+        m.set_codec(column.codec);
+        m.set_shift(column.shift);
+        m.set_values(column.values);
+        m.set_raw_bytes(column.raw_bytes);
+        m.set_crc32(crc32fast::hash(&column.data) ^ column.damage);
+        m.set_data(&column.data);
+    }
+}
+
+pub(crate) fn refused(bytes: &[u8], why_contains: &str) {
     let (back, ending) = read(bytes);
     assert_eq!(back.len(), 1);
     let Ending::Corrupt { message: 1, why, .. } = &ending else { panic!("{ending:?}") };
@@ -196,7 +199,26 @@ fn tables_are_checked() {
             symbols.init_column(5);
         });
         refused(&symbols, "does not lie in");
+        let places = second(|m| {
+            let mut places = m.init_places();
+            let mut list = places.reborrow().init_ends(2);
+            list.set(0, ends[0]);
+            list.set(1, ends[1]);
+            places.reborrow().init_function(5);
+            places.reborrow().init_raw_name(5);
+            places.reborrow().init_file(5);
+            places.reborrow().init_line(5);
+            places.init_column(5);
+        });
+        refused(&places, "does not lie in");
     }
+    let places = second(|m| {
+        let mut places = m.init_places();
+        places.reborrow().init_function(1);
+        places.reborrow().init_raw_name(1);
+        places.init_file(2);
+    });
+    refused(&places, "file has 2 values, not 1");
     let newer = {
         let mut builder = Builder::new_default();
         builder

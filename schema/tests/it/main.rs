@@ -1,5 +1,6 @@
 //! Tests of the trace format through the public interface of the crate.
 
+mod code;
 mod damage;
 mod growth;
 mod hostile;

@@ -1,7 +1,7 @@
 //! What is written is read back.
 
 use schema::{
-    read::{Ending, TraceReader},
+    read::{Ending, Trace, TraceReader},
     write::Codec,
     *,
 };
@@ -43,6 +43,17 @@ fn long_tables_are_cut_and_come_back() {
     let edges: Vec<Edge> = (0..count)
         .map(|i| Edge { source: i, target: random.below(count.into()) as u32, offset: 8, flags: 1 })
         .collect();
+    let runs: Vec<Executed> = (0..count)
+        .map(|i| Executed {
+            module: i / 40_000,
+            rva: u64::from(i) * 20,
+            times: random.next(),
+            lengths: random.next() | 1,
+        })
+        .collect();
+    let places: Vec<Vec<Place>> = (0..count).map(|i| vec![place; (i % 3) as usize]).collect();
+    let lines: Vec<CodeLine> =
+        (0..count).map(|i| CodeLine { rva: u64::from(i) * 3, place: random.next() as u32 }).collect();
     let all = [
         messages()[0].clone(),
         Message::Strings(Strings { first_id: 1, strings: strings.clone() }),
@@ -51,9 +62,13 @@ fn long_tables_are_cut_and_come_back() {
         Message::Symbols(symbols.clone()),
         Message::SnapshotBlocks(SnapshotPiece { process: 1, snapshot: 1, rows: blocks.clone() }),
         Message::SnapshotEdges(SnapshotPiece { process: 1, snapshot: 1, rows: edges.clone() }),
+        Message::Executions(Executions { process: 1, thread: 2, rows: runs.clone() }),
+        Message::Places(Places { first_id: 1, places: places.clone() }),
+        Message::CodeLines(CodeLines { module: 3, rows: lines.clone() }),
     ];
     let bytes = write(&all, Codec::Zstd);
     let mut back = (vec![], vec![], vec![], vec![], vec![], vec![]);
+    let mut code = (vec![], vec![], vec![]);
     for message in TraceReader::new(&bytes[..]).skip(1) {
         match message {
             Message::Strings(table) => {
@@ -71,10 +86,26 @@ fn long_tables_are_cut_and_come_back() {
             Message::Symbols(symbols) => back.3.extend(symbols),
             Message::SnapshotBlocks(piece) => back.4.extend(piece.rows),
             Message::SnapshotEdges(piece) => back.5.extend(piece.rows),
+            Message::Executions(piece) => {
+                assert_eq!((piece.process, piece.thread), (1, 2));
+                code.0.extend(piece.rows);
+            }
+            Message::Places(table) => {
+                assert_eq!(table.first_id as usize, code.1.len() + 1);
+                code.1.extend(table.places);
+            }
+            Message::CodeLines(piece) => {
+                assert_eq!(piece.module, 3);
+                code.2.extend(piece.rows);
+            }
             other => panic!("{other:?} was not written"),
         }
     }
     assert!(back == (strings, frames, nodes, symbols, blocks, edges));
+    assert!(code == (runs.clone(), places, lines));
+    let bytes = write(&[&all[..1], &all[7..]].concat(), Codec::Lz4);
+    let trace = Trace::load(&bytes[..]).expect("it has a header");
+    assert!(trace.executions == [Executions { process: 1, thread: 2, rows: runs }], "{}", trace.ending);
 }
 
 #[test]

@@ -56,6 +56,30 @@ fn snapshot() -> Vec<Message> {
     ]
 }
 
+/// What executed code is called, and how often two threads executed it.
+fn code() -> Vec<Message> {
+    let place = Place { function: 1, raw_name: 2, file: 3, line: 12, column: 5 };
+    let line = |rva, place| CodeLine { rva, place };
+    let run = Executed { module: 1, rva: 0x1230, times: 1000, lengths: 0x5_1f43 };
+    let executions = |thread, rows| Message::Executions(Executions { process: 1, thread, rows });
+    vec![
+        Message::Places(Places {
+            first_id: 1,
+            places: vec![vec![place, Place { function: 5, raw_name: 0, ..place }], vec![]],
+        }),
+        Message::Places(Places { first_id: 3, places: vec![vec![Place { line: 30, ..place }]] }),
+        Message::CodeLines(CodeLines { module: 1, rows: vec![line(0x1200, 3), line(0x1234, 1)] }),
+        Message::CodeLines(CodeLines { module: 1, rows: vec![line(0x1250, 0), line(0x2000, u32::MAX)] }),
+        Message::CodeLines(CodeLines { module: 2, rows: vec![line(0, 2)] }),
+        executions(
+            1,
+            vec![Executed { module: 0, rva: u64::MAX, ..run }, run, Executed { rva: 0x2000, ..run }],
+        ),
+        executions(1, vec![Executed { times: u64::MAX, lengths: u64::MAX, ..run }]),
+        executions(2, vec![run]),
+    ]
+}
+
 /// One error with everything that an error can have, and one with nothing.
 fn errors() -> Vec<Error> {
     let about = AddressInfo {
@@ -190,6 +214,7 @@ pub(crate) fn messages() -> Vec<Message> {
         Message::Events(EventBatch { process: 1, first_time: 100, last_time: 400, events: events() }),
     ];
     all.extend(snapshot());
+    all.extend(code());
     all.extend([
         Message::ModuleEnd(ModuleEnd { module: 2, time: 550 }),
         Message::ThreadEnd(ThreadEnd { thread: 2, time: 560, instructions: 1_000_000 }),

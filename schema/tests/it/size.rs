@@ -94,6 +94,52 @@ fn a_million_events_take_at_most_eight_bytes_each() {
     assert!(lz4 <= plain && zstd <= lz4, "{plain:.2} {lz4:.2} {zstd:.2}");
 }
 
+/// Runs of 1 to 7 instructions of 2 to 8 bytes, a line begins with every third one, counts as of loops.
+#[test]
+fn executed_code_is_small() {
+    let mut random = Random(7);
+    let (mut runs, mut lines) = (Vec::new(), Vec::new());
+    let mut rva = 0x1000;
+    let mut times = 1;
+    for _ in 0..30_000 {
+        if random.below(3) == 0 {
+            let bits = random.below(24);
+            times = 1 + random.below(1 << bits);
+        }
+        let mut run = Executed { module: 1, rva, times, lengths: 0 };
+        for i in 0..1 + random.below(7) {
+            let length = 2 + random.below(4) + random.below(4);
+            if random.below(3) == 0 || lines.is_empty() {
+                // Mostly the next line, sometimes one of before.
+                let last = lines.last().map_or(0, |line: &CodeLine| line.place);
+                let place = if random.below(3) == 0 {
+                    last.saturating_sub(random.below(20) as u32)
+                } else {
+                    last + 1
+                };
+                lines.push(CodeLine { rva, place });
+            }
+            run.lengths |= length << (4 * i);
+            rva += length;
+        }
+        if random.below(8) == 0 {
+            rva += random.below(200);
+        }
+        runs.push(run);
+    }
+    for codec in [Codec::None, Codec::Lz4, Codec::Zstd] {
+        let mut writer = TraceWriter::new(Vec::new(), codec);
+        writer.message(&messages()[0]).expect("memory");
+        writer.executions(1, 1, &runs).expect("memory");
+        writer.code_lines(1, &lines).expect("memory");
+        let bytes = |kind| writer.statistics().iter().find(|k| k.kind == kind).map_or(0, |k| k.bytes) as f64;
+        let run = bytes("executions") / runs.len() as f64;
+        let line = bytes("codeLines") / lines.len() as f64;
+        println!("{codec:?}: {run:.2} bytes a run, {line:.2} a line");
+        assert!(run <= 7.5 && line <= 1.6, "{codec:?}: {run:.2} {line:.2}");
+    }
+}
+
 #[test]
 fn errors_are_small() {
     let about = AddressInfo { kind: AddressKind::Freed, ..AddressInfo::default() };

@@ -51,6 +51,23 @@ fn tables_are_resolved() {
     }
     assert_eq!([0, 3, 6, u32::MAX].map(|id| trace.string(id)), ["", "leaky.cc", "", ""]);
 
+    let names = |module, rva| {
+        let symbols = trace.code_symbols(module, rva);
+        symbols.iter().map(|f| (f.function, f.line, f.inlined)).collect::<Vec<_>>()
+    };
+    assert_eq!(names(1, 0x1233), [("setup()", 30, false)]);
+    assert_eq!(names(1, 0x1234), [("setup()", 12, true), ("größe", 12, false)]);
+    // Before the first line; in none; of a place that never came, or without entries; of no module.
+    for (module, rva) in [(1, 0x11ff), (1, 0x1250), (1, 0x2000), (2, 0), (0, 0x1234), (u32::MAX, u64::MAX)] {
+        assert_eq!(names(module, rva), [("", 0, false)], "{module} {rva:#x}");
+    }
+    let [symbol] = trace.code_symbols(1, 0x1200)[..] else { panic!("one function") };
+    assert_eq!(symbol.module.map(|m| m.path.to_string()), Some("/tmp/leaky".to_owned()));
+    assert_eq!(symbol.code, Frame { module: 1, rva: 0x1200, exact: true, guessed: false });
+    assert_eq!((symbol.frame, symbol.raw_name, symbol.file, symbol.column), (0, "_Z5setupv", "leaky.cc", 5));
+    let executions: Vec<_> = trace.executions.iter().map(|e| (e.process, e.thread, e.rows.len())).collect();
+    assert_eq!(executions, [(1, 1, 4), (1, 2, 1)]);
+
     let [snapshot] = &trace.snapshots[..] else { panic!("one snapshot") };
     assert!(snapshot.complete && snapshot.dangling == 0 && snapshot.scanned == 4096);
     assert_eq!((snapshot.blocks.len(), snapshot.roots.len(), snapshot.edges.len()), (3, 2, 2));
@@ -121,6 +138,12 @@ fn what_contradicts_itself_is_named() {
         |first_id, parent| Message::Stacks(Stacks { first_id, nodes: vec![StackNode { parent, frame: 1 }] });
     corrupt(&[header.clone(), stacks(1, 1)], "stack 1 names 1 as its parent");
     corrupt(&[header.clone(), stacks(1, 0), stacks(2, 9)], "stack 2 names 9 as its parent");
+    let places = |first_id| Message::Places(Places { first_id, places: vec![vec![]] });
+    corrupt(&[header.clone(), places(1), places(3)], "begins with place 3, and the next one is 2");
+    let lines =
+        |module, rva| Message::CodeLines(CodeLines { module, rows: vec![CodeLine { rva, place: 0 }] });
+    let why = "the line of module 1 at 0x9 comes after the one at 0x9";
+    corrupt(&[header.clone(), lines(1, 9), lines(2, 1), lines(1, 9)], why);
     let end = Message::ThreadEnd(ThreadEnd { thread: 3, time: 0, instructions: 0 });
     corrupt(&[header.clone(), end], "thread 3");
 

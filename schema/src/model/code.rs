@@ -1,0 +1,100 @@
+//! Executed code as plain Rust values: how often it ran, and what it is called.
+//!
+//! The same rules hold as in the parent module.
+
+use super::Place;
+
+/// How often a thread has executed code.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Executions {
+    /// The thread's process.
+    pub process: u32,
+    /// The thread.
+    pub thread: u32,
+    /// Runs of instructions. Those of one message rise by module and address.
+    pub rows: Vec<Executed>,
+}
+
+/// A run of 1 to 16 instructions, one behind the other, that were executed equally often.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Executed {
+    /// Module as in frames: the first module of a file; 0 for none.
+    pub module: u32,
+    /// Of the first instruction: address less the module's bias, or the absolute address when there is no module.
+    pub rva: u64,
+    /// How often.
+    pub times: u64,
+    /// Bytes of each instruction, four bits each, from the lowest four on; 0 for no more.
+    pub lengths: u64,
+}
+
+impl Executed {
+    /// Its instructions: rva and length in bytes (1 to 15) of each. An rva behind the last address wraps.
+    pub fn instructions(self) -> impl Iterator<Item = (u64, u8)> {
+        let Self { mut rva, mut lengths, .. } = self;
+        std::iter::from_fn(move || {
+            let (start, length) = (rva, (lengths & 15) as u8);
+            lengths >>= 4;
+            rva = rva.wrapping_add(u64::from(length));
+            if length == 0 {
+                // What lies above the first 0 is not meant, also when the iterator is asked again.
+                lengths = 0;
+                return None;
+            }
+            Some((start, length))
+        })
+    }
+}
+
+/// Places of code appended to the table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Places {
+    /// Id of the first.
+    pub first_id: u32,
+    /// The places. Each is a function and what it was inlined into, innermost first; the last one is the real
+    /// function.
+    pub places: Vec<Vec<Place>>,
+}
+
+/// What executed code of a module is called.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CodeLines {
+    /// Module as in frames.
+    pub module: u32,
+    /// Where the code of each place begins. Rows of a module rise over all its messages.
+    pub rows: Vec<CodeLine>,
+}
+
+/// The code from here up to the next line of the module has this place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct CodeLine {
+    /// Its first address, less the module's bias.
+    pub rva: u64,
+    /// Id in the table of places; 0: nothing is known, or no code was executed from here on.
+    pub place: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instructions(rva: u64, lengths: u64) -> Vec<(u64, u8)> {
+        Executed { module: 1, rva, times: 1, lengths }.instructions().collect()
+    }
+
+    #[test]
+    fn a_run_gives_its_instructions() {
+        assert_eq!(instructions(0x1000, 0xf13), [(0x1000, 3), (0x1003, 1), (0x1004, 15)]);
+        let full = instructions(0x1000, u64::MAX);
+        assert_eq!((full.len(), full[15]), (16, (0x1000 + 15 * 15, 15)));
+    }
+
+    #[test]
+    fn a_run_ends_at_its_first_length_of_0_and_at_no_address() {
+        assert_eq!(instructions(7, 0), []);
+        assert_eq!(instructions(7, 0x3302), [(7, 2)]);
+        assert_eq!(instructions(u64::MAX, 0x21), [(u64::MAX, 1), (0, 2)]);
+        let mut run = Executed { lengths: 0x3302, ..Executed::default() }.instructions();
+        assert_eq!([run.next(), run.next(), run.next()], [Some((0, 2)), None, None]);
+    }
+}

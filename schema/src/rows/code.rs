@@ -1,0 +1,122 @@
+//! Executed code and its lines to columns and back. Owns what must hold within one message: every run has an
+//! instruction, lines rise. Not here: that lines rise over all messages (`trace`).
+
+use super::{Columns, Piece, Row, RowError, Spec, spec};
+use crate::{
+    column::Shape,
+    model::{CodeLine, Executed},
+};
+
+impl Row for Executed {
+    const SPECS: &'static [Spec] = &[
+        spec(1, "module", Shape::Few, false),
+        spec(2, "rva", Shape::Near, true),
+        spec(3, "times", Shape::Small, true),
+        spec(4, "lengths", Shape::Small, true),
+    ];
+
+    fn rows(columns: &Columns<'_>, count: usize) -> Result<Vec<Self>, RowError> {
+        let mut module = columns.column(0, count)?;
+        let mut rva = columns.column(1, count)?;
+        let mut times = columns.column(2, count)?;
+        let mut lengths = columns.column(3, count)?;
+        (0..count)
+            .map(|row| {
+                let executed = Executed {
+                    module: module.next_as()?,
+                    rva: rva.next(),
+                    times: times.next(),
+                    lengths: lengths.next(),
+                };
+                if executed.lengths & 15 == 0 {
+                    return Err(RowError::NoInstruction { row });
+                }
+                Ok(executed)
+            })
+            .collect()
+    }
+}
+
+impl Piece for Executed {
+    fn values(rows: &[Self], i: usize, out: &mut Vec<u64>) {
+        match i {
+            0 => out.extend(rows.iter().map(|row| u64::from(row.module))),
+            1 => out.extend(rows.iter().map(|row| row.rva)),
+            2 => out.extend(rows.iter().map(|row| row.times)),
+            _ => out.extend(rows.iter().map(|row| row.lengths)),
+        }
+    }
+}
+
+impl Row for CodeLine {
+    const SPECS: &'static [Spec] =
+        &[spec(1, "rva", Shape::Near, true), spec(2, "place", Shape::Small, false)];
+
+    fn rows(columns: &Columns<'_>, count: usize) -> Result<Vec<Self>, RowError> {
+        let mut rva = columns.column(0, count)?;
+        let mut place = columns.column(1, count)?;
+        let lines: Vec<Self> = (0..count)
+            .map(|_| Ok(CodeLine { rva: rva.next(), place: place.next_as()? }))
+            .collect::<Result<_, _>>()?;
+        match lines.windows(2).find(|pair| pair[0].rva >= pair[1].rva) {
+            Some(pair) => Err(RowError::Order { before: pair[0].rva, after: pair[1].rva }),
+            None => Ok(lines),
+        }
+    }
+}
+
+impl Piece for CodeLine {
+    fn values(rows: &[Self], i: usize, out: &mut Vec<u64>) {
+        match i {
+            0 => out.extend(rows.iter().map(|row| row.rva)),
+            _ => out.extend(rows.iter().map(|row| u64::from(row.place))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows<T: Row>(columns: &[Option<Vec<u64>>], count: usize) -> Result<Vec<T>, RowError> {
+        T::rows(&Columns { specs: T::SPECS, values: columns }, count)
+    }
+
+    fn columns<T: Piece>(rows: &[T]) -> Vec<Option<Vec<u64>>> {
+        let column = |i| {
+            let mut values = Vec::new();
+            T::values(rows, i, &mut values);
+            Some(values)
+        };
+        (0..T::SPECS.len()).map(column).collect()
+    }
+
+    #[test]
+    fn rows_come_back_from_their_columns() {
+        let run = Executed { module: u32::MAX, rva: u64::MAX, times: 3, lengths: u64::MAX };
+        let runs = [Executed { module: 0, rva: 5, ..run }, run];
+        assert_eq!(rows(&columns(&runs), 2), Ok(runs.to_vec()));
+        let lines = [CodeLine { rva: 0, place: u32::MAX }, CodeLine { rva: u64::MAX, place: 0 }];
+        assert_eq!(rows(&columns(&lines), 2), Ok(lines.to_vec()));
+        assert_eq!(rows::<CodeLine>(&columns::<CodeLine>(&[]), 0), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_run_without_an_instruction_is_refused() {
+        // What lies above the first 0 does not count.
+        for lengths in [0, 0x30] {
+            let columns = [None, Some(vec![1, 2]), Some(vec![1, 1]), Some(vec![1, lengths])];
+            assert_eq!(rows::<Executed>(&columns, 2), Err(RowError::NoInstruction { row: 1 }));
+        }
+    }
+
+    #[test]
+    fn lines_rise() {
+        for after in [0, 6, 7] {
+            let result = rows::<CodeLine>(&[Some(vec![3, 7, after]), None], 3);
+            assert_eq!(result, Err(RowError::Order { before: 7, after }));
+        }
+        let expected = [CodeLine { rva: 7, place: 0 }, CodeLine { rva: 8, place: 0 }];
+        assert_eq!(rows::<CodeLine>(&[Some(vec![7, 8]), None], 2), Ok(expected.to_vec()));
+    }
+}

@@ -1,0 +1,44 @@
+//! Writing of executed code. The same rules hold as in the parent module.
+
+use std::io::Write;
+
+use super::{Arm, TraceWriter, WriteError, cut, fill};
+use crate::{model::*, rows::ROWS};
+
+impl<W: Write> TraceWriter<W> {
+    /// Writes how often a thread has executed code, in rising order of module and address.
+    pub fn executions(&mut self, process: u32, thread: u32, rows: &[Executed]) -> Result<(), WriteError> {
+        for part in rows.chunks(ROWS) {
+            let columns = self.packer.pack(part);
+            self.put(Arm::Executions, fill::column_bytes(&columns), &|m| {
+                fill::executions(m.init_executions(), process, thread, part.len() as u32, &columns);
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Appends places of code to the table; the first gets id `first_id`, which is 1 more than the last id so far. The
+    /// strings must have been written before.
+    pub fn places(&mut self, first_id: u32, places: &[Vec<Place>]) -> Result<(), WriteError> {
+        let size = |place: &Vec<Place>| fill::place_bytes(place);
+        let mut id = first_id;
+        for part in cut(places, size) {
+            let bytes = part.iter().map(size).sum();
+            self.put(Arm::Places, bytes, &|m| fill::places(m.init_places(), id, part))?;
+            id = id.wrapping_add(part.len() as u32);
+        }
+        Ok(())
+    }
+
+    /// Writes what executed code of a module is called, in rising order of address over all calls. The places must
+    /// have been written before.
+    pub fn code_lines(&mut self, module: u32, rows: &[CodeLine]) -> Result<(), WriteError> {
+        for part in rows.chunks(ROWS) {
+            let columns = self.packer.pack(part);
+            self.put(Arm::CodeLines, fill::column_bytes(&columns), &|m| {
+                fill::code_lines(m.init_code_lines(), module, part.len() as u32, &columns);
+            })?;
+        }
+        Ok(())
+    }
+}
