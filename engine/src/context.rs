@@ -232,6 +232,8 @@ pub struct Thread {
     pub call_again: u64,
     /// Bounds of the mapping that the stack pointer was last seen in.
     pub stack_bounds: (u64, u64),
+    /// The generation of the cache's counters that its own are of.
+    pub counters: u32,
     /// Counters, in the order of `ring::record::Stat`.
     pub stats: [u64; STAT_COUNT],
     /// Address and size of the whole allocation of this thread.

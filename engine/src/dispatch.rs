@@ -9,7 +9,9 @@ use crate::signals::{TRAP_FLAG, raise, sig, waits};
 use crate::state::{Engine, engine};
 use crate::syscalls::{self, Call, Outcome, descriptors, marks};
 use crate::threads::stop;
-use crate::{boot, code, errors, faults, heap_calls, precise, process_end, requests, strings, sys, threads};
+use crate::{
+    boot, code, counts, errors, faults, heap_calls, precise, process_end, requests, strings, sys, threads,
+};
 use core::sync::atomic::{AtomicU32, Ordering};
 use ring::record::Stat;
 use translate::layout;
@@ -240,6 +242,7 @@ fn make_room(engine: &Engine, thread: &Thread) {
         // Children of vfork are not stopped with the world. They leave soon, or come here themselves; but one may wait for
         // a thread that waits here.
         if engine.foreign.load(Ordering::SeqCst) == 0 || waited == LONGEST {
+            counts::tell_all(engine);
             engine.cache.lock().clear();
             engine.count(Stat::Evictions, 1);
             engine.foreign.fetch_add(counted, Ordering::SeqCst);
@@ -293,6 +296,7 @@ fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
                 made
             }
         };
+        counts::begin(&cache, thread);
         match found.and_then(|id| id.map(|id| connect(&mut cache, id, from)).transpose()) {
             Ok(Some(body)) => {
                 drop(cache);

@@ -8,7 +8,7 @@ use crate::context::Thread;
 use crate::heap_calls::EnginePages;
 use crate::state::Engine;
 use crate::strings::shape::Shape;
-use crate::{client_memory, shadow, shadow_range, stacks, strings, symbols, sys};
+use crate::{client_memory, counts, shadow, shadow_range, stacks, strings, symbols, sys};
 use core::sync::atomic::{AtomicU64, Ordering};
 use heap::{Block, Heap, Relation, State};
 use iced_x86::Instruction;
@@ -47,6 +47,7 @@ pub fn check(engine: &Engine, thread: &mut Thread) -> After {
     if !precise {
         return After::Resume(resume);
     }
+    counts::bailed_out(engine, &mut thread.context, number);
     if engine.options.events & ring::shared::EVENTS_INSTR != 0 {
         let context = &mut thread.context;
         let slot = match mode {

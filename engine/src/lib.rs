@@ -24,6 +24,7 @@ pub mod allocators;
 pub mod client_blocks;
 pub mod client_memory;
 pub mod clock;
+pub mod counts;
 pub mod descriptors;
 pub mod errors;
 pub mod faults;

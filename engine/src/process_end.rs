@@ -10,7 +10,7 @@ use crate::state::Engine;
 use crate::syscalls::{Outcome, again};
 use crate::threads::stop::{WorldStopped, stop_world};
 use crate::trace::Writer;
-use crate::{descriptors, errors, guest_mem, leak, space, sys};
+use crate::{counts, descriptors, errors, guest_mem, leak, space, sys};
 use core::sync::atomic::Ordering;
 use ring::record::{End, Kind, Reason, STAT_COUNT, Stat, header};
 use ring::shared::{FLAG_NO_FREERES, FLAG_NO_LEAK_SCAN, FLAG_STATS, SLOT_CLOSED, SLOT_OPEN};
@@ -33,6 +33,7 @@ pub fn exit_thread(engine: &'static Engine, thread: &mut Thread, status: u64) ->
     }
     let instructions = thread.context.instructions();
     fold_stats(engine, thread);
+    counts::tell(engine, thread);
     if let Some(mut writer) = thread.writer.take() {
         writer.push(&[header(Kind::ThreadExit, 3), sys::tsc(), instructions]);
         writer.close();
@@ -186,8 +187,10 @@ fn finish(engine: &Engine, thread: &mut Thread, how: End, value: u64) {
         engine.counters[Stat::CacheBytes as usize].store(cache.used(), Ordering::Relaxed);
     }
     if thread.foreign {
+        counts::tell(engine, thread);
         fold_stats(engine, thread);
     } else {
+        counts::tell_all(engine);
         // The world stands still: nobody counts any more.
         engine.threads.lock().iter().for_each(|thread| fold_stats(engine, thread));
     }
@@ -281,6 +284,7 @@ fn close_ring(thread: &Thread) {
 /// Executes `exec`, which returns only when it fails, with the thread's ring marked as finished: the new program does not
 /// go on with it. Other threads may still write until they are gone; the recorder finds that out itself.
 pub fn with_closed_ring(engine: &Engine, thread: &mut Thread, exec: impl FnOnce() -> i64) -> i64 {
+    counts::tell(engine, thread);
     close_ring(thread);
     let error = exec();
     if let Some(writer) = &thread.writer {

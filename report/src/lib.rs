@@ -12,6 +12,7 @@
 pub mod cli;
 pub mod format;
 pub mod names;
+pub mod source;
 pub mod stack;
 pub mod style;
 pub mod symbols;

@@ -71,13 +71,22 @@ pub enum Kind {
     /// below 0 before it). What value, wanted, given and the first string mean depends on the error: see `trace.capnp`.
     /// `origin|stack`: where an undefined value comes from, see [`origin`]. The second string is the block's name.
     Error = 20,
+    /// [`EXECUTED_WORDS`] each: `guest pc, count, lengths`: instructions from there on, whose lengths in bytes are in so many
+    /// four bits from the lowest on (0: no more), have been executed so often, by the ring's thread. A negative count takes back
+    /// what others of the same record or a later one have counted too much.
+    Executed = 21,
 }
+
+/// Words of a piece of [`Kind::Executed`].
+pub const EXECUTED_WORDS: usize = 3;
+/// Most instructions of one.
+pub const EXECUTED_LENGTHS: usize = 16;
 
 impl Kind {
     /// The kind with this number.
     pub fn from_number(number: u16) -> Option<Kind> {
         use Kind::*;
-        const ALL: [Kind; 21] = [
+        const ALL: [Kind; 22] = [
             Pad,
             ProcessStart,
             ThreadStart,
@@ -99,6 +108,7 @@ impl Kind {
             ProcessEnd,
             NotFollowed,
             Error,
+            Executed,
         ];
         ALL.get(number as usize).copied()
     }
@@ -490,9 +500,9 @@ mod tests {
 
     #[test]
     fn kind_numbers_agree_with_the_table() {
-        for number in 0..21 {
+        for number in 0..22 {
             assert_eq!(Kind::from_number(number).map(|kind| kind as u16), Some(number));
         }
-        assert_eq!(Kind::from_number(21), None);
+        assert_eq!(Kind::from_number(22), None);
     }
 }

@@ -56,6 +56,8 @@ pub const EVENTS_ALLOC: u32 = 1;
 pub const EVENTS_SHADOW: u32 = 2;
 /// Bit of `Control::events`: instruction counts.
 pub const EVENTS_INSTR: u32 = 4;
+/// Bit of `Control::events`: how often each segment of code is executed.
+pub const EVENTS_BLOCKS: u32 = 16;
 /// Bit of `Control::events`: memory accesses.
 pub const EVENTS_ACCESS: u32 = 8;
 

@@ -360,6 +360,18 @@ impl Trace {
         self.named(0, code, self.code.places_at(module, rva)).collect()
     }
 
+    /// The id of the place of an instruction that was executed: equal for all of the same function and line. 0 when nothing
+    /// is known.
+    pub fn code_place(&self, module: u32, rva: u64) -> u32 {
+        self.code.place_at(module, rva)
+    }
+
+    /// The functions at a place of executed code of a module, as [`code_symbols`](Self::code_symbols) gives them.
+    pub fn place_symbols(&self, module: u32, place: u32) -> Vec<ResolvedFrame<'_>> {
+        let code = Frame { module, ..Frame::default() };
+        self.named(0, code, self.code.places(place)).collect()
+    }
+
     fn named<'t>(
         &'t self,
         frame: u32,

@@ -1,15 +1,17 @@
 //! Counting executed guest instructions: where, and with which registers.
 //!
-//! Each segment of a superblock (up to the next way out) is counted once, as a whole, before it can be left. Where no
-//! status flag is live that is one `add`; elsewhere a register is borrowed. Invariant: nothing that the guest can see
-//! changes. Not here: what the count is for.
+//! Each segment of a superblock (up to the next way out) is counted once, as a whole, before it can be left: in a counter
+//! of its own, and its instructions in a sum that is a clock of other events. Where no status flag is live these are two
+//! `add`s; elsewhere a register is borrowed. Invariant: nothing that the guest can see changes. Not here: what the counts are for.
 
 use crate::decode::{Block, Flow, Insn};
 use crate::emit::{Emitter, reg};
 use crate::flags::STATUS;
+use crate::fragment::Config;
 use crate::layout::{self, Fix};
 use crate::mode::Mode;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 /// How one segment is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,43 +22,119 @@ enum Place {
     Add(Count),
     /// Here, with a register that is put aside for it.
     Borrow(Count, u8),
-    /// Within the emission of this return or indirect branch, which puts r11 aside anyway.
+    /// Within the emission of this return or indirect branch, which puts r11 aside anyway. Precise code emits it twice.
     InBranch(Count),
 }
 
-/// A number of instructions to add to a slot.
+/// What is counted in front of an instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Count {
-    slot: u32,
+    /// Where the instructions are added, if anywhere, and how many.
+    slot: Option<u32>,
     instructions: u32,
+    /// Displacement of the segment's own counter, if it has one.
+    own: Option<u32>,
 }
 
 impl Count {
-    /// `add qword fs:[slot], n`
     fn add(self, e: &mut Emitter<'_>) {
-        let short = i8::try_from(self.instructions);
-        e.bytes(&[0x64, 0x48, if short.is_ok() { 0x83 } else { 0x81 }, 0x04, 0x25]);
-        e.u32(self.slot);
-        match short {
-            Ok(n) => e.bytes(&[n as u8]),
-            Err(_) => e.u32(self.instructions),
+        if let Some(own) = self.own {
+            add_to(e, own, 1);
+            e.counted = e.offset();
+        }
+        if let Some(slot) = self.slot {
+            add_to(e, slot, self.instructions);
         }
     }
 
     /// Adds through a register, which is overwritten, without a change of flags.
     pub(crate) fn through(self, e: &mut Emitter<'_>, register: u8) {
-        e.load_ctx(register, self.slot);
-        // lea r, [r + n]
-        let (rex, low) = (0x48 | ((register >> 3) * 5), register & 7);
-        debug_assert!(low != 4, "rsp and r12 need a SIB byte");
-        match i8::try_from(self.instructions) {
-            Ok(n) => e.bytes(&[rex, 0x8d, 0x40 | low << 3 | low, n as u8]),
-            Err(_) => {
-                e.bytes(&[rex, 0x8d, 0x80 | low << 3 | low]);
-                e.u32(self.instructions);
-            }
+        if let Some(own) = self.own {
+            add_through(e, own, 1, register);
+            e.counted = e.offset();
         }
-        e.store_ctx(self.slot, register);
+        if let Some(slot) = self.slot {
+            add_through(e, slot, self.instructions, register);
+        }
+    }
+}
+
+/// `add qword fs:[slot], n`
+fn add_to(e: &mut Emitter<'_>, slot: u32, n: u32) {
+    let short = i8::try_from(n as i32);
+    e.bytes(&[0x64, 0x48, if short.is_ok() { 0x83 } else { 0x81 }, 0x04, 0x25]);
+    e.u32(slot);
+    match short {
+        Ok(n) => e.bytes(&[n as u8]),
+        Err(_) => e.u32(n),
+    }
+}
+
+/// The same through a register, which is overwritten, without a change of flags.
+fn add_through(e: &mut Emitter<'_>, slot: u32, n: u32, register: u8) {
+    e.load_ctx(register, slot);
+    // lea r, [r + n]
+    let (rex, low) = (0x48 | ((register >> 3) * 5), register & 7);
+    debug_assert!(low != 4, "rsp and r12 need a SIB byte");
+    match i8::try_from(n as i32) {
+        Ok(n) => e.bytes(&[rex, 0x8d, 0x40 | low << 3 | low, n as u8]),
+        Err(_) => {
+            e.bytes(&[rex, 0x8d, 0x80 | low << 3 | low]);
+            e.u32(n);
+        }
+    }
+    e.store_ctx(slot, register);
+}
+
+/// Displacement of counter `number`.
+pub(crate) fn own_counter(number: u32) -> u32 {
+    layout::COUNTERS + 8 * number
+}
+
+/// What one of a fragment's counters counts: how often the guest has begun the segment. All are offsets in bytes from the
+/// fragment's guest pc.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// First instruction.
+    pub start: u16,
+    /// Behind the last one.
+    pub end: u16,
+    /// The instruction in front of which it is counted.
+    pub at: u16,
+    /// Offset in the code of what comes first of the segment.
+    pub code: u16,
+    /// Offset in the code from which on it has been counted.
+    pub behind: u16,
+    /// From and to which offsets in the code it has been executed, whatever pc they stand for.
+    pub done: [(u16, u16); 2],
+    /// Offset in the code from which on each place stands for one in front of its instruction, and of what counts there.
+    pub cold: u16,
+}
+
+impl Counted {
+    /// The guest leaves the segment by an interrupt, at this offset in the code, in front of the instruction at `pc` (an offset,
+    /// too): what has to be counted to have exactly what was executed. These instructions are to be counted once more, or, if
+    /// that is true, once less.
+    pub fn partly(&self, code: u16, pc: u16) -> Option<(Range<u16>, bool)> {
+        if code >= self.cold {
+            return self.bailed_out(pc);
+        }
+        if self.done.iter().any(|&(from, to)| (from..to).contains(&code)) || pc < self.start || pc >= self.end
+        {
+            return None;
+        }
+        if code < self.behind {
+            return Some((self.start..pc, false)).filter(|_| pc > self.start);
+        }
+        Some((pc..self.end, true))
+    }
+
+    /// The same for a check in front of the instruction at `pc`, and of what counts there.
+    pub fn bailed_out(&self, pc: u16) -> Option<(Range<u16>, bool)> {
+        match self.at < pc {
+            true => Some((pc..self.end, true)).filter(|_| pc < self.end),
+            false => Some((self.start..pc, false)).filter(|_| pc > self.start),
+        }
     }
 }
 
@@ -70,13 +148,13 @@ pub(crate) fn slots(mode: Mode) -> (u32, u32) {
 
 /// Adds to slots of the context. `flags`: one is live there.
 pub(crate) fn add(e: &mut Emitter<'_>, pc: u64, counts: &[(u32, u32)], flags: bool) {
-    let counts = counts.iter().map(|&(slot, instructions)| Count { slot, instructions });
+    let counts = counts.iter();
     if !flags {
-        return counts.for_each(|count| count.add(e));
+        return counts.for_each(|&(slot, n)| add_to(e, slot, n));
     }
     e.store_ctx(layout::SPILL, reg::RCX);
     e.mark(pc, Fix::spill(reg::RCX));
-    counts.for_each(|count| count.through(e, reg::RCX));
+    counts.for_each(|&(slot, n)| add_through(e, slot, n, reg::RCX));
     e.load_ctx(reg::RCX, layout::SPILL);
     e.mark(pc, Fix::NONE);
 }
@@ -88,6 +166,10 @@ struct Segment {
     last: usize,
     at: usize,
     counted: u32,
+    /// Offsets in the code: see [`Counted`].
+    code: usize,
+    behind: usize,
+    done: [(u16, u16); 2],
 }
 
 /// The places of one superblock.
@@ -101,8 +183,10 @@ pub(crate) struct CounterPlan {
 }
 
 impl CounterPlan {
-    /// Plans for a block. `live` holds the flags that are live before each instruction.
-    pub(crate) fn plan(&mut self, block: &Block<'_>, mode: Mode, live: &[u32]) {
+    /// Plans for a block, whose counters are numbered from `counter`. `live` holds the flags that are live before each
+    /// instruction.
+    pub(crate) fn plan(&mut self, block: &Block<'_>, config: &Config, live: &[u32], counter: u32) {
+        let mode = config.mode;
         let (first, slots) = slots(mode);
         let insns = &block.insns;
         self.places.clear();
@@ -114,16 +198,28 @@ impl CounterPlan {
             let slot = first + 8 * (self.turn % slots);
             // What precise code executes is counted there.
             let beyond = u32::from(insns[last].flow == Flow::Beyond);
-            let count = Count { slot, instructions: (last + 1 - start) as u32 - beyond };
+            let slot = config.count.then_some(slot);
+            let own = config.count_segments.then(|| own_counter(counter + self.segments.len() as u32));
+            let count = Count { slot, instructions: (last + 1 - start) as u32 - beyond, own };
             let (at, place) = if let Some(at) = (start..=last).find(|&i| live[i] & STATUS == 0) {
                 (at, Place::Add(count))
-            } else if matches!(insns[last].flow, Flow::Return(_) | Flow::IndirectJump | Flow::IndirectCall) {
+            } else if !mode.is_precise()
+                && matches!(insns[last].flow, Flow::Return(_) | Flow::IndirectJump | Flow::IndirectCall)
+            {
                 (last, Place::InBranch(count))
             } else {
                 (start, Place::Borrow(count, idle(&insns[start..])))
             };
             self.places[at] = place;
-            self.segments.push(Segment { start, last, at, counted: count.instructions });
+            self.segments.push(Segment {
+                start,
+                last,
+                at,
+                counted: count.instructions,
+                code: 0,
+                behind: 0,
+                done: [(0, 0); 2],
+            });
             self.turn = self.turn.wrapping_add(1);
             start = last + 1;
         }
@@ -136,6 +232,46 @@ impl CounterPlan {
         let Some(&Segment { start, at, counted, .. }) = self.segments.get(segment) else { return 0 };
         let done = i as i16 - start as i16;
         if at < i { done - counted as i16 } else { done }
+    }
+
+    /// What each counter counts. `cold`: where the code ends that stands in the order of the guest's.
+    pub(crate) fn counted(&self, block: &Block<'_>, cold: usize, counted: &mut Vec<Counted>) {
+        let offset = |i: usize| block.insns[i].pc().wrapping_sub(block.pc) as u16;
+        counted.extend(self.segments.iter().map(|segment| {
+            let beyond = block.insns[segment.last].flow == Flow::Beyond;
+            let last = &block.insns[segment.last];
+            let end = if beyond { last.pc() } else { last.next_pc() }.wrapping_sub(block.pc) as u16;
+            let (code, behind) = (segment.code as u16, segment.behind as u16);
+            Counted {
+                start: offset(segment.start),
+                end,
+                at: offset(segment.at),
+                code,
+                behind,
+                done: segment.done,
+                cold: cold as u16,
+            }
+        }));
+    }
+
+    /// Instruction `i` is going to be emitted.
+    pub(crate) fn begins(&mut self, e: &Emitter<'_>, i: usize) {
+        let segment = self.segments.partition_point(|segment| segment.last < i);
+        if self.segments[segment].start == i {
+            self.segments[segment].code = e.offset();
+        }
+    }
+
+    /// It has been emitted, and with it what counts its segment, if that is its place.
+    pub(crate) fn emitted(&mut self, e: &Emitter<'_>, i: usize) {
+        let segment = self.segments.partition_point(|segment| segment.last < i);
+        let segment = &mut self.segments[segment];
+        if self.places[i] != Place::Nowhere {
+            segment.behind = e.counted;
+        }
+        if segment.last == i {
+            segment.done = e.done;
+        }
     }
 
     /// Emits what is to be done in front of instruction `i`; returns what its own emission has to count.

@@ -26,6 +26,11 @@ pub(crate) struct Emitter<'a> {
     length: usize,
     overflow: bool,
     pub(crate) map: Vec<MapEntry>,
+    /// Offset behind what counted a segment last.
+    pub(crate) counted: usize,
+    /// Where a segment's last instruction has been executed, which is emitted in steps: from and to which offset, in each
+    /// of the ways out of precise code.
+    pub(crate) done: [(u16, u16); 2],
 }
 
 /// A place in the emitted code and its map.
@@ -37,7 +42,12 @@ pub(crate) struct Position {
 
 impl<'a> Emitter<'a> {
     pub(crate) fn new(buffer: &'a mut [u8], base: u64) -> Emitter<'a> {
-        Emitter { buffer, base, length: 0, overflow: false, map: Vec::new() }
+        Emitter { buffer, base, length: 0, overflow: false, map: Vec::new(), counted: 0, done: [(0, 0); 2] }
+    }
+
+    /// From `from` to here a segment's last instruction has been executed.
+    pub(crate) fn done_from(&mut self, from: usize) {
+        self.done = [self.done[1], (from as u16, self.length as u16)];
     }
 
     pub(crate) fn overflowed(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::branch;
 use crate::check::{Check, CheckPlan};
-use crate::count::{self, Count, CounterPlan};
+use crate::count::{self, Count, Counted, CounterPlan};
 use crate::decode::{Block, Flow, Insn, Special};
 use crate::emit::{Emitter, reg};
 use crate::flags;
@@ -56,6 +56,8 @@ pub struct Config {
     pub exit_stubs_end: u64,
     /// Count executed instructions in the slots of `INSTRUCTIONS`, in guarded code of `GUARDED_INSTRUCTIONS`.
     pub count: bool,
+    /// Count how often each segment is executed, in counters of its own from `COUNTERS` on.
+    pub count_segments: bool,
     /// Check the V bits of explicit memory operands. The stub of check n begins n * [`layout::CHECK_STUB_BYTES`] above
     /// this cache address, apart from the fragments as those of the exits are.
     pub check_stubs: Option<u64>,
@@ -64,6 +66,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whether anything is counted.
+    pub fn counts(&self) -> bool {
+        self.count || self.count_segments
+    }
+
     /// Cache address of an exit's stub.
     pub fn exit_stub(&self, number: u32) -> u64 {
         self.exit_stubs_end - (u64::from(number) + 1) * layout::EXIT_STUB_BYTES
@@ -142,13 +149,15 @@ pub enum Calls {
     Surely,
 }
 
-/// The numbers of a fragment's first exit and first check.
+/// The numbers of a fragment's first exit, check and counter.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct First {
     /// Of its exits.
     pub exit: u32,
     /// Of its checks.
     pub check: u32,
+    /// Of its counters.
+    pub counter: u32,
     /// For precise code: where the block's decoded instructions ([`Block::decoded`]) will lie.
     pub steps: u64,
 }
@@ -173,6 +182,8 @@ pub struct Fragment {
     pub exits: Vec<Exit>,
     /// Checks, in the order of their numbers.
     pub checks: Vec<Check>,
+    /// What its counters count, in the order of their numbers.
+    pub counted: Vec<Counted>,
     /// From cache offsets to guest states, in rising order.
     pub map: Vec<MapEntry>,
     /// Guest instructions.
@@ -210,6 +221,7 @@ pub struct Translator {
     /// Of a translation that was given back.
     exits: Vec<Exit>,
     checks: Vec<Check>,
+    counted: Vec<Counted>,
     map: Vec<MapEntry>,
 }
 
@@ -230,6 +242,7 @@ impl Translator {
             precise: Precise::default(),
             exits: Vec::new(),
             checks: Vec::new(),
+            counted: Vec::new(),
             map: Vec::new(),
         }
     }
@@ -261,13 +274,13 @@ impl Translator {
 
         let mut exits = core::mem::take(&mut self.exits);
         let mut checks = core::mem::take(&mut self.checks);
-        if config.count {
-            self.counter.plan(block, config.mode, &self.live);
+        if config.counts() {
+            self.counter.plan(block, config, &self.live, first.counter);
         }
         let precise = config.mode.is_precise();
         let checks_memory = config.check_stubs.is_some() && !precise;
         if checks_memory {
-            let counts = config.count.then_some(&self.counter);
+            let counts = config.counts().then_some(&self.counter);
             self.checker.plan(block, config.mode, &self.live, counts, &mut self.tools);
         }
         if config.mode.guards() && block.function {
@@ -284,6 +297,10 @@ impl Translator {
         for (i, insn) in block.insns.iter().enumerate() {
             let pc = insn.pc();
             let flags = is_live(&self.live, i);
+            if config.counts() {
+                self.counter.begins(&e, i);
+                e.done = [(0, 0); 2];
+            }
             if precise {
                 let step = first.steps + (i * size_of::<iced_x86::Instruction>()) as u64;
                 self.precise.before(&mut e, config, insn, flags, step, &mut self.tools);
@@ -291,7 +308,7 @@ impl Translator {
             if checks_memory {
                 self.checker.emit(&mut e, config, i, pc, first.check, &mut checks);
             }
-            let count = if config.count { self.counter.emit(&mut e, i, pc) } else { None };
+            let count = if config.counts() { self.counter.emit(&mut e, i, pc) } else { None };
             e.mark(pc, Fix::NONE);
             out = Out { insn: Some(insn), next: insn.next_pc(), count, flags, to: config.mode };
             if insn.flow == Flow::Next {
@@ -315,6 +332,9 @@ impl Translator {
             } else {
                 falls_through = self.flow(&mut e, config, block, out, &mut exits);
             }
+            if config.counts() {
+                self.counter.emitted(&e, i);
+            }
         }
         if falls_through {
             let out = Out { insn: None, ..out };
@@ -324,6 +344,7 @@ impl Translator {
                 exits.push(leave(&mut e, out.next, None, out.to));
             }
         }
+        let cold = if precise { e.offset() } else { usize::from(u16::MAX) };
         if precise {
             self.precise.finish(&mut e, config);
         }
@@ -335,6 +356,10 @@ impl Translator {
         if e.overflowed() {
             return Err(Refusal::NoSpace);
         }
+        let mut counted = core::mem::take(&mut self.counted);
+        if config.count_segments {
+            self.counter.counted(block, cold, &mut counted);
+        }
         Ok(Fragment {
             pc: block.pc,
             end: block.end(),
@@ -344,6 +369,7 @@ impl Translator {
             entry,
             exits,
             checks,
+            counted,
             map: core::mem::take(&mut e.map),
             instructions: block.insns.len() as u32,
         })
@@ -406,6 +432,7 @@ impl Translator {
                 // The taken side hops over a hop: these branches have no rel32 form.
                 e.bytes(&bytes[..bytes.len() - 1]);
                 e.bytes(&[2]);
+                let done = e.offset();
                 // loop has counted by now.
                 e.mark(insn.next_pc(), Fix::NONE);
                 e.bytes(&[0xeb, 0]);
@@ -414,14 +441,17 @@ impl Translator {
                 exits.push(leave(e, target, None, to));
                 let distance = (e.offset() - hop) as u8;
                 e.patch_u8(hop - 1, distance);
+                e.done_from(done);
                 e.mark(insn.next_pc(), Fix::NONE);
             }
             Flow::Call(target) => {
                 e.push_imm(insn.next_pc(), pc);
+                let done = e.offset();
                 e.mark(target, Fix::NONE);
                 // Code that asks for its own address calls what is behind the call.
                 let calls = if target == insn.next_pc() { Calls::No } else { Calls::Surely };
                 exits.push(Exit { calls, ..leave(e, target, None, to) });
+                e.done_from(done);
             }
             Flow::IndirectJump | Flow::IndirectCall => {
                 let start = e.position();
@@ -459,9 +489,11 @@ impl Translator {
     pub fn give_back(&mut self, mut used: Fragment) {
         used.exits.clear();
         used.checks.clear();
+        used.counted.clear();
         used.map.clear();
         self.exits = used.exits;
         self.checks = used.checks;
+        self.counted = used.counted;
         self.map = used.map;
     }
 
@@ -540,14 +572,14 @@ pub fn emit_prefix(
 }
 
 /// The code that leads from a check at guest address `pc` in code of `mode` to precise code at `to`, and adds `adjust` to the
-/// number of instructions. `flags`: one is live there. Returns its size.
+/// number of instructions, and one to a counter, where those are wanted. `flags`: one is live there. Returns its size.
 ///
 /// # Errors
 /// [`Refusal::NoSpace`] when the buffer is too small.
 pub fn emit_adjustment(
     pc: u64,
     mode: Mode,
-    adjust: i16,
+    (adjust, counter): (Option<i16>, Option<u32>),
     flags: bool,
     to: u64,
     at: u64,
@@ -555,7 +587,10 @@ pub fn emit_adjustment(
 ) -> Result<(u32, Vec<MapEntry>), Refusal> {
     let mut e = Emitter::new(buffer, at);
     e.mark(pc, Fix::NONE);
-    count::add(&mut e, pc, &[(count::slots(mode).0, i32::from(adjust) as u32)], flags);
+    let own = counter.map(|counter| (count::own_counter(counter), 1));
+    let instructions = adjust.map(|adjust| (count::slots(mode).0, i32::from(adjust) as u32));
+    let counts: Vec<_> = own.into_iter().chain(instructions).collect();
+    count::add(&mut e, pc, &counts, flags);
     e.jmp(to);
     if e.overflowed() {
         return Err(Refusal::NoSpace);

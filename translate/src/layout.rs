@@ -48,6 +48,9 @@ pub const GUARDED_SLOTS: u32 = 4;
 pub const INSTRUCTIONS: u32 = 0xc0;
 /// How many quadwords share the count.
 pub const INSTRUCTION_SLOTS: u32 = 8;
+/// The thread's counters of executed segments, one quadword each, behind everything else that is the thread's: see
+/// [`Counted`](crate::Counted).
+pub const COUNTERS: u32 = 0x1_0000;
 /// Guest general registers while the engine runs, 16 quadwords in encoding order (rax rcx rdx rbx rsp rbp ..).
 pub const REGS: u32 = 0x100;
 /// Guest xmm0..xmm15 (low halves) while the engine runs, 16 bytes each.

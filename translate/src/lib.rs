@@ -39,6 +39,7 @@ mod tables;
 
 pub use access::{Access, is_beyond};
 pub use check::{Check, What};
+pub use count::Counted;
 pub use decode::{Block, Limits, Pointer, Scratch, Special};
 pub use flags::{Incoming, incoming_flags};
 pub use fragment::{

@@ -35,6 +35,7 @@ impl Bench {
 
     /// Runs one program both ways; the error says what differs.
     fn compare(&mut self, seed: u64, style: Style, variants: &[Options]) -> Result<(), String> {
+        self.space.fill_shadow(seed);
         let program = Generator::new(seed, &self.pool, &self.space, style).program(&self.blank);
         program.load(&mut self.space);
         program.start_natively(&self.puppet);
@@ -54,15 +55,14 @@ impl Bench {
         let memory = self.space.snapshot();
         let mut counts = Vec::new();
         for options in variants {
-            let count = self.translated(&program, *options, native_end, &native, &vectors, &memory).map_err(
-                |error| {
-                    let mut text = format!("{options:?}\n{error}\n{}", program.listing());
-                    if std::env::var_os("VG_SEED").is_some() {
-                        let _ = write!(text, "\n{}", self.runtime.listing());
-                    }
-                    text
-                },
-            )?;
+            let outcome = self.translated(&program, *options, native_end, &native, &vectors, &memory);
+            let count = outcome.map_err(|error| {
+                let mut text = format!("{options:?}\n{error}\n{}", program.listing());
+                if std::env::var_os("VG_SEED").is_some() {
+                    let _ = write!(text, "\n{}", self.runtime.listing());
+                }
+                text
+            })?;
             if options.count {
                 counts.push(count);
             }

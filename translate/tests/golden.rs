@@ -45,6 +45,7 @@ struct Case {
     limits: Limits,
     prefix: Option<Prefix>,
     count: bool,
+    count_segments: bool,
     check: bool,
     mode: Mode,
     pointer: Pointer,
@@ -66,6 +67,7 @@ fn parse(text: &str) -> Case {
         limits: Limits::default(),
         prefix: None,
         count: false,
+        count_segments: false,
         check: false,
         mode: Mode::Plain,
         pointer: Pointer::Unknown,
@@ -80,7 +82,7 @@ fn parse(text: &str) -> Case {
             }
             "prefix" if value == "return" => case.prefix = Some(Prefix::Return),
             "prefix" if value == "indirect" => case.prefix = Some(Prefix::Indirect),
-            "count" => case.count = value == "yes",
+            "count" => (case.count, case.count_segments) = (value != "segments", value != "yes"),
             "check" => case.check = value == "yes",
             "mode" => {
                 case.mode = match value {
@@ -209,12 +211,13 @@ fn render(case: &Case) -> String {
         stubs: STUBS,
         exit_stubs_end: EXIT_STUBS_END,
         count: case.count,
+        count_segments: case.count_segments,
         check_stubs: case.check.then_some(CHECK_STUBS),
         mode: case.mode,
     };
     let mut buffer = [0u8; 4096];
     let mut translator = Translator::new();
-    let first = First { exit: 7, check: 3, steps: 0x7100_0000_1000 };
+    let first = First { exit: 7, check: 3, counter: 5, steps: 0x7100_0000_1000 };
     let fragment = translator.translate(&block, &config, case.prefix, first, CACHE, &mut buffer).unwrap();
 
     let guest = support::disassemble(&case.bytes[..(fragment.end - case.pc) as usize], case.pc);
@@ -234,6 +237,15 @@ fn render(case: &Case) -> String {
         out += &map.remove(&at).unwrap_or_default();
         let line = line.trim_start().split_once(' ').unwrap().1;
         let _ = writeln!(out, "    +{at:02x} {line}");
+    }
+    for (counted, number) in fragment.counted.iter().zip(5..) {
+        let pc = |offset: u16| case.pc + u64::from(offset);
+        let (start, end, at) = (pc(counted.start), pc(counted.end), pc(counted.at));
+        let _ = writeln!(
+            out,
+            "counter {number}: {start:x}..{end:x}, at {at:x}, counted from +{:x}",
+            counted.behind
+        );
     }
     assert!(map.is_empty(), "map entries inside of instructions: {map:?}");
     for (exit, number) in fragment.exits.iter().zip(7..) {

@@ -118,6 +118,19 @@ impl Bench {
         }
         self.space.restore(&program.memory);
         self.runtime.start(&self.puppet, &self.space, &program.first_state(), &program.xstate, options);
+        // A native single step shows every iteration of a repeated string instruction.
+        let begins: Vec<bool> = (0..boundaries.len())
+            .map(|i| {
+                i == 0
+                    || boundaries[i].state.pc != boundaries[i - 1].state.pc
+                    || !self.repeats(&boundaries[i])
+            })
+            .collect();
+        let mut steps = vec![0i64];
+        steps.extend((0..boundaries.len() - 1).scan(0, |sum, i| {
+            *sum += i64::from(begins[i]);
+            Some(*sum)
+        }));
         let mut at = 0;
         loop {
             let regs = self.puppet.regs();
@@ -152,6 +165,17 @@ impl Bench {
                     ));
                 };
                 at = reached;
+                if options.count {
+                    let executed = self.runtime.executed(regs.rip, state.pc);
+                    // A repeated instruction that was interrupted begins again.
+                    let again = i64::from(!begins[at]);
+                    if executed != steps[at] - again {
+                        return Err(format!(
+                            "at cache {:#x}, pc {:#x}: {executed} instructions by their counters, executed {}",
+                            regs.rip, state.pc, steps[at]
+                        ));
+                    }
+                }
             }
             let stop = self.puppet.step();
             if stop.signal != libc::SIGTRAP {
@@ -163,15 +187,8 @@ impl Bench {
         }
         if options.count {
             let counted = self.runtime.counted();
-            // A native single step shows every iteration of a repeated string instruction.
-            let stepped = (0..boundaries.len() - 1)
-                .filter(|&i| {
-                    i == 0
-                        || boundaries[i].state.pc != boundaries[i - 1].state.pc
-                        || !self.repeats(&boundaries[i])
-                })
-                .count() as u64;
-            if counted != stepped {
+            let stepped = steps[boundaries.len() - 1];
+            if counted as i64 != stepped {
                 return Err(format!("counted {counted} instructions, executed {stepped}"));
             }
         }

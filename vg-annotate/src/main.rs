@@ -1,6 +1,9 @@
-//! Placeholder of `vg-annotate`: the tool does not exist yet and says so.
+//! The program `vg-annotate`: all of it is in the library.
 
-fn main() {
-    eprintln!("vg-annotate: not available yet in this version; vg-record and vg-leaks are");
-    std::process::exit(2);
+#![deny(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    report::cli::run(vg_annotate::run::TOOL, || vg_annotate::run::run(std::env::args_os()))
 }

@@ -1,25 +1,13 @@
-//! Lines of source around a place, when the file is where the trace says.
-//!
-//! What always holds: only regular files are opened, at most [`LARGEST`] bytes of each are read, and what is printed has
-//! no control characters. A file that is not there is no error: traces are read on other machines. Not here: layout of
+//! Lines of source around a place, when the file is where the trace says. Not here: reading it (`report::source`), layout of
 //! the report.
 
-use report::format::harmless;
+use report::source;
 use report::stack::Frame;
-use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::Read;
 
-/// Largest file that is read, in bytes.
-const LARGEST: u64 = 16 << 20;
-
-/// Longest line that is shown, in characters.
-const WIDEST: usize = 160;
-
-/// Source files that were read, by path.
+/// Source files that were read.
 #[derive(Default)]
 pub(crate) struct Sources {
-    files: HashMap<String, Option<Vec<String>>>,
+    files: source::Sources,
 }
 
 impl Sources {
@@ -29,9 +17,7 @@ impl Sources {
         if frame.file.is_empty() || frame.line == 0 {
             return Vec::new();
         }
-        let path = std::path::Path::new(directory).join(frame.file).display().to_string();
-        let lines = self.files.entry(path).or_insert_with_key(|path| read(path));
-        let Some(lines) = lines else { return Vec::new() };
+        let Some(lines) = self.files.lines(frame.file, directory) else { return Vec::new() };
         let line = frame.line as usize;
         if line > lines.len() {
             return Vec::new();
@@ -45,18 +31,6 @@ impl Sources {
         });
         numbered.collect()
     }
-}
-
-fn read(path: &str) -> Option<Vec<String>> {
-    // A pipe or a device could keep us waiting for ever.
-    if !fs::metadata(path).ok()?.is_file() {
-        return None;
-    }
-    let mut bytes = Vec::new();
-    File::open(path).ok()?.take(LARGEST).read_to_end(&mut bytes).ok()?;
-    let text = String::from_utf8_lossy(&bytes).replace('\t', "    ");
-    let shown = |line: &str| harmless(line).chars().take(WIDEST).collect();
-    Some(text.lines().map(shown).collect())
 }
 
 #[cfg(test)]

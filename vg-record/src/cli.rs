@@ -109,6 +109,8 @@ pub(crate) enum Events {
     Shadow,
     /// Executed instructions, as a clock of all other events
     Instr,
+    /// How often each instruction is executed, for vg-annotate (unfinished: no calls, no costs of caches)
+    Blocks,
     /// Memory accesses (not available yet)
     Access,
     /// Nothing: the program only runs under the engine (not together with other kinds)
@@ -233,10 +235,11 @@ impl Cli {
             Events::Alloc => Ok(bits | ring::shared::EVENTS_ALLOC),
             Events::Instr => Ok(bits | ring::shared::EVENTS_INSTR),
             Events::Shadow => Ok(bits | ring::shared::EVENTS_SHADOW),
+            Events::Blocks => Ok(bits | ring::shared::EVENTS_BLOCKS),
             Events::Access | Events::None => {
                 let name = kind.to_possible_value();
                 anyhow::bail!(
-                    "--events={}: this version cannot record them yet; alloc, instr and shadow are available",
+                    "--events={}: this version cannot record them yet; alloc, shadow, instr and blocks are available",
                     name.as_ref().map_or("none", |value| value.get_name())
                 )
             }

@@ -6,6 +6,7 @@
 //! the rings (`drain`), snapshots (`snapshot`), the end of the recording (`finish`).
 
 use crate::clock::Clock;
+use crate::counts::Counts;
 use crate::errors::Errors;
 use crate::images::{First, ImageId, Images};
 use crate::live::Live;
@@ -46,6 +47,8 @@ pub(crate) struct Recording {
     pub notes: Vec<String>,
     /// Errors of the guest.
     pub errors: Errors,
+    /// What it has executed.
+    pub counts: Counts,
     /// Where they are printed meanwhile.
     pub live: Option<Live>,
     threads: HashMap<(u32, u32), u32>,
@@ -143,6 +146,7 @@ impl Recording {
             engine: BTreeMap::new(),
             notes: Vec::new(),
             errors: Errors::default(),
+            counts: Counts::default(),
             live: None,
             threads: HashMap::new(),
             last_thread: 0,
@@ -294,6 +298,7 @@ impl Recording {
             Kind::ThreadExit => {
                 stream.ended = true;
                 let time = self.time(stream, word(1));
+                self.write_counts(stream.process, stream.thread);
                 let end = schema::ThreadEnd { thread: stream.thread, time, instructions: word(2) };
                 self.trace.put(|writer| writer.thread_end(&end));
             }
@@ -307,6 +312,7 @@ impl Recording {
             }
             Kind::Message => self.message(stream, record),
             Kind::Error => return self.error(stream, record, force),
+            Kind::Executed => return self.executed(stream, record),
             Kind::SnapshotBegin
             | Kind::SnapshotBlocks
             | Kind::SnapshotRoots
@@ -321,6 +327,7 @@ impl Recording {
             Kind::ProcessEnd => {
                 stream.ended = true;
                 let time = self.time(stream, word(1));
+                self.write_counts(stream.process, stream.thread);
                 let how = End::from_number(word(2) as u16);
                 let value = word(3) as u32;
                 self.process_end(stream.process, time, how, value, word(4));
@@ -448,6 +455,7 @@ impl Recording {
         if self.images.add_module(image, number, for_frames) {
             let mapped = Mapped { module: module.id, for_frames, bias: mapping.bias };
             self.mapped.insert((image, number), mapped);
+            self.counts.map(image, mapping.start, mapping.size, mapping.bias, for_frames);
         } else {
             self.totals.unknown_records += 1;
         }

@@ -41,6 +41,7 @@ pub(crate) fn finish(recording: &mut Recording, ending: Ending) -> Phases {
     recording.flush();
     let start = Instant::now();
     name_frames(recording, time);
+    recording.finish_counts();
     variables::write(recording);
     phases.symbols = start.elapsed();
     if ending.heap {

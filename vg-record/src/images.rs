@@ -120,9 +120,14 @@ impl Images {
         ran.or(images.first()).copied()
     }
 
+    /// The image, and those that it is a fork of.
+    pub(crate) fn lineage(&self, image: ImageId) -> impl Iterator<Item = ImageId> {
+        std::iter::successors(Some(image), |&image| self.list[image].parent)
+    }
+
     /// Whether numbers of `image` may be those of `other`: it is the same, or a fork of it.
     pub(crate) fn descends(&self, image: ImageId, other: ImageId) -> bool {
-        std::iter::successors(Some(image), |&image| self.list[image].parent).any(|image| image == other)
+        self.lineage(image).any(|image| image == other)
     }
 
     /// The id of a stack node in the recording; 0 for none, `None` while it has not come.

@@ -7,7 +7,7 @@ use crate::numbered::Numbered;
 use crate::stacks::Stacks;
 use schema::write::{Codec, EventChunk, KindBytes, TraceWriter, WriteError};
 use schema::{FrameSymbols, HeapEvent, Remark, Severity};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 
 /// Where messages for the user go.
@@ -46,6 +46,8 @@ pub(crate) struct Trace {
     /// The stack tree.
     pub stacks: Stacks,
     strings: Numbered,
+    /// What code is called, each with its id.
+    places: HashMap<Vec<schema::Place>, u32>,
 }
 
 impl Trace {
@@ -63,6 +65,7 @@ impl Trace {
             spare: None,
             stacks: Stacks::default(),
             strings: Numbered::default(),
+            places: HashMap::new(),
         }
     }
 
@@ -233,6 +236,39 @@ impl Trace {
             writer.strings(first, &new)?;
             writer.symbols(&symbols)
         });
+    }
+
+    /// Writes what code is called; `texts` gives for each number its places. Returns the id of those for each number.
+    /// Columns are left out: what is a statement's is counted together.
+    pub(crate) fn places(&mut self, texts: &[(u32, Vec<crate::symbols::PlaceText>)]) -> Vec<(u32, u32)> {
+        let first = self.strings.next();
+        let mut new: Vec<String> = Vec::new();
+        let mut id = |text: &str| self.strings.number(text, |_| new.push(text.to_owned()));
+        let first_id = self.places.len() as u32 + 1;
+        let mut new_places: Vec<Vec<schema::Place>> = Vec::new();
+        let mut ids = Vec::with_capacity(texts.len());
+        for (number, places) in texts {
+            let named: Vec<schema::Place> = (places.iter())
+                .map(|place| schema::Place {
+                    function: id(&place.function),
+                    raw_name: id(&place.raw_name),
+                    file: id(&place.file),
+                    line: place.line,
+                    column: 0,
+                })
+                .collect();
+            let next = self.places.len() as u32 + 1;
+            let place = *self.places.entry(named).or_insert_with_key(|named| {
+                new_places.push(named.clone());
+                next
+            });
+            ids.push((*number, place));
+        }
+        self.put(|writer| {
+            writer.strings(first, &new)?;
+            writer.places(first_id, &new_places)
+        });
+        ids
     }
 
     /// The id of a string.

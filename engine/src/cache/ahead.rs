@@ -20,7 +20,7 @@ impl Cache {
         block: &mut Block<'_>,
         peek: Peek<'_>,
     ) -> Result<Option<(u64, u64)>, Full> {
-        if !self.config.count && self.config.check_stubs.is_none() {
+        if !self.config.counts() && self.config.check_stubs.is_none() {
             return Ok(None);
         }
         let mut bytes = [0; AHEAD];

@@ -54,14 +54,18 @@ impl Cache {
             return Ok(());
         }
         let (pc, mode, mut way) = (target.pc, from.mode, self.body(to, false));
-        if self.config.count && adjust != 0 {
+        if self.config.counts() && adjust != 0 {
+            let counter =
+                self.config.count_segments.then(|| self.bailed_out_of(number).ok_or(Full)).transpose()?;
+            let adjust = self.config.count.then_some(adjust);
             if self.room() < 256 {
                 return Err(Full);
             }
             let at = self.at;
             // SAFETY: the range lies between the fragments and the exits' stubs; nothing there is reachable yet.
             let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, 256) };
-            let Ok((size, map)) = translate::emit_adjustment(pc, mode, adjust, keeps_flags, way, at, room)
+            let Ok((size, map)) =
+                translate::emit_adjustment(pc, mode, (adjust, counter), keeps_flags, way, at, room)
             else {
                 return Err(Full);
             };

@@ -13,6 +13,7 @@
 
 mod ahead;
 mod chain;
+mod counted;
 mod link;
 mod lookup;
 mod pages;
@@ -24,6 +25,7 @@ use crate::sys;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use chain::Chains;
+use counted::Counters;
 use iced_x86::Instruction;
 use lookup::PcTable;
 use pages::Pages;
@@ -86,6 +88,8 @@ pub struct Fragment {
     prefixes: [Option<PrefixAt>; 2],
     /// First entry in `Cache::maps` and their count.
     map: (u32, u32),
+    /// First counter of its segments and their count.
+    counters: (u32, u8),
     /// Neighbours in the lists of the pages that it depends on: of its first page and of the one behind.
     next_in_page: [FragmentId; 2],
 }
@@ -224,6 +228,7 @@ pub struct Cache {
     maps: Vec<PackedEntry>,
     /// The decoded instructions of precise code, which leads to them by address.
     steps: Vec<Vec<Instruction>>,
+    counted: Counters,
     pages: Pages,
     pointers: Pointers,
     detached: BTreeMap<u64, Detached>,
@@ -244,7 +249,7 @@ impl Cache {
     /// `count`: instructions are counted; `check`: accesses are checked; `follow`: so are undefined values.
     pub fn new(
         bytes: u64,
-        count: bool,
+        (count, count_segments): (bool, bool),
         check: bool,
         follow: bool,
         class: impl Fn(usize) -> u8,
@@ -289,6 +294,7 @@ impl Cache {
             stubs: stubs.addresses,
             exit_stubs_end,
             count,
+            count_segments,
             check_stubs,
             mode: modes[0],
         };
@@ -317,6 +323,7 @@ impl Cache {
             flags_are_returned: false,
             is_stale: false,
             code_changes: 0,
+            counted: Counters::default(),
             counters: [0; 4],
         };
         cache.reset_tables();
@@ -444,7 +451,7 @@ impl Cache {
             Mode::Precise(_) if translate::is_beyond(bytes, pc) => ONE,
             Mode::Precise(_) => Limits { segments: 1, instructions: MOST_PRECISE, checked: false },
         };
-        if self.is_stale || self.room() < 2 * FRAGMENT_ROOM {
+        if self.is_stale || self.room() < 2 * FRAGMENT_ROOM || !self.counted.has_room() {
             return Err(Full);
         }
         let pointer = |pc, address| if once { Pointer::Unknown } else { self.pointers.look(pc, address) };
@@ -457,7 +464,15 @@ impl Cache {
         let steps: Vec<Instruction> =
             if mode.is_precise() { block.decoded().copied().collect() } else { Vec::new() };
         let config = &self.realms[realm(mode)].config;
-        let first = First { exit: first_exit, check: self.checks.len() as u32, steps: steps.as_ptr() as u64 };
+        let single = once.then(|| (pc, (block.end() - pc) as u16));
+        let counter = self.counted.next(single);
+        let lengths: Vec<u8> = if config.count_segments {
+            block.decoded().map(|insn| insn.len() as u8).collect()
+        } else {
+            Vec::new()
+        };
+        let check = self.checks.len() as u32;
+        let first = First { exit: first_exit, check, counter, steps: steps.as_ptr() as u64 };
         // SAFETY: the range lies between the fragments and the exits' stubs, in our mapping; nothing there is reachable yet.
         let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, FRAGMENT_ROOM as usize) };
         let translated = self.translator.translate(&block, config, reached.through, first, at, room);
@@ -512,6 +527,7 @@ impl Cache {
         };
         let first_entry = self.maps.len() as u32;
         self.maps.extend(code.map.iter().map(pack));
+        self.counted.add(id, &code.counted, lengths.into_iter(), single);
         if mode.is_precise() {
             self.steps.push(steps);
         }
@@ -529,6 +545,7 @@ impl Cache {
             incoming_checks: NONE,
             prefixes: [None; 2],
             map: (first_entry, code.map.len() as u32),
+            counters: (counter, code.counted.len() as u8),
             next_in_page: [NONE; 2],
         });
         self.at = at + u64::from(code.size);
@@ -594,6 +611,7 @@ impl Cache {
             incoming_checks: NONE,
             prefixes: [None; 2],
             map: (first_entry, 1),
+            counters: (0, 0),
             next_in_page: [NONE; 2],
         });
         self.depends_on_source(id);
@@ -675,6 +693,7 @@ impl Cache {
         self.exits.clear();
         self.checks.clear();
         self.maps.clear();
+        self.counted.clear();
         for realm in &mut self.realms {
             realm.table = PcTable::new();
         }

@@ -4,7 +4,7 @@
 //! `unsafe` here reads the stubs of checks, in the cache's mapping.
 #![allow(unsafe_code, reason = "reads emitted stubs")]
 
-use super::{Cache, CheckInfo, Fragment, Position};
+use super::{Cache, CheckInfo, Fragment, FragmentId, Position};
 use crate::space;
 use translate::Mode;
 use translate::layout::{self, CHECK_STUB_BYTES, EXIT_STUB_BYTES, Fix};
@@ -18,10 +18,8 @@ impl Cache {
             return Some(Position { pc: exit.target, fix: Fix::NONE });
         }
         if let Some(offset) = self.in_check_stub(address) {
-            // SAFETY: a whole stub, of which others than the first bytes never change.
-            let code = unsafe { &*((address - offset) as *const [u8; CHECK_STUB_BYTES as usize]) };
             let fix = if offset < layout::CHECK_STUB_SAVED { Fix::NONE } else { Fix::SCRATCH_R11 };
-            return self.position(layout::check_resume(code)).map(|position| Position { fix, ..position });
+            return self.position(self.resumes_at(address)?).map(|position| Position { fix, ..position });
         }
         if address < self.first || address >= self.at {
             return None;
@@ -33,9 +31,8 @@ impl Cache {
             let entry = detached.map.iter().rev().find(|entry| entry.cache <= offset)?;
             return Some(Position { pc: detached.pc, fix: entry.fix });
         }
-        let index = self.fragments.partition_point(|fragment| fragment.start <= address).checked_sub(1)?;
-        let fragment = &self.fragments[index];
-        let offset = u32::try_from(address - fragment.start).ok().filter(|offset| *offset < fragment.size)?;
+        let fragment = self.fragment_at(address)?;
+        let offset = (address - fragment.start) as u32;
         let (first, count) = fragment.exits;
         let map = &self.maps[fragment.map.0 as usize..][..fragment.map.1 as usize];
         let entry = map.iter().rev().find(|entry| u32::from(entry.cache) <= offset)?;
@@ -56,11 +53,24 @@ impl Cache {
         used.contains(&address).then(|| (address - stubs) % CHECK_STUB_BYTES)
     }
 
-    /// The fragment whose code holds a cache address.
-    pub(super) fn fragment_at(&self, address: u64) -> Option<&Fragment> {
+    /// Where the check goes on in whose stub an address lies.
+    pub(super) fn resumes_at(&self, address: u64) -> Option<u64> {
+        let offset = self.in_check_stub(address)?;
+        // SAFETY: a whole stub, of which others than the first bytes never change.
+        let code = unsafe { &*((address - offset) as *const [u8; CHECK_STUB_BYTES as usize]) };
+        Some(layout::check_resume(code))
+    }
+
+    /// The number of the fragment whose code holds a cache address.
+    pub(super) fn fragment_id_at(&self, address: u64) -> Option<FragmentId> {
         let index = self.fragments.partition_point(|fragment| fragment.start <= address).checked_sub(1)?;
         let fragment = &self.fragments[index];
-        (address < fragment.start + u64::from(fragment.size)).then_some(fragment)
+        (address < fragment.start + u64::from(fragment.size)).then_some(index as FragmentId)
+    }
+
+    /// The fragment whose code holds a cache address.
+    pub(super) fn fragment_at(&self, address: u64) -> Option<&Fragment> {
+        self.fragment_id_at(address).map(|id| &self.fragments[id as usize])
     }
 
     /// What the code at a cache address takes for granted.

@@ -22,7 +22,7 @@ use super::{
 use crate::context::{Thread, gpr};
 use crate::state::{Engine, engine};
 use crate::syscalls::{descriptors, marks};
-use crate::{faults, guest_mem, precise, shadow, space, threads};
+use crate::{counts, faults, guest_mem, precise, shadow, space, threads};
 use core::arch::global_asm;
 use core::sync::atomic::Ordering;
 use ring::record::Stat;
@@ -126,6 +126,7 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
                 Purpose::Guest => (),
                 Purpose::Stop | Purpose::Unknown => {
                     thread.context.pending.store(1, Ordering::Release);
+                    counts::interrupted(engine, &mut thread.context, pc, guest.pc);
                     let guest = waits::made_again(engine, thread, guest, kernel);
                     resume(engine, thread, guest, kernel);
                     return;
@@ -145,6 +146,7 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
                 let page = address & !(crate::space::PAGE - 1);
                 if source.is_some_and(|(start, end)| start < page + crate::space::PAGE && end > page) {
                     thread.signals.step = true;
+                    counts::interrupted(engine, &mut thread.context, pc, guest.pc);
                     resume(engine, thread, guest, kernel);
                 }
                 return;
@@ -155,6 +157,7 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
             if synchronous && quad(info, 16) == pc {
                 info[16..24].copy_from_slice(&guest.pc.to_le_bytes());
             }
+            counts::interrupted(engine, &mut thread.context, pc, guest.pc);
             deliver(engine, thread, guest, signal, info, kernel, synchronous);
         }
     }

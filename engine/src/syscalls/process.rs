@@ -10,7 +10,7 @@ use crate::loader::{self, Format};
 use crate::signals;
 use crate::state::Engine;
 use crate::sys::{self, errno, nr};
-use crate::{guest_mem, limits, process_end};
+use crate::{counts, guest_mem, limits, process_end};
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use ring::record::{End, Kind};
@@ -224,6 +224,7 @@ pub(super) fn exec(engine: &'static Engine, thread: &mut Thread, call: &Call) ->
 fn native_exec(engine: &'static Engine, thread: &mut Thread, call: &Call, name: &[u8], reason: &str) -> i64 {
     let text =
         alloc::format!("{} runs natively from here: {reason}", alloc::string::String::from_utf8_lossy(name));
+    counts::tell(engine, thread);
     let (pid, instructions) = (u64::from(thread.pid), thread.context.instructions());
     if let Some(writer) = &mut thread.writer {
         writer.push_strings(Kind::NotFollowed, &[sys::tsc(), pid], &[text.as_bytes()]);

@@ -10,13 +10,13 @@
 
 use super::{adopt, create, current};
 use crate::context::{Thread, gpr};
-use crate::guest_mem;
 use crate::lock::Mutex;
 use crate::signals::{self, Actions, DEFAULT, IGNORE};
 use crate::state::{Engine, engine};
 use crate::sys::{self, errno, nr};
 use crate::syscalls::{Call, Outcome};
 use crate::trace::Writer;
+use crate::{counts, guest_mem};
 use alloc::boxed::Box;
 use core::arch::asm;
 use core::sync::atomic::Ordering;
@@ -346,6 +346,9 @@ fn fork(engine: &'static Engine, thread: &mut Thread, call: &Call, wanted: &Argu
             counter.store(0, Ordering::Relaxed);
         }
         engine.cache.lock().counters = [0; 4];
+        if counts::are_kept(engine) {
+            counts::forget(thread);
+        }
         thread.restart_stats();
         crate::heap_calls::after_fork(engine, thread);
         crate::stacks::after_fork(thread);

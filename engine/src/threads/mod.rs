@@ -12,7 +12,7 @@ pub mod watcher;
 use crate::context::{Context, SIGNAL_STACK_BYTES, THREAD_BYTES, Thread};
 use crate::signals::{AltStack, ThreadSignals};
 use crate::state::Engine;
-use crate::{space, sys};
+use crate::{counts, space, sys};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -38,6 +38,11 @@ impl Registry {
     pub fn iter(&self) -> impl Iterator<Item = &Thread> {
         // SAFETY: a registered thread's memory is not given back before it is removed, under the registry's lock.
         self.threads.iter().map(|thread| unsafe { &**thread })
+    }
+
+    /// The threads, for who has stopped them.
+    pub fn pointers(&self) -> &[*mut Thread] {
+        &self.threads
     }
 
     /// Number of threads.
@@ -111,21 +116,22 @@ pub fn current() -> &'static mut Thread {
 }
 
 /// Maps memory for a thread and initialises it. From the lowest address: signal stack, guard, engine stack growing
-/// down towards the guard, the thread structure at the top.
+/// down towards the guard, the thread structure at the top; behind it what it counts.
 ///
 /// # Errors
 /// The kernel's error number.
 pub fn create(engine: &Engine, mask: u64) -> Result<*mut Thread, i64> {
     let bytes = SIGNAL_STACK_BYTES + THREAD_BYTES;
+    let mapped = bytes + if counts::are_kept(engine) { counts::THREAD_BYTES } else { 0 };
     let recycled = engine.threads.lock().take_free();
     let memory = match recycled {
         Some(memory) => memory,
         None => {
-            let at = space::reserve_engine(bytes);
+            let at = space::reserve_engine(mapped);
             let flags = sys::MAP_PRIVATE | sys::MAP_ANONYMOUS | sys::MAP_FIXED_NOREPLACE | sys::MAP_NORESERVE;
             // SAFETY: a fresh range of the engine's zone.
             unsafe {
-                sys::mmap(at, bytes, sys::PROT_READ | sys::PROT_WRITE, flags, -1, 0)?;
+                sys::mmap(at, mapped, sys::PROT_READ | sys::PROT_WRITE, flags, -1, 0)?;
                 // A guard between the two stacks.
                 sys::call(sys::nr::MPROTECT, &[at + SIGNAL_STACK_BYTES, space::PAGE, 0]);
             }

@@ -35,11 +35,21 @@ impl Code {
         Ok(())
     }
 
-    /// The functions at an address, innermost inlined one first; empty when nothing is known.
-    pub(super) fn places_at(&self, module: u32, rva: u64) -> &[Place] {
+    /// The id of the place of an address; 0 when nothing is known.
+    pub(super) fn place_at(&self, module: u32, rva: u64) -> u32 {
         let lines = self.lines.get(&module).map_or(&[][..], Vec::as_slice);
         let line = lines.partition_point(|line| line.rva <= rva).checked_sub(1).and_then(|i| lines.get(i));
-        line.and_then(|line| entry(&self.places, line.place)).map_or(&[], Vec::as_slice)
+        line.map_or(0, |line| line.place)
+    }
+
+    /// The functions at a place, innermost inlined one first; empty when nothing is known.
+    pub(super) fn places(&self, id: u32) -> &[Place] {
+        entry(&self.places, id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The functions at an address.
+    pub(super) fn places_at(&self, module: u32, rva: u64) -> &[Place] {
+        self.places(self.place_at(module, rva))
     }
 }
 

@@ -6,21 +6,22 @@ use super::puppet::{Puppet, Region, Regs, Stop, get_gprs, set_gprs};
 use super::space::Space;
 use definedness::Registers;
 use std::collections::HashMap;
+use std::ops::Range;
 use translate::layout::{self, Fix, MapEntry};
 use translate::{
-    Block, Config, First, Fragment, Limits, Missed, Mode, Pointer, Prefix, Scratch, Special, StubTable,
-    Tables, Translator, What, emit_prefix, emit_stubs,
+    Block, Config, Counted, First, Fragment, Limits, Missed, Mode, Pointer, Prefix, Scratch, Special,
+    StubTable, Tables, Translator, What, emit_prefix, emit_stubs,
 };
 
 const FRAGMENTS: u64 = 0x4000;
 const TABLES: u64 = 0x60_0000;
 const TABLE_BYTES: u64 = Tables::ENTRIES * Tables::ENTRY_BYTES;
 const CLASS: u64 = 0x72_0000;
-const CONTEXT: u64 = 0x74_0000;
+const CONTEXT: u64 = 0xc0_0000;
 const ENGINE_STACK: u64 = 0x75_0000;
 const DISPATCHER: u64 = 0x76_0000;
 const CHECK_STUBS: u64 = 0x77_0000;
-const SIZE: usize = 0xc0_0000;
+const SIZE: usize = 0x100_0000;
 
 /// What surrounds one run.
 #[derive(Debug, Clone, Copy)]
@@ -93,6 +94,18 @@ pub struct Runtime {
     chains: HashMap<(usize, u64), u64>,
     /// Maps: (start, end, map).
     maps: Vec<(u64, u64, Vec<MapEntry>)>,
+    /// By number of the counter.
+    counted: Vec<Segment>,
+}
+
+/// What a counter counts.
+struct Segment {
+    /// Cache addresses of its fragment's code.
+    code: Range<u64>,
+    pc: u64,
+    counted: Counted,
+    /// Its instructions, by their offsets from `pc`.
+    instructions: Vec<u16>,
 }
 
 /// Where the branch at `pc` through the pointer at `address` leads: nothing, a lie, or the truth.
@@ -163,6 +176,7 @@ impl Runtime {
             found: 0,
             chains: HashMap::new(),
             maps: Vec::new(),
+            counted: Vec::new(),
         }
     }
 
@@ -177,6 +191,7 @@ impl Runtime {
             stubs: self.stubs.addresses,
             exit_stubs_end: self.base() + TABLES,
             count: self.options.count,
+            count_segments: self.options.count,
             check_stubs: self.options.check.then(|| self.base() + CHECK_STUBS),
             mode: self.options.mode,
         }
@@ -247,7 +262,9 @@ impl Runtime {
         // The pointer tells, whatever the guess is.
         let pointee = || {
             let pointer = block.decoded().last().filter(|_| block.passes_no_flags())?;
-            let address = pointer.is_ip_rel_memory_operand().then(|| pointer.ip_rel_memory_address());
+            let fixed =
+                pointer.is_ip_rel_memory_operand() && pointer.segment_prefix() == iced_x86::Register::None;
+            let address = fixed.then(|| pointer.ip_rel_memory_address());
             address.filter(|&address| space.is_data(address)).map(|address| space.region.u64(address))
         };
         if let Some(target) = block.leads_to().or_else(pointee).filter(|&target| space.is_code(target)) {
@@ -258,7 +275,12 @@ impl Runtime {
         }
         let at = self.at.next_multiple_of(16);
         let config = self.config();
-        let first = First { exit: self.exits.len() as u32, check: self.checks.len() as u32, steps: 0 };
+        let first = First {
+            exit: self.exits.len() as u32,
+            check: self.checks.len() as u32,
+            counter: self.counted.len() as u32,
+            steps: 0,
+        };
         assert!(at + 0x8000 < config.exit_stub(first.exit), "the test's cache is full");
         let buffer = self.region.bytes_mut(at, 0x4000);
         let fragment = self.translator.translate(&block, &config, prefix, first, at, buffer).unwrap();
@@ -288,6 +310,7 @@ impl Runtime {
         if let (Some(entry), Some(kind)) = (fragment.entry, prefix) {
             self.add_entry(id, kind, pc, at + u64::from(entry.at), at + u64::from(entry.chain));
         }
+        self.add_counted(&fragment, &block, at);
         self.maps.push((at, end, fragment.map));
         self.at = end;
         id
@@ -300,14 +323,63 @@ impl Runtime {
         let block = Block::decode(bytes, pc, limits);
         let at = self.at.next_multiple_of(16);
         let config = Config { mode: self.options.mode.precise(), ..self.config() };
-        let first = First { exit: self.exits.len() as u32, check: 0, steps: 0x7100_0000_0000 };
+        let first = First {
+            exit: self.exits.len() as u32,
+            check: 0,
+            counter: self.counted.len() as u32,
+            steps: 0x7100_0000_0000,
+        };
         let buffer = self.region.bytes_mut(at, 0x1000);
         let fragment = self.translator.translate(&block, &config, None, first, at, buffer).unwrap();
         self.place_exits(&fragment, &config, at, first.exit);
         let end = at + u64::from(fragment.size);
+        self.add_counted(&fragment, &block, at);
         self.maps.push((at, end, fragment.map));
         self.at = end;
         at + u64::from(fragment.body)
+    }
+
+    fn add_counted(&mut self, fragment: &Fragment, block: &Block<'_>, at: u64) {
+        for &counted in &fragment.counted {
+            let offsets = block.decoded().map(|insn| insn.ip().wrapping_sub(fragment.pc) as u16);
+            let instructions = offsets.filter(|at| (counted.start..counted.end).contains(at)).collect();
+            let code = at..at + u64::from(fragment.size);
+            self.counted.push(Segment { code, pc: fragment.pc, counted, instructions });
+        }
+    }
+
+    /// Instructions executed, by the counters of segments, when the guest is interrupted at `rip`, where its state is that
+    /// in front of `pc`.
+    pub fn executed(&self, rip: u64, pc: u64) -> i64 {
+        let count = |counter: usize| self.slot(layout::COUNTERS + 8 * counter as u32) as i64;
+        let whole =
+            |(counter, segment): (usize, &Segment)| count(counter) * segment.instructions.len() as i64;
+        let whole: i64 = self.counted.iter().enumerate().map(whole).sum();
+        let rip = self.check_stub_resume(rip).unwrap_or(rip);
+        let is_here = |segment: &&Segment| {
+            segment.code.contains(&rip) && u64::from(segment.counted.code) <= rip - segment.code.start
+        };
+        let Some(segment) = self.counted.iter().rfind(is_here) else { return whole };
+        let Ok(at) = u16::try_from(pc.wrapping_sub(segment.pc)) else { return whole };
+        match segment.counted.partly((rip - segment.code.start) as u16, at) {
+            None => whole,
+            Some((range, less)) => {
+                let part = segment.instructions.iter().filter(|at| range.contains(at)).count() as i64;
+                if less { whole - part } else { whole + part }
+            }
+        }
+    }
+
+    /// Where the check goes on in whose stub, or in the code that those share, `rip` lies.
+    fn check_stub_resume(&self, rip: u64) -> Option<u64> {
+        let stubs = self.base() + CHECK_STUBS;
+        if (stubs..stubs + self.checks.len() as u64 * layout::CHECK_STUB_BYTES).contains(&rip) {
+            let code = self
+                .region
+                .bytes(rip - (rip - stubs) % layout::CHECK_STUB_BYTES, layout::CHECK_STUB_BYTES as usize);
+            return Some(layout::check_resume(code.try_into().unwrap()));
+        }
+        self.stubs.store_fix(rip).map(|_| self.slot(layout::CONTINUE))
     }
 
     fn place_exits(&mut self, fragment: &Fragment, config: &Config, at: u64, first: u32) {
@@ -339,6 +411,9 @@ impl Runtime {
         self.reset(options);
         let base = self.base();
         self.region.bytes_mut(base + CONTEXT, 0x1000).fill(0);
+        let counters = 8 * self.counted.len();
+        self.region.bytes_mut(base + CONTEXT + u64::from(layout::COUNTERS), counters).fill(0);
+        self.counted.clear();
         self.set_slot(layout::SELF, base + CONTEXT);
         for (slot, value) in (0..).zip(layout::PATTERNS_VALUES) {
             self.set_slot(layout::PATTERNS + 8 * slot, value);

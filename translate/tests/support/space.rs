@@ -42,15 +42,18 @@ impl Space {
         let mut space = Space { region: Region::map(base, SIZE), shadow };
         let exit = space.exit();
         space.region.write(exit, &[0xcc]);
-        // One byte in 61 has V bits.
-        let mut state = kind as u32 + 1;
-        for at in 0..SIZE as u64 {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            if (state >> 16).is_multiple_of(61) {
-                space.shadow.write(base + SHADOW + at, &[(state >> 8) as u8 | 1]);
-            }
-        }
+        space.fill_shadow(kind as u64);
         space
+    }
+
+    /// Gives one byte in 61 of what a program may use V bits, and defines the others: stores define.
+    pub fn fill_shadow(&mut self, seed: u64) {
+        let shadow = self.region.base + SHADOW + DATA;
+        let mut state = seed as u32 + 1;
+        for byte in self.shadow.bytes_mut(shadow, SIZE - DATA as usize) {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            *byte = if (state >> 16).is_multiple_of(61) { (state >> 8) as u8 | 1 } else { 0 };
+        }
     }
 
     /// Whether one of these bytes has.

@@ -1,0 +1,210 @@
+//! What the threads' counters of executed segments count.
+//!
+//! A counter is a number in the cache, and a quadword of each thread (`crate::counts`). Always holds: what the guest has
+//! executed is the sum over the counters, each as often as it says, less those of what was not executed after all. Not
+//! here: where emitted code counts (`translate`, `Counted`).
+
+use super::{Cache, Fragment, FragmentId};
+use crate::counts;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::ops::Range;
+use translate::Counted;
+
+/// What one counter counts.
+#[derive(Debug, Clone, Copy)]
+struct Counter {
+    fragment: FragmentId,
+    /// Offsets from the fragment's guest pc and in its code, as those of [`Counted`].
+    start: u16,
+    end: u16,
+    at: u16,
+    code: u16,
+    behind: u16,
+    instructions: u8,
+    /// Its instructions were counted by another one, and not executed.
+    less: bool,
+    /// Where the lengths of its instructions begin.
+    lengths: u32,
+}
+
+/// What a counter counts, as it is told.
+pub struct Executed<'a> {
+    /// Guest pc of the first instruction.
+    pub pc: u64,
+    /// Their lengths in bytes.
+    pub lengths: &'a [u8],
+    /// They were counted by another counter, and not executed.
+    pub less: bool,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    list: Vec<Counter>,
+    lengths: Vec<u8>,
+    /// What few have that is not in the list: `done` and `cold` of [`Counted`].
+    rare: BTreeMap<u32, ([(u16, u16); 2], u16)>,
+    /// Counters of parts of a segment, by the segment's counter and the instruction in front of which it was left.
+    parts: BTreeMap<(u32, u16, bool), u32>,
+    /// Those of instructions that were translated for a single use, by pc and length.
+    once: BTreeMap<(u64, u16), u32>,
+    /// Counts the times that they began anew.
+    pub(super) generation: u32,
+}
+
+impl Counters {
+    /// Whether there is room for those of another fragment.
+    pub(super) fn has_room(&self) -> bool {
+        self.list.len() + 256 < counts::MOST
+    }
+
+    /// The number of the next fragment's first counter. `once`: pc and length of an instruction for a single use.
+    pub(super) fn next(&self, once: Option<(u64, u16)>) -> u32 {
+        let known = once.and_then(|key| self.once.get(&key));
+        known.copied().unwrap_or(self.list.len() as u32)
+    }
+
+    /// Adds those of a fragment, whose instructions have these lengths.
+    pub(super) fn add(
+        &mut self,
+        fragment: FragmentId,
+        counted: &[Counted],
+        lengths: impl Iterator<Item = u8>,
+        once: Option<(u64, u16)>,
+    ) {
+        let number = self.list.len() as u32;
+        if let Some(key) = once
+            && *self.once.entry(key).or_insert(number) != number
+        {
+            return;
+        }
+        let first = self.lengths.len();
+        self.lengths.extend(lengths);
+        let mut offset = 0;
+        let mut at = first;
+        for (counted, number) in counted.iter().zip(number..) {
+            let &Counted { start, end, at: place, code, behind, done, cold } = counted;
+            while offset < start {
+                offset += u16::from(self.lengths[at]);
+                at += 1;
+            }
+            let begin = at;
+            while offset < end {
+                offset += u16::from(self.lengths[at]);
+                at += 1;
+            }
+            let counter = Counter {
+                fragment,
+                start,
+                end,
+                at: place,
+                code,
+                behind,
+                instructions: (at - begin) as u8,
+                less: false,
+                lengths: begin as u32,
+            };
+            self.list.push(counter);
+            if done != [(0, 0); 2] || cold != u16::MAX {
+                self.rare.insert(number, (done, cold));
+            }
+        }
+    }
+
+    fn counted(&self, number: u32) -> Counted {
+        let Counter { start, end, at, code, behind, .. } = self.list[number as usize];
+        let (done, cold) = self.rare.get(&number).copied().unwrap_or(([(0, 0); 2], u16::MAX));
+        Counted { start, end, at, code, behind, done, cold }
+    }
+
+    /// The counter of a part of what counter `number` counts.
+    fn part(&mut self, number: u32, (range, less): (Range<u16>, bool)) -> Option<u32> {
+        let left = if less { range.start } else { range.end };
+        if let Some(&part) = self.parts.get(&(number, left, less)) {
+            return Some(part);
+        }
+        if !self.has_room() {
+            return None;
+        }
+        let whole = self.list[number as usize];
+        let mut counter = Counter { start: range.start, end: range.end, less, instructions: 0, ..whole };
+        let mut offset = whole.start;
+        for at in whole.lengths as usize..whole.lengths as usize + usize::from(whole.instructions) {
+            if range.contains(&offset) {
+                if counter.instructions == 0 {
+                    counter.lengths = at as u32;
+                }
+                counter.instructions += 1;
+            }
+            offset += u16::from(self.lengths[at]);
+        }
+        let part = self.list.len() as u32;
+        self.list.push(counter);
+        self.parts.insert((number, left, less), part);
+        Some(part)
+    }
+
+    /// They begin anew: what they counted was told.
+    pub(super) fn clear(&mut self) {
+        *self = Counters { generation: self.generation + 1, ..Counters::default() };
+    }
+}
+
+impl Cache {
+    /// How many counters there are.
+    pub fn counters_used(&self) -> usize {
+        self.counted.list.len()
+    }
+
+    /// Which counters these are: another number after they have begun anew.
+    pub fn counters_generation(&self) -> u32 {
+        self.counted.generation
+    }
+
+    /// What a counter counts.
+    pub fn executed(&self, number: usize) -> Executed<'_> {
+        let counter = &self.counted.list[number];
+        let first = counter.lengths as usize;
+        Executed {
+            pc: self.fragments[counter.fragment as usize].pc + u64::from(counter.start),
+            lengths: &self.counted.lengths[first..first + usize::from(counter.instructions)],
+            less: counter.less,
+        }
+    }
+
+    /// The segment of a fragment that holds an instruction, by the number of its counter.
+    fn segment(&self, fragment: FragmentId, is_it: impl Fn(&Counter) -> bool) -> Option<u32> {
+        let (first, count) = self.fragments[fragment as usize].counters;
+        (first..first + u32::from(count)).rev().find(|&number| is_it(&self.counted.list[number as usize]))
+    }
+
+    /// What is to be counted when the guest leaves a segment for precise code at this check, if anything is.
+    pub fn bailed_out_of(&mut self, check: u32) -> Option<u32> {
+        let check = self.checks[check as usize];
+        let fragment = self.fragment_id_at(u64::from(check.resume))?;
+        let at = u16::try_from(check.pc.wrapping_sub(self.fragments[fragment as usize].pc)).ok()?;
+        let segment = self.segment(fragment, |counter| (counter.start..counter.end).contains(&at))?;
+        let part = self.counted.counted(segment).bailed_out(at)?;
+        self.counted.part(segment, part)
+    }
+
+    /// What is to be counted when the guest was interrupted at cache address `code`, in front of its instruction at `pc`, and
+    /// does not go on there.
+    pub fn interrupted(&mut self, code: u64, pc: u64) -> Option<u32> {
+        let code = self.resumes_at(code).unwrap_or(code);
+        let fragment = self.fragment_id_at(code)?;
+        let Fragment { pc: start, start: base, .. } = self.fragments[fragment as usize];
+        let (code, at) = (u16::try_from(code - base).ok()?, u16::try_from(pc.wrapping_sub(start)).ok()?);
+        let segment = self.segment(fragment, |counter| counter.code <= code)?;
+        let part = self.counted.counted(segment).partly(code, at)?;
+        self.counted.part(segment, part)
+    }
+
+    /// How many instructions a counter stands for each time.
+    pub fn instructions_of(&self, number: u32) -> i64 {
+        let counter = &self.counted.list[number as usize];
+        let instructions = i64::from(counter.instructions);
+        if counter.less { -instructions } else { instructions }
+    }
+}

@@ -1,0 +1,146 @@
+//! How often each segment of guest code was executed: the counters of each thread, and telling the recorder.
+//!
+//! Emitted code adds to them behind FS, without locks; what they count is the cache's (`cache::counted`). They are told when
+//! the thread or the process ends, before another program is executed, and before the cache is emptied.
+//!
+//! # Safety
+//! `unsafe` here reads and writes a thread's counters: `THREAD_BYTES` behind its structure, all mapped by `threads::create`.
+//! Only the thread itself does, or whoever has stopped the world.
+#![allow(unsafe_code, reason = "counters behind a thread's structure")]
+
+use crate::cache::Cache;
+use crate::context::{Context, Thread};
+use crate::space::PAGE;
+use crate::state::Engine;
+use crate::sys;
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+use ring::record::{EXECUTED_LENGTHS, EXECUTED_WORDS, Kind, header};
+use ring::shared::EVENTS_BLOCKS;
+use translate::layout;
+
+/// Most counters. A cache of the largest size has fewer.
+pub const MOST: usize = 8 << 20;
+/// Bytes of a thread's memory from its structure to the end of its counters.
+pub const THREAD_BYTES: u64 = layout::COUNTERS as u64 + 8 * MOST as u64;
+
+const _: () = assert!(size_of::<Thread>() <= layout::COUNTERS as usize);
+
+/// Whether anything is counted.
+pub fn are_kept(engine: &Engine) -> bool {
+    engine.options.events & EVENTS_BLOCKS != 0
+}
+
+fn counter(context: *const Context, number: usize) -> *mut u64 {
+    (context as usize + layout::COUNTERS as usize + 8 * number) as *mut u64
+}
+
+/// Counts once with this counter. The thread is the calling one.
+pub fn count(context: &mut Context, number: u32) {
+    // SAFETY: see the head of this file.
+    unsafe { *counter(context, number as usize) += 1 };
+}
+
+/// The calling thread was interrupted at cache address `code`, where its state is that in front of the guest's instruction at
+/// `pc`, and does not go on there.
+pub fn interrupted(engine: &Engine, context: &mut Context, code: u64, pc: u64) {
+    if !are_kept(engine) {
+        return;
+    }
+    let code = if engine.stubs.store_fix(code).is_some() { context.resume } else { code };
+    let mut cache = engine.cache.lock();
+    let Some(number) = cache.interrupted(code, pc) else { return };
+    let instructions = cache.instructions_of(number);
+    drop(cache);
+    count(context, number);
+    context.instruction_slots[0].fetch_add(instructions as u64, Ordering::Relaxed);
+}
+
+/// A check's number of the code that the calling thread leaves for precise code.
+pub fn bailed_out(engine: &Engine, context: &mut Context, check: u32) {
+    if !are_kept(engine) {
+        return;
+    }
+    let number = engine.cache.lock().bailed_out_of(check);
+    if let Some(number) = number {
+        count(context, number);
+    }
+}
+
+/// Tells the recorder what a thread has executed since it was told last. The thread is the calling one, or stopped.
+pub fn tell(engine: &Engine, thread: &mut Thread) {
+    if are_kept(engine) {
+        tell_from(&engine.cache.lock(), thread);
+    }
+}
+
+fn tell_from(cache: &Cache, thread: &mut Thread) {
+    const MOST_ENTRIES: usize = 1024;
+    let mut words = Vec::with_capacity(1 + EXECUTED_WORDS * MOST_ENTRIES);
+    let is_current =
+        core::mem::replace(&mut thread.counters, cache.counters_generation()) == cache.counters_generation();
+    for number in 0..cache.counters_used() {
+        // SAFETY: see the head of this file.
+        let count = unsafe { counter(&raw const thread.context, number).replace(0) };
+        if count == 0 || !is_current {
+            continue;
+        }
+        let executed = cache.executed(number);
+        let signed = if executed.less { count.wrapping_neg() } else { count };
+        let mut pc = executed.pc;
+        for lengths in executed.lengths.chunks(EXECUTED_LENGTHS) {
+            if words.is_empty() {
+                words.push(0);
+            }
+            let packed = lengths.iter().rev().fold(0u64, |packed, length| packed << 4 | u64::from(*length));
+            words.extend([pc, signed, packed]);
+            pc += lengths.iter().map(|length| u64::from(*length)).sum::<u64>();
+        }
+        if words.len() > EXECUTED_WORDS * (MOST_ENTRIES - 32) {
+            push(thread, &mut words);
+        }
+    }
+    push(thread, &mut words);
+}
+
+fn push(thread: &mut Thread, words: &mut Vec<u64>) {
+    if let (Some(writer), Some(_)) = (&mut thread.writer, words.first()) {
+        words[0] = header(Kind::Executed, words.len());
+        writer.push(words);
+    }
+    words.clear();
+}
+
+/// Tells it of all threads. The world is stopped.
+pub fn tell_all(engine: &Engine) {
+    if !are_kept(engine) {
+        return;
+    }
+    let threads = engine.threads.lock();
+    let cache = engine.cache.lock();
+    for &thread in threads.pointers() {
+        // SAFETY: registered, and stopped, or the calling one, which uses neither its counters nor its ring meanwhile.
+        tell_from(&cache, unsafe { &mut *thread });
+    }
+}
+
+/// A thread begins anew where its counters may be those of code that is no longer there.
+pub fn begin(cache: &Cache, thread: &mut Thread) {
+    if thread.counters != cache.counters_generation() {
+        forget(thread);
+        thread.counters = cache.counters_generation();
+    }
+}
+
+/// What the thread has counted was its parent's.
+pub fn forget(thread: &mut Thread) {
+    let start = &raw const *thread as u64 + u64::from(layout::COUNTERS);
+    let (from, to) = (start.next_multiple_of(PAGE), start + 8 * MOST as u64 & !(PAGE - 1));
+    // SAFETY: see the head of this file; what lies between whole pages is cleared by itself.
+    unsafe {
+        core::ptr::write_bytes(start as *mut u8, 0, (from - start) as usize);
+        core::ptr::write_bytes(to as *mut u8, 0, (start + 8 * MOST as u64 - to) as usize);
+        const DONTNEED: u64 = 4;
+        sys::call(sys::nr::MADVISE, &[from, to - from, DONTNEED]);
+    }
+}

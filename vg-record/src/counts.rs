@@ -1,0 +1,209 @@
+//! How often code was executed, by thread, and what that code is called.
+//!
+//! The engine tells runs of instructions with absolute addresses; here they become addresses in modules, and equal ones of a
+//! thread are added up. A thread's are written when it ends, names when all is over. Always holds: nothing is counted twice, and a
+//! count that makes no sense costs data, never the recorder. Not here: reading symbols (`symbols`).
+
+use crate::decode::{Recording, Stream};
+use crate::images::{ImageId, Images};
+use crate::modules::Binary;
+use crate::symbols::{self, Wanted};
+use ring::record::{EXECUTED_LENGTHS, EXECUTED_WORDS, Record};
+use schema::{CodeLine, Executed};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// A mapping of a module.
+#[derive(Debug, Clone, Copy)]
+struct Mapping {
+    end: u64,
+    bias: u64,
+    /// The module that frames name.
+    module: u32,
+}
+
+/// Instructions by module and address in it: how often, and their bytes.
+type Instructions = HashMap<(u32, u64), (i64, u8)>;
+
+/// What has been executed.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    /// By image and first address.
+    mappings: HashMap<ImageId, BTreeMap<u64, Mapping>>,
+    /// By process and thread.
+    threads: BTreeMap<(u32, u32), Instructions>,
+    /// Instructions of all that were written, with their lengths, by module.
+    written: BTreeMap<u32, BTreeMap<u64, u8>>,
+}
+
+impl Counts {
+    /// A module of an image has been mapped.
+    pub(crate) fn map(&mut self, image: ImageId, start: u64, size: u64, bias: u64, module: u32) {
+        let mapping = Mapping { end: start.saturating_add(size), bias, module };
+        self.mappings.entry(image).or_default().insert(start, mapping);
+    }
+
+    /// Module and address in it of an address in an image.
+    fn place(&self, images: &Images, image: ImageId, address: u64) -> (u32, u64) {
+        let found = images.lineage(image).find_map(|image| {
+            let (_, mapping) = self.mappings.get(&image)?.range(..=address).next_back()?;
+            (address < mapping.end).then_some(mapping)
+        });
+        found.map_or((0, address), |mapping| (mapping.module, address.wrapping_sub(mapping.bias)))
+    }
+}
+
+impl Recording {
+    /// Runs of instructions that a thread has executed.
+    pub(crate) fn executed(&mut self, stream: &mut Stream, record: Record<'_>) -> bool {
+        let image = self.image(stream);
+        let (counts, images) = (&mut self.counts, &self.images);
+        let mut instructions = counts.threads.remove(&(stream.process, stream.thread)).unwrap_or_default();
+        for piece in record.words.get(1..).unwrap_or_default().chunks_exact(EXECUTED_WORDS) {
+            let &[pc, times, mut lengths] = piece else { break };
+            let (module, mut rva) = counts.place(images, image, pc);
+            for _ in 0..EXECUTED_LENGTHS {
+                let length = (lengths & 15) as u8;
+                if length == 0 {
+                    break;
+                }
+                let instruction = instructions.entry((module, rva)).or_insert((0, length));
+                instruction.0 = instruction.0.wrapping_add(times as i64);
+                rva = rva.wrapping_add(length.into());
+                lengths >>= 4;
+            }
+        }
+        counts.threads.insert((stream.process, stream.thread), instructions);
+        true
+    }
+
+    /// Writes what a thread has executed, which has told all of it.
+    pub(crate) fn write_counts(&mut self, process: u32, thread: u32) {
+        let Some(instructions) = self.counts.threads.remove(&(process, thread)) else { return };
+        let mut sorted: Vec<_> = instructions.into_iter().filter(|(_, (times, _))| *times > 0).collect();
+        sorted.sort_unstable();
+        for &((module, rva), (_, length)) in &sorted {
+            self.counts.written.entry(module).or_default().insert(rva, length);
+        }
+        let rows = runs(&sorted);
+        self.trace.put(|writer| writer.executions(process, thread, &rows));
+    }
+
+    /// Writes what is left of all threads, and what the code is called that they have executed.
+    pub(crate) fn finish_counts(&mut self) {
+        let left: Vec<_> = self.counts.threads.keys().copied().collect();
+        left.into_iter().for_each(|(process, thread)| self.write_counts(process, thread));
+        let written = std::mem::take(&mut self.counts.written);
+        if self.trace.has_failed() {
+            return;
+        }
+        let executed = |binary: &Arc<Binary>| Some((binary.clone(), written.get(&binary.module)?));
+        let binaries: Vec<_> = self.modules.binaries().iter().filter_map(executed).collect();
+        let exact = |(number, &rva): (usize, &u64)| Wanted { frame: number as u32, rva, exact: true };
+        let work: Vec<_> = binaries
+            .iter()
+            .map(|(binary, instructions)| {
+                (binary.as_ref(), instructions.keys().enumerate().map(exact).collect())
+            })
+            .collect();
+        let answers = symbols::resolve(&work);
+        for ((binary, instructions), answer) in binaries.iter().zip(answers) {
+            let places = self.trace.places(&answer.frames);
+            let lines = lines(instructions, &places);
+            self.trace.put(|writer| writer.code_lines(binary.module, &lines));
+        }
+    }
+}
+
+/// What instructions of a module are called, given by their lengths and by the places of the n-th ones: a line where that
+/// changes, and behind each piece of code.
+fn lines(instructions: &BTreeMap<u64, u8>, places: &[(u32, u32)]) -> Vec<CodeLine> {
+    let mut lines: Vec<CodeLine> = Vec::new();
+    let mut add = |rva, place| {
+        if lines.last().map_or(0, |line| line.place) != place {
+            lines.push(CodeLine { rva, place });
+        }
+    };
+    let mut places = places.iter().peekable();
+    let mut end = 0;
+    for (number, (&rva, &length)) in (0..).zip(instructions) {
+        if end < rva {
+            add(end, 0);
+        }
+        let named = places.next_if(|(named, _)| *named == number);
+        add(rva, named.map_or(0, |(_, place)| *place));
+        end = end.max(rva.saturating_add(length.into()));
+    }
+    add(end, 0);
+    lines
+}
+
+/// Runs of neighbouring instructions with the same count. They are sorted by module and address.
+fn runs(sorted: &[((u32, u64), (i64, u8))]) -> Vec<Executed> {
+    let mut rows: Vec<Executed> = Vec::new();
+    // Address behind the last row, and its instructions.
+    let (mut end, mut in_row) = (0, 0);
+    for &((module, rva), (times, length)) in sorted {
+        let times = times as u64;
+        match rows.last_mut() {
+            Some(row)
+                if row.module == module && row.times == times && end == rva && in_row < EXECUTED_LENGTHS =>
+            {
+                row.lengths |= u64::from(length) << (4 * in_row);
+                in_row += 1;
+            }
+            _ => {
+                rows.push(Executed { module, rva, times, lengths: length.into() });
+                in_row = 1;
+            }
+        }
+        end = rva.wrapping_add(length.into());
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_with_the_same_count_share_a_row() {
+        let sorted = [
+            ((1, 10), (5, 2)),
+            ((1, 12), (5, 3)),
+            ((1, 15), (6, 1)),
+            ((1, 17), (6, 15)),
+            ((2, 32), (6, 4)),
+            ((2, 36), (6, 1)),
+        ];
+        let row = |module, rva, times, lengths| Executed { module, rva, times, lengths };
+        let expected = [row(1, 10, 5, 0x32), row(1, 15, 6, 1), row(1, 17, 6, 15), row(2, 32, 6, 0x14)];
+        assert_eq!(runs(&sorted), expected);
+        let many: Vec<_> = (0..40).map(|i| ((1, i), (1, 1))).collect();
+        let lengths: Vec<u32> = runs(&many).iter().map(|row| row.lengths.count_ones()).collect();
+        assert_eq!(lengths, [16, 16, 8]);
+    }
+
+    #[test]
+    fn lines_hold_up_to_the_end_of_the_code() {
+        let instructions = BTreeMap::from([(8, 2), (10, 2), (12, 4), (20, 1), (21, 1)]);
+        let lines = lines(&instructions, &[(0, 5), (1, 5), (2, 6), (4, 6)]);
+        let pairs: Vec<_> = lines.iter().map(|line| (line.rva, line.place)).collect();
+        assert_eq!(pairs, [(8, 5), (12, 6), (16, 0), (21, 6), (22, 0)]);
+    }
+
+    #[test]
+    fn an_address_is_in_the_module_that_is_mapped_there_also_before_a_fork() {
+        let mut stacks = crate::stacks::Stacks::default();
+        let (mut images, mut counts) = (Images::default(), Counts::default());
+        let first = crate::images::First { node: 1, module: 1 };
+        let parent = images.begin(1, None, first, &mut stacks);
+        let child = images.begin(2, Some(parent), first, &mut stacks);
+        counts.map(parent, 0x1000, 0x1000, 0x800, 7);
+        counts.map(child, 0x3000, 0x1000, 0x3000, 8);
+        assert_eq!(counts.place(&images, child, 0x1810), (7, 0x1010));
+        assert_eq!(counts.place(&images, child, 0x3fff), (8, 0xfff));
+        assert_eq!(counts.place(&images, parent, 0x3fff), (0, 0x3fff));
+        assert_eq!(counts.place(&images, child, 0x2000), (0, 0x2000));
+    }
+}
