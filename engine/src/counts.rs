@@ -135,7 +135,7 @@ pub fn begin(cache: &Cache, thread: &mut Thread) {
 /// What the thread has counted was its parent's.
 pub fn forget(thread: &mut Thread) {
     let start = &raw const *thread as u64 + u64::from(layout::COUNTERS);
-    let (from, to) = (start.next_multiple_of(PAGE), start + 8 * MOST as u64 & !(PAGE - 1));
+    let (from, to) = (start.next_multiple_of(PAGE), (start + 8 * MOST as u64) & !(PAGE - 1));
     // SAFETY: see the head of this file; what lies between whole pages is cleared by itself.
     unsafe {
         core::ptr::write_bytes(start as *mut u8, 0, (from - start) as usize);

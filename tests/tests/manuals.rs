@@ -14,7 +14,7 @@ use tests::suite::{Problem, Suite, Verdict};
 use tests::tools::{self, workspace};
 
 /// Tools that have a manual page.
-const TOOLS: [&str; 3] = ["vg-record", "vg-leaks", "vg-errors"];
+const TOOLS: [&str; 4] = ["vg-record", "vg-leaks", "vg-errors", "vg-annotate"];
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();

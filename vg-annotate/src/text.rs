@@ -3,7 +3,7 @@
 use crate::costs::Function;
 use crate::options::Options;
 use crate::run::Report;
-use report::format::{grouped, harmless};
+use report::format::{counted, grouped, harmless};
 use report::source::Sources;
 use report::style::Style;
 use std::collections::BTreeMap;
@@ -15,9 +15,15 @@ const RULE: &str = "------------------------------------------------------------
 pub(crate) fn write(out: &mut dyn Write, report: &Report, options: &Options, style: Style) -> io::Result<()> {
     let costs = &report.costs;
     let width = grouped(costs.total).len();
-    let cost = |cost: u64| format!("{:>width$} ({:>5.2}%)", grouped(cost), costs.percent(cost));
+    let cost = |cost: u64| {
+        let percent = format!("{:.2}", costs.percent(cost));
+        // As wide as all others.
+        let percent = if percent == "100.00" { "100.0" } else { &percent };
+        format!("{:>width$} ({percent:>5}%)", grouped(cost))
+    };
     let heading = |out: &mut dyn Write, title: &str| {
-        writeln!(out, "{RULE}\n{:<1$}{title}\n{RULE}", style.strong("Ir"), width + 11)
+        let (event, width) = ("Ir", width + 9);
+        writeln!(out, "{RULE}\n{event:<width$}{title}\n{RULE}")
     };
     writeln!(out, "Command:         {}", harmless(&report.command.join(" ")))?;
     writeln!(out, "Events:          Ir (instructions executed)\n")?;
@@ -31,12 +37,8 @@ pub(crate) fn write(out: &mut dyn Write, report: &Report, options: &Options, sty
     let left: u64 = costs.total - shown.iter().map(|(_, cost)| cost).sum::<u64>();
     let others = costs.functions.len() - shown.len();
     if others > 0 {
-        writeln!(
-            out,
-            "{}  {}",
-            cost(left),
-            style.faint(format_args!("{} other functions", grouped(others as u64)))
-        )?;
+        let others = counted(others as u64, "other function", "other functions");
+        writeln!(out, "{}  {}", cost(left), style.faint(others))?;
     }
     if !options.annotate {
         return Ok(());
@@ -62,7 +64,7 @@ pub(crate) fn write(out: &mut dyn Write, report: &Report, options: &Options, sty
             continue;
         };
         writeln!(out, "\n{RULE}\n-- Annotated source: {}\n{RULE}\n", harmless(file))?;
-        annotate(out, text, lines, (least, options.context), &cost, &" ".repeat(width + 9))?;
+        annotate(out, text, lines, (least, options.context), &cost, &format!("{:>width$}{:9}", ".", ""))?;
     }
     if !unreadable.is_empty() {
         writeln!(out, "\n{RULE}\n-- Source files that are not here\n{RULE}\n")?;
@@ -102,7 +104,7 @@ fn annotate(
         before = line;
         match lines.get(&line) {
             Some(&ir) => writeln!(out, "{}  {text}", cost(ir))?,
-            None => writeln!(out, "{}", format!("{blank}.  {text}").trim_end())?,
+            None => writeln!(out, "{}", format!("{blank}  {text}").trim_end())?,
         }
     }
     Ok(())

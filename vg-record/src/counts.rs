@@ -22,8 +22,11 @@ struct Mapping {
     module: u32,
 }
 
-/// Instructions by module and address in it: how often, and their bytes.
-type Instructions = HashMap<(u32, u64), (i64, u8)>;
+/// Where an instruction is: module and address in it.
+type At = (u32, u64);
+
+/// Instructions: how often, and their bytes.
+type Instructions = HashMap<At, (i64, u8)>;
 
 /// What has been executed.
 #[derive(Debug, Default)]
@@ -139,7 +142,7 @@ fn lines(instructions: &BTreeMap<u64, u8>, places: &[(u32, u32)]) -> Vec<CodeLin
 }
 
 /// Runs of neighbouring instructions with the same count. They are sorted by module and address.
-fn runs(sorted: &[((u32, u64), (i64, u8))]) -> Vec<Executed> {
+fn runs(sorted: &[(At, (i64, u8))]) -> Vec<Executed> {
     let mut rows: Vec<Executed> = Vec::new();
     // Address behind the last row, and its instructions.
     let (mut end, mut in_row) = (0, 0);
