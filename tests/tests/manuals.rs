@@ -147,8 +147,8 @@ fn page_agrees(tool: &str) -> Verdict {
             continue;
         };
         let words: BTreeSet<&str> =
-            written.split(|c: char| !c.is_alphanumeric() && !"-_,".contains(c)).collect();
-        let has = |value: &str| words.iter().any(|word| word.trim_matches(',') == value);
+            written.split(|c: char| !c.is_alphanumeric() && !"-_,.".contains(c)).collect();
+        let has = |value: &str| words.iter().any(|word| word.trim_matches([',', '.']) == value);
         let values = said.values.iter().chain(&said.default);
         problems.extend(
             values
