@@ -145,8 +145,11 @@ impl Counters {
         Some(part)
     }
 
-    /// They begin anew: what they counted was told.
+    /// They begin anew: what they counted was told. Where nothing is counted no thread has counters, and all stays as it is.
     pub(super) fn clear(&mut self) {
+        if self.list.is_empty() {
+            return;
+        }
         *self = Counters { generation: self.generation + 1, ..Counters::default() };
     }
 }
@@ -181,9 +184,11 @@ impl Cache {
 
     /// What is to be counted when the guest leaves a segment for precise code at this check, if anything is.
     pub fn bailed_out_of(&mut self, check: u32) -> Option<u32> {
-        let check = self.checks[check as usize];
-        let fragment = self.fragment_id_at(u64::from(check.resume))?;
-        let at = u16::try_from(check.pc.wrapping_sub(self.fragments[fragment as usize].pc)).ok()?;
+        let resume = u64::from(self.checks[check as usize].resume);
+        let fragment = self.fragment_id_at(resume)?;
+        // It may stand in front of an earlier instruction than the one that makes the access.
+        let pc = self.position(resume)?.pc;
+        let at = u16::try_from(pc.wrapping_sub(self.fragments[fragment as usize].pc)).ok()?;
         let segment = self.segment(fragment, |counter| (counter.start..counter.end).contains(&at))?;
         let part = self.counted.counted(segment).bailed_out(at)?;
         self.counted.part(segment, part)
