@@ -12,6 +12,7 @@
 //! Not here: the cases themselves (`tests/tests/*.rs`) and the guest programs (`tests/programs/`).
 #![deny(unsafe_code)]
 
+pub mod callgrind;
 pub mod compare;
 pub mod diff;
 pub mod errors;
@@ -19,6 +20,7 @@ pub mod guest;
 pub mod leaks;
 pub mod peer;
 pub mod run;
+pub mod steps;
 pub mod suite;
 pub mod sys;
 pub mod tools;

@@ -12,8 +12,18 @@ use tests::{compare, tools};
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
-    let folders =
-        ["loader", "threads", "signals", "processes", "code", "transparency", "requests", "soak", "go"];
+    let folders = [
+        "loader",
+        "threads",
+        "signals",
+        "processes",
+        "code",
+        "transparency",
+        "requests",
+        "soak",
+        "go",
+        "counts",
+    ];
     match Program::all(&folders) {
         Ok(programs) => programs.iter().for_each(|program| add(&mut suite, program)),
         Err(error) => suite.case("programs", None, move || Err(Problem::Wrong(error))),
