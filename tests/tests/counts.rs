@@ -52,6 +52,7 @@ fn main() -> ExitCode {
         suite.case(format!("signals/{name}"), None, move || interrupted(options));
         suite.case(format!("left/{name}"), None, move || left(options));
     }
+    suite.case("clock", None, clock);
     suite.case("says/no-counts", None, no_counts);
     suite.case("says/unknown-process", None, unknown_process);
     suite.case("says/truncated", None, truncated);
@@ -249,6 +250,35 @@ fn evicted() -> Verdict {
         let json = report(&[], &trace)?;
         let found = items(&json, "functions").filter(|function| function["module"] == "").map(cost).sum();
         same(&format!("generated code with {options:?}"), &expected, &found)?;
+    }
+    Ok(())
+}
+
+/// Of a large program, of which much runs in precise code and the cache is emptied on the way, the counters add up to what the
+/// clock of the other events counts.
+fn clock() -> Verdict {
+    const SCRIPT: &str = "my %h; $h{$_ % 100} .= sprintf('%d', $_) =~ s/1/2/r for 1..3000; \
+                          eval qq{sub f$_ { my \\$x = shift; \\$x + $_ } f$_(3)} for 1..300; print sort keys %h";
+    let scratch = Scratch::new("clock")?;
+    let trace = scratch.path().join("trace.capnp").display().to_string();
+    for options in &MODES[2..] {
+        let mut argv = vec![tools::tool("vg-record")?.display().to_string(), "--stats".into()];
+        argv.extend(options.iter().map(|option| (*option).to_owned()));
+        argv.extend(["-o", &trace, "--", "perl", "-e", SCRIPT].map(str::to_owned));
+        let outcome = Run::new(argv, scratch.path()).run()?;
+        if outcome.code() != Some(0) {
+            return Err(Problem::wrong(outcome.summary()));
+        }
+        let error = outcome.err();
+        let stat = |name: &str| -> u64 {
+            error.lines().find_map(|line| line.trim().strip_suffix(name)?.trim().parse().ok()).unwrap_or(0)
+        };
+        let modes = ["clean_instructions", "guarded_instructions", "precise_instructions"].map(stat);
+        if modes[2] == 0 {
+            return Err(Problem::wrong(format!("nothing ran in precise code: {}", outcome.summary())));
+        }
+        let json = report(&[], Path::new(&trace))?;
+        same(&format!("{options:?}"), &modes.iter().sum(), &cost(&json["summary"]))?;
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
 // build: cc -g -O1 -fno-plt
+// record: --cache-size=4M
 // errors: ignored
 // Generated functions, more than a small code cache holds, called between functions of the program and then replaced by
 // others whose instructions begin at other places. On standard error: how many generated instructions are executed.
