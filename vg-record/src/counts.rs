@@ -63,17 +63,11 @@ impl Recording {
         let (counts, images) = (&mut self.counts, &self.images);
         let mut instructions = counts.threads.remove(&(stream.process, stream.thread)).unwrap_or_default();
         for piece in record.words.get(1..).unwrap_or_default().chunks_exact(EXECUTED_WORDS) {
-            let &[pc, times, mut lengths] = piece else { break };
-            let (module, mut rva) = counts.place(images, image, pc);
-            for _ in 0..EXECUTED_LENGTHS {
-                let length = (lengths & 15) as u8;
-                if length == 0 {
-                    break;
-                }
+            let &[pc, times, lengths] = piece else { break };
+            let (module, rva) = counts.place(images, image, pc);
+            for (rva, length) in (Executed { module, rva, times, lengths }).instructions() {
                 let instruction = instructions.entry((module, rva)).or_insert((0, length));
                 instruction.0 = instruction.0.wrapping_add(times as i64);
-                rva = rva.wrapping_add(length.into());
-                lengths >>= 4;
             }
         }
         counts.threads.insert((stream.process, stream.thread), instructions);

@@ -50,6 +50,17 @@ pub(crate) struct Trace {
     places: HashMap<Vec<schema::Place>, u32>,
 }
 
+/// A place with the ids of its texts.
+fn numbered(place: &crate::symbols::PlaceText, id: &mut impl FnMut(&str) -> u32) -> schema::Place {
+    schema::Place {
+        function: id(&place.function),
+        raw_name: id(&place.raw_name),
+        file: id(&place.file),
+        line: place.line,
+        column: place.column,
+    }
+}
+
 impl Trace {
     /// A trace into `out`, which messages call `name`.
     pub(crate) fn new(out: Box<dyn Write + Send>, name: &str, codec: Codec, say: Box<dyn Say>) -> Trace {
@@ -220,16 +231,7 @@ impl Trace {
             .iter()
             .map(|(frame, places)| FrameSymbols {
                 frame: *frame,
-                places: places
-                    .iter()
-                    .map(|place| schema::Place {
-                        function: id(&place.function),
-                        raw_name: id(&place.raw_name),
-                        file: id(&place.file),
-                        line: place.line,
-                        column: place.column,
-                    })
-                    .collect(),
+                places: places.iter().map(|place| numbered(place, &mut id)).collect(),
             })
             .collect();
         self.put(|writer| {
@@ -249,13 +251,7 @@ impl Trace {
         let mut ids = Vec::with_capacity(texts.len());
         for (number, places) in texts {
             let named: Vec<schema::Place> = (places.iter())
-                .map(|place| schema::Place {
-                    function: id(&place.function),
-                    raw_name: id(&place.raw_name),
-                    file: id(&place.file),
-                    line: place.line,
-                    column: 0,
-                })
+                .map(|place| schema::Place { column: 0, ..numbered(place, &mut id) })
                 .collect();
             let next = self.places.len() as u32 + 1;
             let place = *self.places.entry(named).or_insert_with_key(|named| {
