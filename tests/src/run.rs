@@ -50,6 +50,11 @@ impl Outcome {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }
 
+    /// A counter that `vg-record --stats` has printed, by its name.
+    pub fn statistic(&self, name: &str) -> Option<u64> {
+        self.err().lines().find_map(|line| line.trim().strip_suffix(name)?.trim().parse().ok())
+    }
+
     /// Ending and the last lines of both outputs, for a failure message.
     pub fn summary(&self) -> String {
         let mut text = format!("ended: {} after {:.1} s\n", self.ending(), self.took.as_secs_f64());

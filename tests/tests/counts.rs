@@ -238,8 +238,7 @@ fn evicted() -> Verdict {
     for options in MODES {
         let (trace, outcome) = record(&[options, &["--stats"]].concat(), &exe, &scratch)?;
         let error = outcome.err();
-        let evictions: Option<u64> =
-            error.lines().find_map(|line| line.trim().strip_suffix("evictions")?.trim().parse().ok());
+        let evictions = outcome.statistic("evictions");
         let expected = error.lines().find_map(|line| line.parse::<u64>().ok());
         let (Some(evictions), Some(expected)) = (evictions, expected) else {
             return Err(Problem::wrong(outcome.summary()));
@@ -269,11 +268,8 @@ fn clock() -> Verdict {
         if outcome.code() != Some(0) {
             return Err(Problem::wrong(outcome.summary()));
         }
-        let error = outcome.err();
-        let stat = |name: &str| -> u64 {
-            error.lines().find_map(|line| line.trim().strip_suffix(name)?.trim().parse().ok()).unwrap_or(0)
-        };
-        let modes = ["clean_instructions", "guarded_instructions", "precise_instructions"].map(stat);
+        let modes = ["clean_instructions", "guarded_instructions", "precise_instructions"]
+            .map(|name| outcome.statistic(name).unwrap_or(0));
         if modes[2] == 0 {
             return Err(Problem::wrong(format!("nothing ran in precise code: {}", outcome.summary())));
         }

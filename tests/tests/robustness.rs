@@ -84,9 +84,8 @@ fn statistic(scratch: &Scratch, options: &[&str], command: &[&str], name: &str) 
     if outcome.code() != Some(0) {
         return Err(Problem::wrong(format!("{command:?}: {}", outcome.summary())));
     }
-    let text = outcome.err();
-    let value = text.lines().find_map(|line| line.trim().strip_suffix(name)?.trim().parse().ok());
-    value.ok_or_else(|| Problem::wrong(format!("no {name} in the statistics: {text}")))
+    let value = outcome.statistic(name);
+    value.ok_or_else(|| Problem::wrong(format!("no {name} in the statistics: {}", outcome.err())))
 }
 
 /// A process does not count what its parent did before the fork.
