@@ -51,6 +51,7 @@ struct Message {
     executions @24 :Executions;
     places @25 :Places;
     codeLines @26 :CodeLines;
+    contexts @27 :Contexts;
   }
 }
 
@@ -374,6 +375,27 @@ struct Executions {
 #   2 rva *      of the first instruction
 #   3 times *    how often
 #   4 lengths *  bytes of each instruction, four bits each, from the lowest four on; 0: no more. Never 0 for the first
+
+# The calling-context tree of a thread. Rows are numbered from 1 over all messages of the thread; a row is a function in one
+# context: called from one place of one other context. Every executed instruction is counted for the innermost function
+# that was active. No function is its own ancestor: one that was called while it was active went on where it became so, and
+# a row of its own (`again`) counts those calls. The contexts of signal handlers have no caller. At most 65536 rows in
+# one message. 5 to 9 bytes.
+struct Contexts {
+  process @0 :UInt32;
+  thread @1 :UInt32;
+  count @2 :UInt32;                 # Rows.
+  columns @3 :List(Column);         # A column that is not marked * may be absent: its values are 0.
+}
+# Columns:
+#   1 parent       the caller's row, less than this one's; 0: none
+#   2 module       of the function, as in frames
+#   3 rva          of the function's first instruction, as in executions; 0 without module: code of no known function
+#   4 siteModule   of the calling instruction
+#   5 siteRva      of its last byte; 0 without module: not known, as where it was jumped to
+#   6 calls
+#   7 cost         instructions executed in the function itself
+#   8 again        row of the ancestor where the calls went on; 0: here
 
 # Appends places of code: the n-th is entries ends[n-1]..ends[n], innermost inlined function first, the last one the
 # real function; id firstId + n. An entry is encoded as in symbols. 4 bytes a place and 20 an entry.

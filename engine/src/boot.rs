@@ -138,7 +138,8 @@ pub unsafe fn boot(stack: *const u64) -> ! {
         debug: control.debug.load(Ordering::Relaxed),
     };
     let has = |kind: u32| options.events & kind != 0;
-    let count = (has(ring::shared::EVENTS_INSTR), has(ring::shared::EVENTS_BLOCKS));
+    let calls = has(ring::shared::EVENTS_CALLS);
+    let count = (has(ring::shared::EVENTS_INSTR), has(ring::shared::EVENTS_BLOCKS), calls);
     let check = options.events & ring::shared::EVENTS_SHADOW != 0;
     let follow = check && options.flags & ring::shared::FLAG_VALUES != 0;
     if check && crate::shadow::map(handover.shared_fd, follow).is_err() {

@@ -68,7 +68,8 @@ pub struct Context {
     pub engine_rsp: u64,
     /// Cache address to enter.
     pub next: u64,
-    pad2: u64,
+    /// Where the next call is told of.
+    pub log: u64,
     /// The dispatcher.
     pub dispatch: u64,
     /// Guest flags.
@@ -155,6 +156,7 @@ const _: () = {
     assert!(offset_of!(Context, next) == layout::NEXT as usize);
     assert!(offset_of!(Context, guarded_slots) == layout::GUARDED_INSTRUCTIONS as usize);
     assert!(offset_of!(Context, instruction_slots) == layout::INSTRUCTIONS as usize);
+    assert!(offset_of!(Context, log) == layout::LOG as usize);
     assert!(offset_of!(Context, dispatch) == layout::DISPATCH as usize);
     assert!(offset_of!(Context, flags) == layout::FLAGS as usize);
     assert!(offset_of!(Context, regs) == layout::REGS as usize);
@@ -234,6 +236,8 @@ pub struct Thread {
     pub stack_bounds: (u64, u64),
     /// The generation of the cache's counters that its own are of.
     pub counters: u32,
+    /// Its calls, where they are told of.
+    pub calls: Option<alloc::boxed::Box<crate::calls::Calls>>,
     /// Counters, in the order of `ring::record::Stat`.
     pub stats: [u64; STAT_COUNT],
     /// Address and size of the whole allocation of this thread.

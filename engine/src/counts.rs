@@ -9,6 +9,7 @@
 #![allow(unsafe_code, reason = "counters behind a thread's structure")]
 
 use crate::cache::Cache;
+use crate::calls;
 use crate::context::{Context, Thread};
 use crate::space::PAGE;
 use crate::state::Engine;
@@ -67,11 +68,12 @@ pub fn bailed_out(engine: &Engine, context: &mut Context, check: u32) {
     }
 }
 
-/// Tells the recorder what a thread has executed since it was told last. The thread is the calling one, or stopped.
+/// Tells the recorder what a thread has executed, and in which contexts, since it was told last. The thread is the calling one, or stopped.
 pub fn tell(engine: &Engine, thread: &mut Thread) {
     if are_kept(engine) {
         tell_from(&engine.cache.lock(), thread);
     }
+    calls::tell(engine, thread);
 }
 
 fn tell_from(cache: &Cache, thread: &mut Thread) {

@@ -3,14 +3,15 @@
 //! Entered by the stubs with all guest registers in the context; returns with `next` set to where the cache is
 //! entered. Invariant: `pc` is then the guest address that `next` stands for.
 
-use crate::cache::{Cache, FragmentId, Full, Reached};
+use crate::cache::{Arrival, Cache, FragmentId, Full, Reached};
 use crate::context::{Context, Thread};
 use crate::signals::{TRAP_FLAG, raise, sig, waits};
 use crate::state::{Engine, engine};
 use crate::syscalls::{self, Call, Outcome, descriptors, marks};
 use crate::threads::stop;
 use crate::{
-    boot, code, counts, errors, faults, heap_calls, precise, process_end, requests, strings, sys, threads,
+    boot, calls, code, counts, errors, faults, heap_calls, precise, process_end, requests, stacks, strings,
+    symbols, sys, threads,
 };
 use core::sync::atomic::{AtomicU32, Ordering};
 use ring::record::Stat;
@@ -196,7 +197,7 @@ fn own_code(engine: &Engine, pc: u64, mode: Mode) -> Result<Option<u64>, Full> {
         |cache| cache.find_own(pc, mode),
         |cache, bytes| cache.translate_own(pc, mode, bytes, &|at, to| code::peek(engine, at, to)),
     )?;
-    Ok(found.map(|id| engine.cache.lock().body(id, false)))
+    Ok(found.map(|id| engine.cache.lock().body(id, Arrival::Jump)))
 }
 
 /// The fragment that `find` finds, or that `translate` makes of the bytes at `pc`; `None` when nothing executable is
@@ -279,13 +280,19 @@ fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
                 continue;
             }
         }
+        let arrival = arrival(engine, from, pc);
         let mut cache = engine.cache.lock();
+        if let From::Exit(number) = from
+            && cache.exit_target(number).calls == Calls::Surely
+        {
+            cache.is_called(pc, mode);
+        }
         let found = match cache.find(pc, mode) {
             Some(id) => Ok(Some(id)),
             None => {
                 drop(cache);
                 let begun = sys::tsc();
-                let made = make(engine, pc, mode, from);
+                let made = make(engine, thread, mode, from);
                 thread.stats[Stat::TranslateNanoseconds as usize] += sys::tsc() - begun;
                 cache = engine.cache.lock();
                 if matches!(made, Ok(Some(id)) if cache.find(pc, mode) != Some(id)) {
@@ -297,7 +304,7 @@ fn enter(engine: &'static Engine, thread: &mut Thread, mut from: From) {
             }
         };
         counts::begin(&cache, thread);
-        match found.and_then(|id| id.map(|id| connect(&mut cache, id, from)).transpose()) {
+        match found.and_then(|id| id.map(|id| connect(&mut cache, id, from, arrival)).transpose()) {
             Ok(Some(body)) => {
                 drop(cache);
                 if leave(thread, body) {
@@ -339,31 +346,51 @@ fn begin_again(thread: &mut Thread, mode: Mode) {
     }
 }
 
-/// Lets the next thread that comes the same way find the fragment by itself. The cache address where this one enters it.
-fn connect(cache: &mut Cache, id: FragmentId, from: From) -> Result<u64, Full> {
-    let mut called = false;
+/// How the guest gets to `pc`.
+fn arrival(engine: &Engine, from: From, pc: u64) -> Arrival {
     match from {
-        From::Nowhere => (),
+        // Whether the call was told of before the thread was interrupted is not known, and does not matter.
+        From::Nowhere => Arrival::Jump,
+        From::Table(Prefix::Indirect) => Arrival::Call,
+        From::Table(Prefix::Return) | From::Check(_) => Arrival::Within,
         From::Exit(number) => {
-            cache.link(number, id);
-            called = cache.exit_target(number).calls != Calls::No;
-        }
-        From::Check(number) => cache.link_check(number, id)?,
-        From::Table(kind) => {
-            cache.ensure_prefix(id, kind)?;
-            called = kind == Prefix::Indirect;
+            let cache = engine.cache.lock();
+            let (calls, source) = (cache.exit_target(number).calls, cache.exit_source(number));
+            let logs = cache.logs_calls();
+            drop(cache);
+            match calls {
+                Calls::No if logs && !engine.stacks.are_of_one_function(source, pc) => Arrival::Jump,
+                Calls::No => Arrival::Within,
+                Calls::Perhaps | Calls::Surely => Arrival::Call,
+            }
         }
     }
-    Ok(cache.body(id, called))
+}
+
+/// Lets the next thread that comes the same way find the fragment by itself. The cache address where this one enters it.
+fn connect(cache: &mut Cache, id: FragmentId, from: From, arrival: Arrival) -> Result<u64, Full> {
+    match from {
+        From::Nowhere => (),
+        From::Exit(number) => cache.link(number, id, arrival),
+        From::Check(number) => cache.link_check(number, id)?,
+        From::Table(kind) => cache.ensure_prefix(id, kind)?,
+    }
+    Ok(cache.body(id, arrival))
 }
 
 /// Translates the block at `pc`; `None` when nothing executable is there.
-fn make(engine: &Engine, pc: u64, mode: Mode, from: From) -> Result<Option<FragmentId>, Full> {
+fn make(engine: &Engine, thread: &Thread, mode: Mode, from: From) -> Result<Option<FragmentId>, Full> {
+    let pc = thread.context.pc;
+    symbols::analyse(engine, pc);
+    if let Some(replaced) = heap_calls::replacement(engine, pc) {
+        return engine.cache.lock().translate_replaced(pc, mode, replaced).map(Some);
+    }
+    let logs = calls::are_kept(engine);
     let reached = match from {
         From::Exit(number) => {
             let calls = engine.cache.lock().exit_target(number).calls;
             let call = match calls {
-                Calls::No => false,
+                Calls::No => logs && engine.stacks.is_entry(pc),
                 Calls::Perhaps => engine.stacks.is_function_start(pc),
                 Calls::Surely => true,
             };
@@ -371,14 +398,13 @@ fn make(engine: &Engine, pc: u64, mode: Mode, from: From) -> Result<Option<Fragm
         }
         // A jump within a function does not lead to where one begins.
         From::Table(kind @ Prefix::Indirect) => {
-            Reached { through: Some(kind), call: engine.stacks.is_function_start(pc) }
+            let call = engine.stacks.is_function_start(pc) || logs && stacks::is_called(engine, thread, pc);
+            Reached { through: Some(kind), call }
         }
         From::Table(kind) => Reached { through: Some(kind), call: false },
-        From::Nowhere | From::Check(_) => Reached::default(),
+        From::Nowhere => Reached { through: None, call: logs && engine.stacks.is_entry(pc) },
+        From::Check(_) => Reached::default(),
     };
-    if let Some(replaced) = heap_calls::replacement(engine, pc) {
-        return engine.cache.lock().translate_replaced(pc, mode, replaced).map(Some);
-    }
     let peek = |at, to: &mut [u8]| code::peek(engine, at, to);
     find_or_translate(
         engine,

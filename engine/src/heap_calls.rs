@@ -191,7 +191,6 @@ impl GuestHeap {
 /// What stands in for the function at a pc.
 pub fn replacement(engine: &Engine, pc: u64) -> Option<Replaced> {
     engine.heap.heap.as_ref()?;
-    crate::symbols::analyse(engine, pc);
     let found = engine.heap.targets.lock().by_pc.get(&pc).map(|(_, replacement)| *replacement);
     let Some(replacement) = found else { return strings::replacement(engine, pc) };
     if replacement.function == Function::OwnBlocks {

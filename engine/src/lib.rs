@@ -21,6 +21,7 @@ pub mod threads;
 
 pub mod address;
 pub mod allocators;
+pub mod calls;
 pub mod client_blocks;
 pub mod client_memory;
 pub mod clock;

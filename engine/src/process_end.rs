@@ -10,7 +10,7 @@ use crate::state::Engine;
 use crate::syscalls::{Outcome, again};
 use crate::threads::stop::{WorldStopped, stop_world};
 use crate::trace::Writer;
-use crate::{counts, descriptors, errors, guest_mem, leak, space, sys};
+use crate::{calls, counts, descriptors, errors, guest_mem, leak, space, sys};
 use core::sync::atomic::Ordering;
 use ring::record::{End, Kind, Reason, STAT_COUNT, Stat, header};
 use ring::shared::{FLAG_NO_FREERES, FLAG_NO_LEAK_SCAN, FLAG_STATS, SLOT_CLOSED, SLOT_OPEN};
@@ -191,6 +191,7 @@ fn finish(engine: &Engine, thread: &mut Thread, how: End, value: u64) {
         fold_stats(engine, thread);
     } else {
         counts::tell_all(engine);
+        calls::tell_all(engine);
         // The world stands still: nobody counts any more.
         engine.threads.lock().iter().for_each(|thread| fold_stats(engine, thread));
     }

@@ -168,6 +168,16 @@ pub fn take(engine: &Engine, thread: &mut Thread, pc: u64) -> u32 {
     walk(engine, thread, pc, pc)
 }
 
+/// Whether the thread has just been called at `pc`, in code without unwind information.
+pub fn is_called(engine: &Engine, thread: &Thread, pc: u64) -> bool {
+    if engine.stacks.modules.lock().function(pc).is_some() {
+        return false;
+    }
+    let back = guest_mem::read_u64(thread.context.regs[gpr::RSP]);
+    let memory = GuestMemory { engine, bounds: (0, 0) };
+    back.is_some_and(|back| unwind::follows_call(&memory, back))
+}
+
 /// The stack of a thread at its pc, wherever in a function that is; 0 when there is none to be had.
 pub fn here(engine: &Engine, thread: &mut Thread) -> u32 {
     // No function begins there.
@@ -252,6 +262,17 @@ impl Stacks {
     /// Whether unwind information begins at an address: a function does, or a part of one that lies elsewhere.
     pub fn is_function_start(&self, pc: u64) -> bool {
         self.modules.lock().is_function_start(pc)
+    }
+
+    /// Whether a function begins there, and not a part of one that lies elsewhere: nothing but a return address is on its stack.
+    pub fn is_entry(&self, pc: u64) -> bool {
+        self.modules.lock().is_entry(pc)
+    }
+
+    /// Whether the same unwind information describes both places.
+    pub fn are_of_one_function(&self, a: u64, b: u64) -> bool {
+        let modules = self.modules.lock();
+        modules.function(a).is_some_and(|function| modules.function(b) == Some(function))
     }
 
     /// Nodes in the tree.

@@ -4,6 +4,7 @@
 //! its full symbol table from the file.
 
 use crate::allocators::{self, Replacement};
+use crate::calls;
 use crate::context::Thread;
 use crate::modules::Module;
 use crate::state::Engine;
@@ -93,7 +94,7 @@ fn name_at(strings: &[u8], at: u32) -> &[u8] {
     &rest[..rest.iter().position(|b| *b == 0).unwrap_or(0)]
 }
 
-/// Looks at the module that holds `pc`, unless it was looked at before.
+/// Looks at the module that holds `pc`, unless it was looked at before: for what is replaced, and for how its stack is unwound.
 pub fn analyse(engine: &Engine, pc: u64) {
     let module = {
         let mut table = engine.modules.lock();
@@ -102,17 +103,19 @@ pub fn analyse(engine: &Engine, pc: u64) {
             None => return,
         }
     };
-    if engine.heap.get().is_none() {
+    let replaces = engine.heap.get().is_some();
+    if !replaces && !calls::are_kept(engine) {
         return;
     }
     let mut module = module;
     let mut found = Found::default();
-    if !from_file(&module, &mut found) {
+    let needs_file = replaces || !module.has_search_table();
+    if needs_file && !from_file(&module, &mut found) {
         from_memory(&module, &mut found);
     }
     module.eh_frame = found.eh_frame;
     engine.stacks.add_module(&module);
-    if is_dynamic_linker(&module) {
+    if !replaces || is_dynamic_linker(&module) {
         return;
     }
     let mut targets = engine.heap.targets.lock();

@@ -75,7 +75,15 @@ pub enum Kind {
     /// four bits from the lowest on (0: no more), have been executed so often, by the ring's thread. A negative count takes back
     /// what others of the same record or a later one have counted too much.
     Executed = 21,
+    /// [`CONTEXT_WORDS`] each: `number|parent, target, guest pc, return address, calls, instructions`: nodes of the
+    /// calling-context tree of the ring's thread, numbered from 0. `guest pc`: first instruction of the function, 0: code in no known one;
+    /// `return address`: of the call, 1: a jump, 0: not known; `target`: the node's own number, or that of the ancestor of the
+    /// same function, which the calls go on at. What is told of a node more than once adds up.
+    Contexts = 22,
 }
+
+/// Words of a node of [`Kind::Contexts`].
+pub const CONTEXT_WORDS: usize = 6;
 
 /// Words of a piece of [`Kind::Executed`].
 pub const EXECUTED_WORDS: usize = 3;
@@ -86,7 +94,7 @@ impl Kind {
     /// The kind with this number.
     pub fn from_number(number: u16) -> Option<Kind> {
         use Kind::*;
-        const ALL: [Kind; 22] = [
+        const ALL: [Kind; 23] = [
             Pad,
             ProcessStart,
             ThreadStart,
@@ -109,6 +117,7 @@ impl Kind {
             NotFollowed,
             Error,
             Executed,
+            Contexts,
         ];
         ALL.get(number as usize).copied()
     }

@@ -58,6 +58,8 @@ pub const EVENTS_SHADOW: u32 = 2;
 pub const EVENTS_INSTR: u32 = 4;
 /// Bit of `Control::events`: how often each segment of code is executed.
 pub const EVENTS_BLOCKS: u32 = 16;
+/// Bit of `Control::events`: calls and returns; with [`EVENTS_INSTR`] and [`EVENTS_BLOCKS`].
+pub const EVENTS_CALLS: u32 = 32;
 /// Bit of `Control::events`: memory accesses.
 pub const EVENTS_ACCESS: u32 = 8;
 

@@ -143,6 +143,7 @@ pub enum Message {
     Executions(Executions),
     Places(Places),
     CodeLines(CodeLines),
+    Contexts(Contexts),
     /// Something this build does not know or was told not to decode.
     Skipped(Skipped),
 }

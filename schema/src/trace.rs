@@ -102,6 +102,8 @@ pub struct Trace {
     /// How often threads executed code. Messages of the same thread that follow each other are one entry; the same
     /// instruction may be in several rows, whose counts add up.
     pub executions: Vec<Executions>,
+    /// Calling-context trees, one for each thread whose calls were recorded.
+    pub contexts: Vec<Contexts>,
     /// The trailer; `None` in an incomplete trace.
     pub trailer: Option<Trailer>,
     /// How the trace ended.
@@ -167,6 +169,7 @@ impl Trace {
             not_followed: Vec::new(),
             errors: Vec::new(),
             executions: Vec::new(),
+            contexts: Vec::new(),
             trailer: None,
             ending: Ending::Truncated { bytes: 0, messages: 1 },
             events: 0,
@@ -243,6 +246,7 @@ impl Trace {
             Message::Trailer(trailer) => self.trailer = Some(trailer),
             Message::Errors(errors) => self.take_errors(errors),
             Message::Executions(executions) => code::merge(&mut self.executions, executions),
+            Message::Contexts(contexts) => code::extend(&mut self.contexts, contexts)?,
             Message::Places(table) => self.code.take_places(table)?,
             Message::CodeLines(lines) => self.code.take_lines(lines)?,
             Message::Skipped(Skipped::Events { rows, .. }) => self.events += u64::from(rows),

@@ -5,6 +5,7 @@
 //! was meant (`[rsp-8]` still holds the return address; `TARGET` the indirect target). Prefixes of fragments that share
 //! a table slot form a chain, so a collision costs one more compare and never a trip to the dispatcher.
 
+use crate::calls::{self, By};
 use crate::count::Count;
 use crate::decode::{Flow, Insn};
 use crate::emit::{Emitter, fits_i32, reg};
@@ -21,12 +22,21 @@ pub(crate) fn return_through(e: &mut Emitter<'_>, tables: Tables) {
     tables.jump(e, tables.returns);
 }
 
-/// `count` is counted here, where r11 is free.
-pub(crate) fn ret(e: &mut Emitter<'_>, config: &Config, pc: u64, extra: u16, count: Option<Count>) {
+/// `count` is counted here, where r11 is free. `flags`: one is live.
+pub(crate) fn ret(
+    e: &mut Emitter<'_>,
+    config: &Config,
+    pc: u64,
+    extra: u16,
+    (count, flags): (Option<Count>, bool),
+) {
     e.store_ctx(layout::R11, reg::R11);
     e.mark(pc, Fix::R11);
     if let Some(count) = count {
         count.through(e, reg::R11);
+    }
+    if config.log_calls {
+        calls::leave(e, pc, By::Return, flags);
     }
     if extra == 0 {
         // The state changes behind the pop.

@@ -138,12 +138,23 @@ impl Counted {
     }
 }
 
-/// The first of the slots that share the count of a mode's code, and how many do.
-pub(crate) fn slots(mode: Mode) -> (u32, u32) {
+/// The first of the slots that share the count of a mode's code, and how many do. `few`: their sum is the clock of calls.
+pub(crate) fn slots(mode: Mode, few: bool) -> (u32, u32) {
     match mode {
-        Mode::Guarded => (layout::GUARDED_INSTRUCTIONS, layout::GUARDED_SLOTS),
-        _ => (layout::INSTRUCTIONS, layout::INSTRUCTION_SLOTS),
+        Mode::Guarded => (layout::GUARDED_INSTRUCTIONS, if few { FEW.1 } else { layout::GUARDED_SLOTS }),
+        _ => (layout::INSTRUCTIONS, if few { FEW.0 } else { layout::INSTRUCTION_SLOTS }),
     }
+}
+
+/// How many slots are used where each call adds them up, of guarded code's in the second place.
+const FEW: (u32, u32) = (4, 2);
+
+/// All slots that are used then.
+pub(crate) fn clock_slots() -> impl Iterator<Item = u32> {
+    [Mode::Clean, Mode::Guarded].into_iter().flat_map(|mode| {
+        let (first, count) = slots(mode, true);
+        (0..count).map(move |slot| first + 8 * slot)
+    })
 }
 
 /// Adds to slots of the context. `flags`: one is live there.
@@ -187,7 +198,7 @@ impl CounterPlan {
     /// instruction.
     pub(crate) fn plan(&mut self, block: &Block<'_>, config: &Config, live: &[u32], counter: u32) {
         let mode = config.mode;
-        let (first, slots) = slots(mode);
+        let (first, slots) = slots(mode, config.log_calls);
         let insns = &block.insns;
         self.places.clear();
         self.segments.clear();

@@ -290,6 +290,25 @@ impl<'a> Block<'a> {
         self.flags_dead_at_end = true;
     }
 
+    /// Whether it only leads on to a function elsewhere, as a linkage table's entry: jumps through a pointer at a fixed address, or
+    /// pushes a number for the dynamic linker and jumps there.
+    pub fn is_linkage(&self) -> bool {
+        let mut insns = self.insns.iter().skip_while(|insn| insn.iced.mnemonic() == Mnemonic::Endbr64);
+        let through_pointer = |insn: &Insn| {
+            let jumps = matches!(insn.flow, Flow::IndirectJump | Flow::Special(Special::Unresolved));
+            jumps && insn.iced.is_ip_rel_memory_operand()
+        };
+        match (insns.next(), insns.next()) {
+            (Some(insn), _) if through_pointer(insn) => true,
+            (Some(push), Some(jump)) => {
+                let pushes_number =
+                    push.iced.mnemonic() == Mnemonic::Push && push.iced.op0_register() == Register::None;
+                pushes_number && (matches!(jump.flow, Flow::Jump(_)) || through_pointer(jump))
+            }
+            _ => false,
+        }
+    }
+
     /// A function begins there: what lies below the stack pointer is no variable yet.
     pub fn set_function(&mut self) {
         self.function = true;

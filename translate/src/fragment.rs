@@ -1,6 +1,7 @@
 //! The translation of one superblock: body, prefix, exits and the map back to the guest.
 
 use crate::branch;
+use crate::calls::{self, By};
 use crate::check::{Check, CheckPlan};
 use crate::count::{self, Count, Counted, CounterPlan};
 use crate::decode::{Block, Flow, Insn, Special};
@@ -58,6 +59,8 @@ pub struct Config {
     pub count: bool,
     /// Count how often each segment is executed, in counters of its own from `COUNTERS` on.
     pub count_segments: bool,
+    /// Tell of calls and returns in the thread's log; with `count`.
+    pub log_calls: bool,
     /// Check the V bits of explicit memory operands. The stub of check n begins n * [`layout::CHECK_STUB_BYTES`] above
     /// this cache address, apart from the fragments as those of the exits are.
     pub check_stubs: Option<u64>,
@@ -158,6 +161,8 @@ pub struct First {
     pub check: u32,
     /// Of its counters.
     pub counter: u32,
+    /// The function that begins there, if its entry is to be told of.
+    pub function: Option<u32>,
     /// For precise code: where the block's decoded instructions ([`Block::decoded`]) will lie.
     pub steps: u64,
 }
@@ -173,8 +178,9 @@ pub struct Fragment {
     pub size: u32,
     /// Offset of the body: where calls enter.
     pub body: u32,
-    /// Offset of what all others enter: a jump back to a function's first instruction finds variables below the stack
-    /// pointer that are set.
+    /// Offset of what enters a function by other than a call: its variables below the stack pointer may be set.
+    pub jumped: u32,
+    /// Offset of what all others enter: a jump back to a function's first instruction.
     pub inner: u32,
     /// The prefix in front of the body, when one was asked for.
     pub entry: Option<Entry>,
@@ -286,8 +292,12 @@ impl Translator {
         if config.mode.guards() && block.function {
             shadow::undefine_below(&mut e, red_zone(block), block.pc);
         }
-        let inner = e.offset() as u32;
         let is_live = |live: &[u32], i: usize| live[i] & flags::STATUS != 0;
+        let jumped = e.offset() as u32;
+        if let Some(function) = first.function {
+            calls::enter(&mut e, function, block.pc, is_live(&self.live, 0));
+        }
+        let inner = e.offset() as u32;
         if precise {
             let instructions = block.insns.len() as u32;
             self.precise.begin(&mut e, config.mode, block.pc, instructions, is_live(&self.live, 0));
@@ -365,6 +375,7 @@ impl Translator {
             end: block.end(),
             size: e.offset() as u32,
             body,
+            jumped,
             inner,
             entry,
             exits,
@@ -414,7 +425,7 @@ impl Translator {
         out: Out<'_>,
         exits: &mut Vec<Exit>,
     ) -> bool {
-        let Out { insn: Some(insn), count, flags, to, .. } = out else { return true };
+        let Out { insn: Some(insn), mut count, flags, to, .. } = out else { return true };
         let pc = insn.pc();
         match insn.flow {
             Flow::Next => (),
@@ -454,6 +465,18 @@ impl Translator {
                 e.done_from(done);
             }
             Flow::IndirectJump | Flow::IndirectCall => {
+                let switches =
+                    config.log_calls && insn.flow == Flow::IndirectJump && calls::switches_stack(block);
+                if switches {
+                    e.store_ctx(layout::R11, reg::R11);
+                    e.mark(pc, Fix::R11);
+                    if let Some(count) = count.take() {
+                        count.through(e, reg::R11);
+                    }
+                    calls::leave(e, pc, By::Jump, flags);
+                    e.load_ctx(reg::R11, layout::R11);
+                    e.mark(pc, Fix::NONE);
+                }
                 let start = e.position();
                 let likely = insn
                     .likely
@@ -471,7 +494,7 @@ impl Translator {
                     }
                 }
             }
-            Flow::Return(extra) => branch::ret(e, config, pc, extra, count),
+            Flow::Return(extra) => branch::ret(e, config, pc, extra, (count, flags)),
             Flow::Syscall => branch::syscall(e, config, insn),
             Flow::TransactionAbort(target) => {
                 e.load_imm(reg::RAX, 0);
@@ -588,7 +611,7 @@ pub fn emit_adjustment(
     let mut e = Emitter::new(buffer, at);
     e.mark(pc, Fix::NONE);
     let own = counter.map(|counter| (count::own_counter(counter), 1));
-    let instructions = adjust.map(|adjust| (count::slots(mode).0, i32::from(adjust) as u32));
+    let instructions = adjust.map(|adjust| (count::slots(mode, true).0, i32::from(adjust) as u32));
     let counts: Vec<_> = own.into_iter().chain(instructions).collect();
     count::add(&mut e, pc, &counts, flags);
     e.jmp(to);

@@ -32,6 +32,8 @@ pub const REASON: u32 = 0x58;
 pub const ENGINE_RSP: u32 = 0x60;
 /// Where guest code is entered next (cache address).
 pub const NEXT: u32 = 0x68;
+/// Where the thread's next call is told, when calls are; see [`calls`](crate::calls).
+pub const LOG: u32 = 0x70;
 /// Address of the engine's dispatcher function.
 pub const DISPATCH: u32 = 0x78;
 /// Guest RFLAGS while the engine runs.

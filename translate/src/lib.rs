@@ -15,6 +15,7 @@ pub mod layout;
 mod access;
 mod address;
 mod branch;
+pub mod calls;
 mod check;
 mod cold;
 mod constant;

@@ -181,6 +181,24 @@ struct Found<'e> {
     signal: bool,
 }
 
+/// The FDE of a pc, and what reads it.
+fn describe(
+    module: &Loaded,
+    pc: u64,
+) -> Option<(EhFrame<Bytes>, BaseAddresses, FrameDescriptionEntry<Bytes>)> {
+    let eh_frame = module.eh_frame.as_ref()?;
+    let offset = module.table.find(eh_frame.avma, pc)?;
+    let (section, bases) = open(eh_frame);
+    let fde: FrameDescriptionEntry<Bytes> =
+        section.fde_from_offset(&bases, EhFrameOffset(offset), EhFrame::cie_from_offset).ok()?;
+    fde.contains(pc).then_some((section, bases, fde))
+}
+
+/// First address of the code that the CFI of a pc is about.
+pub(crate) fn function(module: &Loaded, pc: u64) -> Option<u64> {
+    describe(module, pc).map(|(_, _, fde)| fde.initial_address())
+}
+
 impl Evaluator {
     pub(crate) fn new() -> Evaluator {
         Evaluator { context: Box::new(UnwindContext::new_in()) }
@@ -189,6 +207,14 @@ impl Evaluator {
     /// The rule at `pc` (the address to look up); `None` without (valid) CFI.
     pub(crate) fn rule(&mut self, module: &Loaded, pc: u64) -> Option<Rule> {
         self.find(module, pc).map(|found| found.compile())
+    }
+
+    /// What the stack pointer is less than the CFA at `pc`, where CFI says it so.
+    pub(crate) fn cfa_offset(&mut self, module: &Loaded, pc: u64) -> Option<i64> {
+        match *self.find(module, pc)?.row.cfa() {
+            CfaRule::RegisterAndOffset { register: Register(number::RSP), offset } => Some(offset),
+            _ => None,
+        }
     }
 
     /// Evaluates the CFI at `pc` (the address to look up) for a frame with these registers. `read` reads its
@@ -204,14 +230,7 @@ impl Evaluator {
     }
 
     fn find(&mut self, module: &Loaded, pc: u64) -> Option<Found<'_>> {
-        let eh_frame = module.eh_frame.as_ref()?;
-        let offset = module.table.find(eh_frame.avma, pc)?;
-        let (section, bases) = open(eh_frame);
-        let fde: FrameDescriptionEntry<Bytes> =
-            section.fde_from_offset(&bases, EhFrameOffset(offset), EhFrame::cie_from_offset).ok()?;
-        if !fde.contains(pc) {
-            return None;
-        }
+        let (section, bases, fde) = describe(module, pc)?;
         let row = fde.unwind_info_for_address(&section, &bases, &mut self.context, pc).ok()?;
         Some(Found { row, section, encoding: fde.cie().encoding(), signal: fde.is_signal_trampoline() })
     }

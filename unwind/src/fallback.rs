@@ -43,7 +43,7 @@ pub(crate) fn is_code(memory: &impl Memory, address: u64) -> bool {
 }
 
 /// True when a call instruction ends at `address`.
-pub(crate) fn follows_call(memory: &impl Memory, address: u64) -> bool {
+pub fn follows_call(memory: &impl Memory, address: u64) -> bool {
     if !(4096..USER_END).contains(&address) {
         return false;
     }

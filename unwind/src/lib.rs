@@ -32,6 +32,7 @@ mod rule;
 mod tree;
 mod unwinder;
 
+pub use fallback::follows_call;
 pub use frame::{End, Frame, FrameBuf};
 pub use memory::{EncodingOrder, Memory, Regs, Start};
 pub use modules::{AddError, Module, ModuleInfo, Modules, Section};

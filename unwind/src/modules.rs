@@ -3,7 +3,7 @@
 //! Invariants: modules do not overlap; `generation` differs after every change, and a pc belongs to the same
 //! module and the same unwind information as long as it does not. Not here: evaluating CFI (`cfi`).
 
-use crate::cfi::{self, SearchTable};
+use crate::cfi::{self, Evaluator, SearchTable};
 use alloc::{sync::Arc, vec::Vec};
 use core::{error, fmt, ops::Range};
 
@@ -173,6 +173,21 @@ impl Modules {
     pub fn is_function_start(&self, avma: u64) -> bool {
         let loaded = self.find(avma).and_then(|slot| self.slots.get(usize::from(slot))?.as_ref());
         loaded.is_some_and(|loaded| loaded.table.begins(avma))
+    }
+
+    /// Whether a function begins at an address, and not a part of one: its frame is the return address alone.
+    pub fn is_entry(&self, avma: u64) -> bool {
+        self.is_function_start(avma)
+            && self
+                .find(avma)
+                .and_then(|slot| self.slot(slot))
+                .is_some_and(|loaded| Evaluator::new().cfa_offset(loaded, avma) == Some(8))
+    }
+
+    /// First address of the function that holds an address, or of the part of one that lies elsewhere, where unwind information
+    /// tells it.
+    pub fn function(&self, avma: u64) -> Option<u64> {
+        cfi::function(self.find(avma).and_then(|slot| self.slot(slot))?, avma)
     }
 
     /// The slot of the module that holds this address.

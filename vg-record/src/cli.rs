@@ -111,6 +111,8 @@ pub(crate) enum Events {
     Instr,
     /// How often each instruction is executed, for vg-annotate (unfinished: no calls, no costs of caches)
     Blocks,
+    /// Calls, in the contexts in which they were made, and what instr and blocks record, for vg-annotate
+    Calls,
     /// Memory accesses (not available yet)
     Access,
     /// Nothing: the program only runs under the engine (not together with other kinds)
@@ -236,10 +238,14 @@ impl Cli {
             Events::Instr => Ok(bits | ring::shared::EVENTS_INSTR),
             Events::Shadow => Ok(bits | ring::shared::EVENTS_SHADOW),
             Events::Blocks => Ok(bits | ring::shared::EVENTS_BLOCKS),
+            Events::Calls => {
+                use ring::shared::{EVENTS_BLOCKS, EVENTS_CALLS, EVENTS_INSTR};
+                Ok(bits | EVENTS_INSTR | EVENTS_BLOCKS | EVENTS_CALLS)
+            }
             Events::Access | Events::None => {
                 let name = kind.to_possible_value();
                 anyhow::bail!(
-                    "--events={}: this version cannot record them yet; alloc, shadow, instr and blocks are available",
+                    "--events={}: this version cannot record them yet; alloc, shadow, instr, blocks and calls are available",
                     name.as_ref().map_or("none", |value| value.get_name())
                 )
             }

@@ -47,7 +47,7 @@ impl Counts {
     }
 
     /// Module and address in it of an address in an image.
-    fn place(&self, images: &Images, image: ImageId, address: u64) -> (u32, u64) {
+    pub(crate) fn place(&self, images: &Images, image: ImageId, address: u64) -> (u32, u64) {
         let found = images.lineage(image).find_map(|image| {
             let (_, mapping) = self.mappings.get(&image)?.range(..=address).next_back()?;
             (address < mapping.end).then_some(mapping)

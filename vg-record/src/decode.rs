@@ -6,6 +6,7 @@
 //! the rings (`drain`), snapshots (`snapshot`), the end of the recording (`finish`).
 
 use crate::clock::Clock;
+use crate::contexts::Contexts;
 use crate::counts::Counts;
 use crate::errors::Errors;
 use crate::images::{First, ImageId, Images};
@@ -49,6 +50,8 @@ pub(crate) struct Recording {
     pub errors: Errors,
     /// What it has executed.
     pub counts: Counts,
+    /// In which contexts.
+    pub contexts: Contexts,
     /// Where they are printed meanwhile.
     pub live: Option<Live>,
     threads: HashMap<(u32, u32), u32>,
@@ -147,6 +150,7 @@ impl Recording {
             notes: Vec::new(),
             errors: Errors::default(),
             counts: Counts::default(),
+            contexts: Contexts::default(),
             live: None,
             threads: HashMap::new(),
             last_thread: 0,
@@ -312,6 +316,7 @@ impl Recording {
             }
             Kind::Message => self.message(stream, record),
             Kind::Error => return self.error(stream, record, force),
+            Kind::Contexts => return self.contexts(stream, record),
             Kind::Executed => return self.executed(stream, record),
             Kind::SnapshotBegin
             | Kind::SnapshotBlocks

@@ -7,6 +7,7 @@
 
 mod cli;
 mod clock;
+mod contexts;
 mod counts;
 mod decode;
 mod drain;

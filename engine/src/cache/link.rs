@@ -5,14 +5,13 @@
 #![allow(unsafe_code, reason = "writes to the code cache's mapping")]
 
 use super::chain::patch;
-use super::{Cache, CheckInfo, Detached, FragmentId, Full, NONE};
-use translate::Calls;
+use super::{Arrival, Cache, CheckInfo, Detached, FragmentId, Full, NONE};
 use translate::layout::CHECK_STUB_LINK;
 
 impl Cache {
     /// Patches exit `number` to the fragment, if the exit's own fragment still lives and leads to such code.
-    pub fn link(&mut self, number: u32, to: FragmentId) {
-        let body = self.body(to, self.exits[number as usize].calls != Calls::No);
+    pub fn link(&mut self, number: u32, to: FragmentId, arrival: Arrival) {
+        let body = self.body(to, arrival);
         let mode = self.fragments[to as usize].mode;
         let exit = &mut self.exits[number as usize];
         if exit.to != mode {
@@ -53,7 +52,7 @@ impl Cache {
         if from.mode.precise() != target.mode || !from.alive || !target.alive {
             return Ok(());
         }
-        let (pc, mode, mut way) = (target.pc, from.mode, self.body(to, false));
+        let (pc, mode, mut way) = (target.pc, from.mode, self.body(to, Arrival::Within));
         if self.config.counts() && adjust != 0 {
             let counter =
                 self.config.count_segments.then(|| self.bailed_out_of(number).ok_or(Full)).transpose()?;

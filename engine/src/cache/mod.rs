@@ -14,6 +14,7 @@
 mod ahead;
 mod chain;
 mod counted;
+mod functions;
 mod link;
 mod lookup;
 mod pages;
@@ -26,6 +27,8 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use chain::Chains;
 use counted::Counters;
+pub use functions::Arrival;
+use functions::Functions;
 use iced_x86::Instruction;
 use lookup::PcTable;
 use pages::Pages;
@@ -75,7 +78,11 @@ pub struct Fragment {
     pub size: u32,
     /// Offset of the body, for calls and for others.
     body: u32,
+    /// Offset for those that jump there from another function.
+    jumped: u32,
     inner: u32,
+    /// Code that is called.
+    function: bool,
     /// False once it was invalidated.
     pub alive: bool,
     /// First exit number and their count.
@@ -229,6 +236,7 @@ pub struct Cache {
     /// The decoded instructions of precise code, which leads to them by address.
     steps: Vec<Vec<Instruction>>,
     counted: Counters,
+    functions: Functions,
     pages: Pages,
     pointers: Pointers,
     detached: BTreeMap<u64, Detached>,
@@ -246,10 +254,10 @@ pub struct Cache {
 
 impl Cache {
     /// Maps `bytes` of cache and generates the stubs. Classes: one byte for each system-call number, 0 = native.
-    /// `count`: instructions are counted; `check`: accesses are checked; `follow`: so are undefined values.
+    /// `count`: instructions are counted, segments are, calls are told of; `check`: accesses are checked; `follow`: so are undefined values.
     pub fn new(
         bytes: u64,
-        (count, count_segments): (bool, bool),
+        (count, count_segments, log_calls): (bool, bool, bool),
         check: bool,
         follow: bool,
         class: impl Fn(usize) -> u8,
@@ -295,6 +303,7 @@ impl Cache {
             exit_stubs_end,
             count,
             count_segments,
+            log_calls,
             check_stubs,
             mode: modes[0],
         };
@@ -324,6 +333,7 @@ impl Cache {
             is_stale: false,
             code_changes: 0,
             counted: Counters::default(),
+            functions: Functions::default(),
             counters: [0; 4],
         };
         cache.reset_tables();
@@ -375,12 +385,6 @@ impl Cache {
         self.realms[realm(mode)].table.get(pc)
     }
 
-    /// Cache address of a fragment's body; `called`: the guest may get there by the call of a function.
-    pub fn body(&self, id: FragmentId, called: bool) -> u64 {
-        let fragment = &self.fragments[id as usize];
-        fragment.start + u64::from(if called { fragment.body } else { fragment.inner })
-    }
-
     /// What exit `number` leads to.
     pub fn exit_target(&self, number: u32) -> ExitTarget {
         let exit = &self.exits[number as usize];
@@ -426,7 +430,8 @@ impl Cache {
         bytes: &[u8],
         peek: Peek<'_>,
     ) -> Result<FragmentId, Full> {
-        let (id, _) = self.emit(pc, mode, bytes, false, Reached::default(), peek)?;
+        let reached = Reached { call: self.config.log_calls, ..Reached::default() };
+        let (id, _) = self.emit(pc, mode, bytes, false, reached, peek)?;
         self.depends_on_source(id);
         self.own.insert((pc, realm(mode)), id);
         Ok(id)
@@ -456,7 +461,7 @@ impl Cache {
         }
         let pointer = |pc, address| if once { Pointer::Unknown } else { self.pointers.look(pc, address) };
         let mut block = Block::decode_in(core::mem::take(&mut self.scratch), bytes, pc, limits, pointer);
-        if reached.call {
+        if reached.call && !mode.is_precise() {
             block.set_function();
         }
         let looked_at = if once { None } else { self.look_ahead(&mut block, peek)? };
@@ -472,7 +477,10 @@ impl Cache {
             Vec::new()
         };
         let check = self.checks.len() as u32;
-        let first = First { exit: first_exit, check, counter, steps: steps.as_ptr() as u64 };
+        let is_function = reached.call && !mode.is_precise();
+        let tells = config.log_calls && is_function && !block.is_linkage();
+        let function = tells.then(|| self.functions.number(pc));
+        let first = First { exit: first_exit, check, counter, function, steps: steps.as_ptr() as u64 };
         // SAFETY: the range lies between the fragments and the exits' stubs, in our mapping; nothing there is reachable yet.
         let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, FRAGMENT_ROOM as usize) };
         let translated = self.translator.translate(&block, config, reached.through, first, at, room);
@@ -538,7 +546,9 @@ impl Cache {
             start: at,
             size: code.size,
             body: code.body,
+            jumped: code.jumped,
             inner: code.inner,
+            function: is_function,
             alive: true,
             exits: (first_exit, code.exits.len() as u32),
             incoming: NONE,
@@ -571,7 +581,7 @@ impl Cache {
         for exit in &mut self.exits[first as usize..(first + count) as usize] {
             exit.patch = 0;
         }
-        Ok(self.body(id, false))
+        Ok(self.body(id, Arrival::Within))
     }
 
     /// Guest range that the fragment at a cache address was made from.
@@ -604,7 +614,9 @@ impl Cache {
             start: at,
             size,
             body: 0,
+            jumped: 0,
             inner: 0,
+            function: true,
             alive: true,
             exits: (0, 0),
             incoming: NONE,
@@ -629,7 +641,8 @@ impl Cache {
         if self.room() < 256 {
             return Err(Full);
         }
-        let (pc, body, at) = (fragment.pc, self.body(id, kind == Prefix::Indirect), self.at);
+        let arrival = if kind == Prefix::Indirect { Arrival::Call } else { Arrival::Within };
+        let (pc, body, at) = (fragment.pc, self.body(id, arrival), self.at);
         // SAFETY: the range lies between the fragments and the exits' stubs; nothing there is reachable yet.
         let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, 256) };
         let Ok((size, entry, map)) = translate::emit_prefix(config, kind, pc, body, at, room) else {

@@ -13,7 +13,7 @@
 #![allow(unsafe_code, reason = "the kernel's signal frame")]
 
 use super::frame::{self, CR2, ERROR, SEGMENTS, SIGINFO_BYTES, TRAP_NUMBER, Ucontext};
-use super::recover::{FLAGS, Gregs, GuestRegs, Interrupted, RCX, RIP, recover};
+use super::recover::{FLAGS, Gregs, GuestRegs, Interrupted, RCX, RIP, SIGCONTEXT, recover};
 use super::waits;
 use super::{
     Action, CARRIER_VALUE, DEFAULT, DefaultEffect, HELD_MASK, IGNORE, SA_NODEFER, SA_RESETHAND, SI_USER,
@@ -22,11 +22,12 @@ use super::{
 use crate::context::{Thread, gpr};
 use crate::state::{Engine, engine};
 use crate::syscalls::{descriptors, marks};
-use crate::{counts, faults, guest_mem, precise, shadow, space, threads};
+use crate::{calls, counts, faults, guest_mem, precise, shadow, space, threads};
 use core::arch::global_asm;
 use core::sync::atomic::Ordering;
 use ring::record::Stat;
 use translate::Missed;
+use translate::calls::LOG_REGISTER;
 
 global_asm!(
     ".globl vg_restorer",
@@ -86,6 +87,10 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
     }
     let engine = engine();
     let thread = threads::current();
+    if synchronous && signal == sig::SEGV && calls::is_full(thread, quad(info, 16)) {
+        kernel.gregs[SIGCONTEXT[usize::from(LOG_REGISTER)]] = thread.context.log;
+        return;
+    }
     if synchronous
         && matches!(signal, sig::SEGV | sig::BUS)
         && crate::strings::leads_to_own_code(thread, &mut kernel.gregs)
@@ -395,6 +400,7 @@ fn deliver(
         core::slice::from_raw_parts_mut(kernel.fpstate as *mut u8, frame::fpstate_bytes(head))
     };
     let before = guest;
+    let alternate = thread.signals.alternate;
     let mut pushed =
         frame::push(&mut guest, &mut thread.signals, &action, signal, kernel, info, fpstate, saved);
     // A stack that code was translated from is protected.
@@ -419,6 +425,10 @@ fn deliver(
     kernel.mask = kernel_mask(thread.signals.mask);
     waits::cover(thread);
     thread.signals.stepped_to = None;
+    let sp = guest.regs[gpr::RSP];
+    let switched = alternate.holds(sp) && !alternate.holds(before.regs[gpr::RSP]);
+    let stack = switched.then(|| alternate.sp..alternate.sp + alternate.size);
+    calls::handler_begins(engine, thread, (action.handler, sp, action.restorer), stack);
     if shadow::follows() {
         precise::saved(thread, &frame::places(guest.regs[gpr::RSP].wrapping_add(8)));
     }
@@ -470,6 +480,7 @@ pub fn sigreturn(thread: &mut Thread) {
         precise::returns(thread, &frame::places(ucontext));
     }
     let guest = GuestRegs::of_gregs(&context.gregs);
+    calls::handler_ends(thread);
     thread.signals.stepped_to = (guest.flags & TRAP_FLAG != 0).then_some(guest.pc);
     thread.signals.mask = context.mask & !(bit(sig::KILL) | bit(sig::STOP));
     let mut stack = context.stack;

@@ -16,7 +16,7 @@ use crate::state::{Engine, engine};
 use crate::sys::{self, errno, nr};
 use crate::syscalls::{Call, Outcome};
 use crate::trace::Writer;
-use crate::{counts, guest_mem};
+use crate::{calls, counts, guest_mem};
 use alloc::boxed::Box;
 use core::arch::asm;
 use core::sync::atomic::Ordering;
@@ -349,6 +349,7 @@ fn fork(engine: &'static Engine, thread: &mut Thread, call: &Call, wanted: &Argu
         if counts::are_kept(engine) {
             counts::forget(thread);
         }
+        calls::forget(thread);
         thread.restart_stats();
         crate::heap_calls::after_fork(engine, thread);
         crate::stacks::after_fork(thread);

@@ -12,7 +12,7 @@ pub mod watcher;
 use crate::context::{Context, SIGNAL_STACK_BYTES, THREAD_BYTES, Thread};
 use crate::signals::{AltStack, ThreadSignals};
 use crate::state::Engine;
-use crate::{counts, space, sys};
+use crate::{calls, counts, space, sys};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -122,8 +122,11 @@ pub fn current() -> &'static mut Thread {
 /// The kernel's error number.
 pub fn create(engine: &Engine, mask: u64) -> Result<*mut Thread, i64> {
     let bytes = SIGNAL_STACK_BYTES + THREAD_BYTES;
-    let mapped = bytes + if counts::are_kept(engine) { counts::THREAD_BYTES } else { 0 };
+    let mapped =
+        bytes + if counts::are_kept(engine) { counts::THREAD_BYTES } else { 0 } + calls::bytes(engine);
     let recycled = engine.threads.lock().take_free();
+    let size = (size_of::<Thread>() as u64).next_multiple_of(64);
+    let place = |memory: u64| ((memory + bytes - size) & !63) as *mut Thread;
     let memory = match recycled {
         Some(memory) => memory,
         None => {
@@ -135,12 +138,12 @@ pub fn create(engine: &Engine, mask: u64) -> Result<*mut Thread, i64> {
                 // A guard between the two stacks.
                 sys::call(sys::nr::MPROTECT, &[at + SIGNAL_STACK_BYTES, space::PAGE, 0]);
             }
+            calls::protect(engine, place(at));
             at
         }
     };
-    let size = (size_of::<Thread>() as u64).next_multiple_of(64);
-    let at = (memory + bytes - size) & !63;
-    let thread = at as *mut Thread;
+    let thread = place(memory);
+    let at = thread as u64;
     // SAFETY: the structure's place lies in the fresh mapping; zero is valid for the context (integers and a null
     // pointer), the other fields are written one by one before anybody sees the thread.
     unsafe {
@@ -162,6 +165,7 @@ pub fn create(engine: &Engine, mask: u64) -> Result<*mut Thread, i64> {
         (&raw mut (*thread).strings).write(crate::strings::ThreadStrings::default());
         (&raw mut (*thread).unwinder).write(None);
         (&raw mut (*thread).descriptors).write(None);
+        (&raw mut (*thread).calls).write(calls::begin(engine, thread, &mut *context));
         (&raw mut (*thread).memory).write((memory, bytes));
         (&raw mut (*thread).own_actions).write(None);
         (&raw mut (*thread).own_limits).write(None);

@@ -46,6 +46,38 @@ impl Executed {
     }
 }
 
+/// The calling-context tree of a thread, or the next rows of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Contexts {
+    /// The thread's process.
+    pub process: u32,
+    /// The thread.
+    pub thread: u32,
+    /// Rows, numbered from 1 over all messages of the thread.
+    pub rows: Vec<Context>,
+}
+
+/// A function in one context, or calls of it while it was active already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Context {
+    /// The caller's row; 0 for none.
+    pub parent: u32,
+    /// Module of the function.
+    pub module: u32,
+    /// Its first instruction. 0 without a module: code of no known function.
+    pub rva: u64,
+    /// Module of the calling instruction.
+    pub site_module: u32,
+    /// Its last byte. 0 without a module: not known.
+    pub site_rva: u64,
+    /// How often it was called.
+    pub calls: u64,
+    /// Instructions executed in the function itself.
+    pub cost: u64,
+    /// The row of the ancestor, of the same function, where the calls went on; 0: in this one.
+    pub again: u32,
+}
+
 /// Places of code appended to the table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Places {

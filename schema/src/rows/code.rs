@@ -1,10 +1,10 @@
-//! Executed code and its lines to columns and back. Owns what must hold within one message: every run has an
+//! Executed code, its contexts and its lines to columns and back. Owns what must hold within one message: every run has an
 //! instruction, lines rise. Not here: that lines rise over all messages (`trace`).
 
 use super::{Columns, Piece, Row, RowError, Spec, spec};
 use crate::{
     column::Shape,
-    model::{CodeLine, Executed},
+    model::{CodeLine, Context, Executed},
 };
 
 impl Row for Executed {
@@ -44,6 +44,59 @@ impl Piece for Executed {
             1 => out.extend(rows.iter().map(|row| row.rva)),
             2 => out.extend(rows.iter().map(|row| row.times)),
             _ => out.extend(rows.iter().map(|row| row.lengths)),
+        }
+    }
+}
+
+impl Row for Context {
+    const SPECS: &'static [Spec] = &[
+        spec(1, "parent", Shape::Near, false),
+        spec(2, "module", Shape::Few, false),
+        spec(3, "rva", Shape::Near, false),
+        spec(4, "siteModule", Shape::Few, false),
+        spec(5, "siteRva", Shape::Near, false),
+        spec(6, "calls", Shape::Small, false),
+        spec(7, "cost", Shape::Small, false),
+        spec(8, "again", Shape::Small, false),
+    ];
+
+    fn rows(columns: &Columns<'_>, count: usize) -> Result<Vec<Self>, RowError> {
+        let mut parent = columns.column(0, count)?;
+        let mut module = columns.column(1, count)?;
+        let mut rva = columns.column(2, count)?;
+        let mut site_module = columns.column(3, count)?;
+        let mut site_rva = columns.column(4, count)?;
+        let mut calls = columns.column(5, count)?;
+        let mut cost = columns.column(6, count)?;
+        let mut again = columns.column(7, count)?;
+        (0..count)
+            .map(|_| {
+                Ok(Context {
+                    parent: parent.next_as()?,
+                    module: module.next_as()?,
+                    rva: rva.next(),
+                    site_module: site_module.next_as()?,
+                    site_rva: site_rva.next(),
+                    calls: calls.next(),
+                    cost: cost.next(),
+                    again: again.next_as()?,
+                })
+            })
+            .collect()
+    }
+}
+
+impl Piece for Context {
+    fn values(rows: &[Self], i: usize, out: &mut Vec<u64>) {
+        match i {
+            0 => out.extend(rows.iter().map(|row| u64::from(row.parent))),
+            1 => out.extend(rows.iter().map(|row| u64::from(row.module))),
+            2 => out.extend(rows.iter().map(|row| row.rva)),
+            3 => out.extend(rows.iter().map(|row| u64::from(row.site_module))),
+            4 => out.extend(rows.iter().map(|row| row.site_rva)),
+            5 => out.extend(rows.iter().map(|row| row.calls)),
+            6 => out.extend(rows.iter().map(|row| row.cost)),
+            _ => out.extend(rows.iter().map(|row| u64::from(row.again))),
         }
     }
 }
@@ -96,6 +149,18 @@ mod tests {
         let run = Executed { module: u32::MAX, rva: u64::MAX, times: 3, lengths: u64::MAX };
         let runs = [Executed { module: 0, rva: 5, ..run }, run];
         assert_eq!(rows(&columns(&runs), 2), Ok(runs.to_vec()));
+        let context = Context {
+            parent: 1,
+            module: 2,
+            rva: u64::MAX,
+            site_module: u32::MAX,
+            site_rva: 5,
+            calls: 6,
+            cost: u64::MAX,
+            again: 7,
+        };
+        let contexts = [Context::default(), context];
+        assert_eq!(rows(&columns(&contexts), 2), Ok(contexts.to_vec()));
         let lines = [CodeLine { rva: 0, place: u32::MAX }, CodeLine { rva: u64::MAX, place: 0 }];
         assert_eq!(rows(&columns(&lines), 2), Ok(lines.to_vec()));
         assert_eq!(rows::<CodeLine>(&columns::<CodeLine>(&[]), 0), Ok(vec![]));

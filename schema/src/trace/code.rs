@@ -63,6 +63,24 @@ pub(super) fn merge(all: &mut Vec<Executions>, executions: Executions) {
     }
 }
 
+/// Appends rows of a thread's tree.
+pub(super) fn extend(all: &mut Vec<Contexts>, piece: Contexts) -> Result<(), String> {
+    let is_of = |known: &Contexts| (known.process, known.thread) == (piece.process, piece.thread);
+    let at = all.iter().position(is_of).unwrap_or(all.len());
+    if at == all.len() {
+        all.push(Contexts { rows: Vec::new(), ..piece });
+    }
+    let rows = &mut all[at].rows;
+    for row in piece.rows {
+        let number = rows.len() as u32 + 1;
+        if row.parent >= number || row.again >= number {
+            return Err(format!("context {number} names {} or {}, which comes later", row.parent, row.again));
+        }
+        rows.push(row);
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +126,20 @@ mod tests {
             assert_eq!(why, Err(format!("the line of module 1 at {rva:#x} comes after the one at 0x6")));
         }
         code.take_lines(lines(1, &[(7, 0)])).expect("it rises");
+    }
+
+    #[test]
+    fn contexts_name_earlier_ones() {
+        let row = |parent, again| Context { parent, again, ..Context::default() };
+        let piece = |thread, rows: &[Context]| Contexts { process: 1, thread, rows: rows.to_vec() };
+        let mut all = Vec::new();
+        extend(&mut all, piece(1, &[row(0, 0), row(1, 0)])).expect("earlier ones");
+        extend(&mut all, piece(2, &[row(0, 0)])).expect("another thread");
+        extend(&mut all, piece(1, &[row(2, 1)])).expect("it goes on");
+        assert_eq!(all, [piece(1, &[row(0, 0), row(1, 0), row(2, 1)]), piece(2, &[row(0, 0)])]);
+        for wrong in [row(2, 0), row(0, 2)] {
+            assert!(extend(&mut all, piece(2, &[wrong])).is_err());
+        }
     }
 
     #[test]

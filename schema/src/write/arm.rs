@@ -49,6 +49,7 @@ arms! {
     Executions "executions",
     Places "places",
     CodeLines "codeLines",
+    Contexts "contexts",
 }
 
 /// Number of kinds.

@@ -17,6 +17,17 @@ impl<W: Write> TraceWriter<W> {
         Ok(())
     }
 
+    /// Writes the next rows of a thread's calling-context tree, callers first.
+    pub fn contexts(&mut self, process: u32, thread: u32, rows: &[Context]) -> Result<(), WriteError> {
+        for part in rows.chunks(ROWS) {
+            let columns = self.packer.pack(part);
+            self.put(Arm::Contexts, fill::column_bytes(&columns), &|m| {
+                fill::contexts(m.init_contexts(), process, thread, part.len() as u32, &columns);
+            })?;
+        }
+        Ok(())
+    }
+
     /// Appends places of code to the table; the first gets id `first_id`, which is 1 more than the last id so far. The
     /// strings must have been written before.
     pub fn places(&mut self, first_id: u32, places: &[Vec<Place>]) -> Result<(), WriteError> {

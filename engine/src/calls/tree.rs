@@ -1,0 +1,477 @@
+//! The calling-context tree of a thread: which function was called from where, in which context, how often, and how many
+//! instructions were executed in it.
+//!
+//! What always holds:
+//! - Every executed instruction counts for one node, that of the innermost function that is active.
+//! - No function is its own ancestor: one that is called while it is active goes on at the node where it became so. The calls that
+//!   lead there are counted by an entry of their own. So the tree is finite and no inclusive cost is above that of the program.
+//! - A frame ends when the stack pointer is above the place of its return address, however it got there: by a return, by
+//!   longjmp, by an exception. The frames of a signal's handler end with the handler.
+//!
+//! Not here: how the events are told (`translate::calls`), and what functions and places are called (the recorder).
+
+use alloc::vec::Vec;
+use core::ops::Range;
+use translate::calls::{ENTER_WORDS, IS_ENTRY, LEAVE_WORDS};
+
+/// A node, or calls that lead back to an active function's node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Node {
+    /// Return address of the call; [`JUMP`], or 0 when it is not known.
+    pub site: u64,
+    /// The function's number.
+    pub function: u32,
+    /// The node where it goes on: its own number, or that of the ancestor of the same function.
+    pub target: u32,
+    /// How often it was called there.
+    pub calls: u64,
+    /// Instructions executed in the function itself.
+    pub cost: u64,
+    /// The caller's; a node's number is above it. Of the first node 0: what is executed outside of all known functions.
+    pub parent: u32,
+    /// What it called last; 0: nothing.
+    last: u32,
+}
+
+/// Place of a call that is none: the function was jumped to, and returns to its caller's caller.
+pub const JUMP: u64 = 1;
+/// Of the first node.
+const NO_FUNCTION: u32 = u32::MAX;
+/// Nodes of one thread at most: behind that, contexts are no longer told apart.
+const MOST_NODES: usize = 4 << 20;
+
+/// A function that is active.
+#[derive(Debug, Clone, Copy)]
+struct Frame {
+    /// Where its return address lies.
+    sp: u64,
+    /// What lay there.
+    site: u64,
+    node: u32,
+    function: u32,
+}
+
+impl Frame {
+    /// Below all functions, of the thread or of a handler: nothing ends it.
+    const BOTTOM: Frame = Frame { sp: u64::MAX, site: 0, node: 0, function: NO_FUNCTION };
+}
+
+/// A signal's handler that is active.
+#[derive(Debug, Clone)]
+struct Handler {
+    /// Frames below it, and below the one that nothing ends.
+    below: usize,
+    /// The stack pointer at its entry.
+    sp: u64,
+    /// The alternate stack that it was switched to.
+    stack: Option<Range<u64>>,
+}
+
+impl Handler {
+    /// It has been left, when this is the stack pointer.
+    fn is_left(&self, sp: u64) -> bool {
+        match &self.stack {
+            Some(stack) => !stack.contains(&sp),
+            None => sp > self.sp,
+        }
+    }
+}
+
+/// One for each thread.
+#[derive(Debug)]
+pub struct Tree {
+    nodes: Vec<Node>,
+    /// Numbers of nodes by parent, function and site; 0: none. Its length is a power of two.
+    slots: Vec<u32>,
+    /// The active functions. The first one, and the one below each handler, is no function.
+    frames: Vec<Frame>,
+    handlers: Vec<Handler>,
+    /// Up to where instructions have been counted.
+    clock: u64,
+}
+
+impl Tree {
+    /// A thread that has executed nothing.
+    pub fn new() -> Tree {
+        let first = Node { parent: 0, function: NO_FUNCTION, site: 0, calls: 0, cost: 0, target: 0, last: 0 };
+        Tree {
+            nodes: alloc::vec![first],
+            slots: alloc::vec![0; 1024],
+            frames: alloc::vec![Frame::BOTTOM],
+            handlers: Vec::new(),
+            clock: 0,
+        }
+    }
+
+    /// The nodes, by number: parents in front of children. The first one has no function.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// Begins to count anew, where the thread stands.
+    pub fn forget(&mut self) {
+        for node in &mut self.nodes {
+            (node.calls, node.cost) = (0, 0);
+        }
+    }
+
+    /// What has been executed up to now is the innermost function's.
+    pub fn spend(&mut self, clock: u64) {
+        let at = self.top().node;
+        self.nodes[at as usize].cost += clock.wrapping_sub(self.clock);
+        self.clock = clock;
+    }
+
+    /// Works through a log.
+    pub fn follow(&mut self, mut events: &[u64]) {
+        loop {
+            match *events {
+                [head, clock, sp, site, ..] if head & IS_ENTRY != 0 => {
+                    self.enter(!head as u32, clock, sp, site);
+                    events = &events[ENTER_WORDS..];
+                }
+                [sp, clock, ..] if sp & IS_ENTRY == 0 => {
+                    self.leave(sp, clock);
+                    events = &events[LEAVE_WORDS..];
+                }
+                _ => return,
+            }
+        }
+    }
+
+    #[inline]
+    fn enter(&mut self, function: u32, clock: u64, sp: u64, site: u64) {
+        self.spend(clock);
+        if !self.handlers.is_empty() {
+            self.leave_handlers(sp);
+        }
+        if self.top().sp <= sp {
+            self.pop(|frame| frame.sp < sp);
+            if self.top().sp == sp && self.is_jump(function, sp, site) {
+                return;
+            }
+        }
+        self.push(if site <= JUMP { 0 } else { site }, Frame { sp, site, node: 0, function });
+    }
+
+    /// A function is entered with the stack pointer of the innermost one. True when that was a jump from it; otherwise it has been
+    /// left by other than a return, and its caller has called again.
+    #[cold]
+    fn is_jump(&mut self, function: u32, sp: u64, site: u64) -> bool {
+        if self.top().site != site {
+            self.pop(|frame| frame.sp == sp);
+            return false;
+        }
+        let jumped = self.frames.iter().rev().take_while(|frame| frame.sp == sp);
+        match jumped.clone().position(|frame| frame.function == function) {
+            // Back to one that is still there.
+            Some(above) => self.frames.truncate(self.frames.len() - above),
+            None => self.push(JUMP, Frame { sp, site, node: 0, function }),
+        }
+        true
+    }
+
+    #[inline]
+    fn push(&mut self, site: u64, frame: Frame) {
+        let node = self.called(self.top().node, site, frame.function);
+        self.frames.push(Frame { node, ..frame });
+    }
+
+    #[inline]
+    fn leave(&mut self, sp: u64, clock: u64) {
+        self.spend(clock);
+        if !self.handlers.is_empty() {
+            self.leave_handlers(sp);
+        }
+        self.pop(|frame| frame.sp <= sp);
+    }
+
+    /// A signal's handler is entered, at `sp`, on another stack if one is given.
+    pub fn handle(&mut self, function: u32, clock: u64, sp: u64, site: u64, stack: Option<Range<u64>>) {
+        self.spend(clock);
+        self.handlers.push(Handler { below: self.frames.len(), sp, stack });
+        self.frames.push(Frame::BOTTOM);
+        self.push(0, Frame { sp, site, node: 0, function });
+    }
+
+    /// A handler has returned.
+    pub fn handled(&mut self, clock: u64) {
+        self.spend(clock);
+        if let Some(handler) = self.handlers.pop() {
+            self.frames.truncate(handler.below);
+        }
+    }
+
+    #[inline]
+    fn top(&self) -> &Frame {
+        self.frames.last().unwrap_or(&Frame::BOTTOM)
+    }
+
+    #[cold]
+    fn leave_handlers(&mut self, sp: u64) {
+        while let Some(handler) = self.handlers.last()
+            && handler.is_left(sp)
+        {
+            self.frames.truncate(handler.below);
+            self.handlers.pop();
+        }
+    }
+
+    /// Ends the innermost frames of which that is true.
+    #[inline]
+    fn pop(&mut self, is_over: impl Fn(&Frame) -> bool) {
+        while is_over(self.top()) {
+            self.frames.pop();
+        }
+    }
+
+    /// Counts a call; the node where the function goes on.
+    #[inline]
+    fn called(&mut self, parent: u32, site: u64, function: u32) -> u32 {
+        let last = self.nodes[parent as usize].last;
+        let known = &self.nodes[last as usize];
+        let number = match (known.site, known.function) == (site, function) {
+            true => last,
+            false => self.look_up(parent, site, function),
+        };
+        let node = &mut self.nodes[number as usize];
+        node.calls += 1;
+        node.target
+    }
+
+    /// The number of a node, which is made if it is not there.
+    #[inline(never)]
+    fn look_up(&mut self, parent: u32, site: u64, function: u32) -> u32 {
+        let mut key = (parent, site, function);
+        let mut slot = self.slot(key);
+        if self.slots[slot] == 0 && self.nodes.len() >= MOST_NODES {
+            // There are not many of these: one for each function.
+            key = (0, 0, function);
+            slot = self.slot(key);
+        }
+        if self.slots[slot] == 0 {
+            slot = self.add(key, slot);
+        }
+        let number = self.slots[slot];
+        if key.0 == parent {
+            self.nodes[parent as usize].last = number;
+        }
+        number
+    }
+
+    /// The slot that holds the number of a node, or where it belongs.
+    #[inline]
+    fn slot(&self, (parent, site, function): (u32, u64, u32)) -> usize {
+        const SPREAD: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93];
+        let mask = self.slots.len() - 1;
+        let context = (u64::from(function) << 32 | u64::from(parent)).wrapping_mul(SPREAD[0]);
+        let hash = (site ^ context ^ context >> 32).wrapping_mul(SPREAD[1]);
+        let mut slot = (hash >> 32) as usize & mask;
+        loop {
+            let number = self.slots[slot];
+            let node = &self.nodes[number as usize];
+            if number == 0 || (node.parent, node.site, node.function) == (parent, site, function) {
+                return slot;
+            }
+            slot = (slot + 1) & mask;
+        }
+    }
+
+    #[cold]
+    fn add(&mut self, (parent, site, function): (u32, u64, u32), mut slot: usize) -> usize {
+        let number = self.nodes.len() as u32;
+        let mut ancestor = parent;
+        while ancestor != 0 && self.nodes[ancestor as usize].function != function {
+            ancestor = self.nodes[ancestor as usize].parent;
+        }
+        let target = if ancestor == 0 { number } else { ancestor };
+        self.nodes.push(Node { parent, function, site, calls: 0, cost: 0, target, last: 0 });
+        if 2 * self.nodes.len() > self.slots.len() {
+            self.slots = alloc::vec![0; 4 * self.slots.len()];
+            for number in 1..self.nodes.len() {
+                let node = &self.nodes[number];
+                let slot = self.slot((node.parent, node.site, node.function));
+                self.slots[slot] = number as u32;
+            }
+            slot = self.slot((parent, site, function));
+        }
+        self.slots[slot] = number;
+        slot
+    }
+}
+
+impl Default for Tree {
+    fn default() -> Tree {
+        Tree::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::string::String;
+
+    const MAIN: u32 = 1;
+    const F: u32 = 2;
+    const G: u32 = 3;
+
+    fn enter(function: u32, clock: u64, sp: u64, site: u64) -> [u64; 4] {
+        [!u64::from(function), clock, sp, site]
+    }
+
+    /// `function*calls=cost` of each node but the first, with `^` for one that leads back to an ancestor, children in brackets.
+    fn shape(tree: &Tree) -> String {
+        fn node(tree: &Tree, number: usize) -> String {
+            let Node { function, calls, cost, target, .. } = tree.nodes[number];
+            let back = if target as usize == number { "" } else { "^" };
+            let children: Vec<_> = (number + 1..tree.nodes.len())
+                .filter(|&child| tree.nodes[child].parent as usize == number)
+                .map(|child| node(tree, child))
+                .collect();
+            let children =
+                if children.is_empty() { String::new() } else { format!("({})", children.join(" ")) };
+            format!("{back}{function}*{calls}={cost}{children}")
+        }
+        let roots = (1..tree.nodes.len()).filter(|&number| tree.nodes[number].parent == 0);
+        roots.map(|number| node(tree, number)).collect::<Vec<_>>().join(" ")
+    }
+
+    fn after(events: &[&[u64]], clock: u64) -> Tree {
+        let mut tree = Tree::new();
+        tree.follow(&events.concat());
+        tree.spend(clock);
+        tree
+    }
+
+    #[test]
+    fn each_call_site_has_its_node() {
+        let tree = after(
+            &[
+                &enter(MAIN, 5, 1000, 11),
+                &enter(F, 10, 900, 21),
+                &[900, 17],
+                &enter(F, 20, 900, 22),
+                &enter(G, 21, 800, 31),
+                &[800, 25],
+                &[900, 26],
+                &enter(F, 30, 900, 21),
+                &[900, 33],
+            ],
+            40,
+        );
+        assert_eq!(shape(&tree), "1*1=19(2*2=10 2*1=2(3*1=4))");
+        assert_eq!(tree.nodes[0].cost, 5);
+        assert_eq!(tree.nodes.iter().map(|node| node.cost).sum::<u64>(), 40);
+    }
+
+    #[test]
+    fn an_active_function_goes_on_at_its_node() {
+        let mut events: Vec<u64> = enter(MAIN, 0, 1000, 11).to_vec();
+        // F calls itself, twice nested, then G, which calls F.
+        events.extend(enter(F, 1, 900, 21));
+        events.extend(enter(F, 2, 800, 31));
+        events.extend(enter(F, 3, 700, 31));
+        events.extend(enter(G, 4, 600, 32));
+        events.extend(enter(F, 6, 500, 41));
+        for (sp, clock) in [(500, 8), (600, 10), (700, 11), (800, 12), (900, 13)] {
+            events.extend([sp, clock]);
+        }
+        let tree = after(&[&events], 20);
+        assert_eq!(shape(&tree), "1*1=8(2*1=8(^2*2=0 3*1=4(^2*1=0)))");
+    }
+
+    #[test]
+    fn an_event_that_is_told_again_tells_nothing_new() {
+        let f = enter(F, 10, 900, 21);
+        let again = enter(F, 11, 900, 21);
+        let tree = after(&[&enter(MAIN, 5, 1000, 11), &f, &again, &[900, 20], &[900, 21]], 30);
+        assert_eq!(shape(&tree), "1*1=15(2*1=10)");
+    }
+
+    #[test]
+    fn what_is_jumped_to_returns_for_who_jumped() {
+        let tree = after(
+            &[
+                &enter(MAIN, 0, 1000, 11),
+                &enter(F, 1, 900, 21),
+                &enter(G, 3, 900, 21),
+                // And back, and forth: tail calls in a circle.
+                &enter(F, 6, 900, 21),
+                &enter(G, 7, 900, 21),
+                &[900, 9],
+            ],
+            10,
+        );
+        assert_eq!(shape(&tree), "1*1=2(2*1=3(3*2=5))");
+        assert_eq!(tree.nodes[3].site, JUMP);
+    }
+
+    #[test]
+    fn a_function_that_left_by_a_jump_does_not_stay() {
+        // F pops its return address and jumps there; then the caller calls G with the same stack pointer.
+        let events: [&[u64]; 4] =
+            [&enter(MAIN, 0, 1000, 11), &enter(F, 1, 900, 21), &enter(G, 5, 900, 22), &[900, 8]];
+        assert_eq!(shape(&after(&events, 9)), "1*1=2(2*1=4 3*1=3)");
+    }
+
+    #[test]
+    fn longjmp_ends_the_frames_below_it() {
+        let events: [&[u64]; 5] = [
+            &enter(MAIN, 0, 1000, 11),
+            &enter(F, 1, 900, 21),
+            &enter(G, 2, 800, 31),
+            // The stack pointer becomes main's.
+            &[950, 5],
+            &enter(G, 9, 900, 22),
+        ];
+        assert_eq!(shape(&after(&events, 10)), "1*1=5(2*1=1(3*1=3) 3*1=1)");
+    }
+
+    #[test]
+    fn a_handler_is_called_by_nobody() {
+        for stack in [None, Some(5000..6000)] {
+            let sp = if stack.is_some() { 5900 } else { 700 };
+            let mut tree = after(&[&enter(MAIN, 0, 1000, 11), &enter(F, 1, 900, 21)], 4);
+            tree.handle(G, 4, sp, 77, stack.clone());
+            // Its entry is told as well.
+            tree.follow(
+                &[&enter(G, 4, sp, 77)[..], &enter(F, 5, sp - 100, 31), &[sp - 100, 8], &[sp, 9]].concat(),
+            );
+            tree.handled(10);
+            tree.follow(&[900, 12]);
+            tree.spend(13);
+            assert_eq!(shape(&tree), "1*1=2(2*1=5) 3*1=2(2*1=3)", "{stack:?}");
+        }
+    }
+
+    #[test]
+    fn a_handler_that_is_left_by_a_jump_ends() {
+        for stack in [None, Some(5000..6000)] {
+            let sp = if stack.is_some() { 5900 } else { 700 };
+            let mut tree = after(&[&enter(MAIN, 0, 1000, 11), &enter(F, 1, 900, 21)], 4);
+            tree.handle(G, 4, sp, 77, stack);
+            tree.follow(&[950, 6]);
+            tree.follow(&enter(G, 8, 900, 22));
+            tree.spend(9);
+            assert!(tree.handlers.is_empty());
+            assert_eq!(shape(&tree), "1*1=3(2*1=3 3*1=1) 3*1=2");
+        }
+    }
+
+    #[test]
+    fn many_contexts_are_found_again() {
+        let mut tree = Tree::new();
+        for round in 0..2 {
+            for function in 10..3000 {
+                let clock = round * 100_000 + u64::from(function);
+                tree.follow(&enter(function, clock, 900, 21));
+                tree.follow(&[900, clock]);
+            }
+        }
+        assert_eq!(tree.nodes.len(), 2991);
+        assert!(tree.nodes[1..].iter().all(|node| node.calls == 2));
+        tree.forget();
+        assert!(tree.nodes.iter().all(|node| (node.calls, node.cost) == (0, 0)));
+    }
+}
