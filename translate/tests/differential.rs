@@ -138,7 +138,8 @@ fn variants(seed: u64) -> Vec<Options> {
     };
     let other = rng.pick(&[tiny, small]);
     let whole = Limits::default();
-    let plain = Options { count: true, limits: whole, link: true, check: false, mode: Mode::Plain };
+    let plain =
+        Options { count: true, calls: false, limits: whole, link: true, check: false, mode: Mode::Plain };
     let guards = |mode, limits| Limits { checked: mode != Mode::Plain, ..limits };
     let guarding = rng.pick(&[Mode::Clean, Mode::Guarded]);
     let small_mode = rng.pick(&[Mode::Plain, Mode::Clean, Mode::Guarded]);
@@ -158,6 +159,7 @@ fn variants(seed: u64) -> Vec<Options> {
         Options { count, limits: guards(guarding, whole), check: true, mode: guarding, ..plain },
         Options { count, limits: one_segment, check: true, mode: precise, ..plain },
         Options { count: false, ..plain },
+        Options { calls: true, ..plain },
     ]
 }
 

@@ -46,6 +46,7 @@ struct Case {
     prefix: Option<Prefix>,
     count: bool,
     count_segments: bool,
+    calls: bool,
     check: bool,
     mode: Mode,
     pointer: Pointer,
@@ -68,6 +69,7 @@ fn parse(text: &str) -> Case {
         prefix: None,
         count: false,
         count_segments: false,
+        calls: false,
         check: false,
         mode: Mode::Plain,
         pointer: Pointer::Unknown,
@@ -82,6 +84,7 @@ fn parse(text: &str) -> Case {
             }
             "prefix" if value == "return" => case.prefix = Some(Prefix::Return),
             "prefix" if value == "indirect" => case.prefix = Some(Prefix::Indirect),
+            "calls" => (case.count, case.calls) = (true, true),
             "count" => (case.count, case.count_segments) = (value != "segments", value != "yes"),
             "check" => case.check = value == "yes",
             "mode" => {
@@ -153,6 +156,7 @@ fn symbolic(text: &str) -> String {
         ("R11", layout::R11),
         ("TARGET", layout::TARGET),
         ("SPILL", layout::SPILL),
+        ("LOG", layout::LOG),
         ("EXIT", layout::EXIT),
         ("CONTINUE", layout::CONTINUE),
     ];
@@ -212,12 +216,14 @@ fn render(case: &Case) -> String {
         exit_stubs_end: EXIT_STUBS_END,
         count: case.count,
         count_segments: case.count_segments,
+        log_calls: case.calls,
         check_stubs: case.check.then_some(CHECK_STUBS),
         mode: case.mode,
     };
     let mut buffer = [0u8; 4096];
     let mut translator = Translator::new();
-    let first = First { exit: 7, check: 3, counter: 5, steps: 0x7100_0000_1000 };
+    let function = case.calls.then_some(9);
+    let first = First { exit: 7, check: 3, counter: 5, function, steps: 0x7100_0000_1000 };
     let fragment = translator.translate(&block, &config, case.prefix, first, CACHE, &mut buffer).unwrap();
 
     let guest = support::disassemble(&case.bytes[..(fragment.end - case.pc) as usize], case.pc);

@@ -13,7 +13,7 @@ use support::generate::{Generator, Program, Style};
 use support::pool::Pool;
 use support::puppet::Puppet;
 use support::rng::Rng;
-use support::runtime::{End, Options, Runtime, State};
+use support::runtime::{End, Options, Runtime, State, Told};
 use support::space::Space;
 use translate::{Limits, Mode};
 
@@ -185,11 +185,45 @@ impl Bench {
         if at + 1 < boundaries.len() - 1 {
             return Err(format!("ended at boundary {at} of {}", boundaries.len()));
         }
+        if options.calls {
+            self.check_calls(&boundaries, &steps)?;
+        }
         if options.count {
             let counted = self.runtime.counted();
             let stepped = steps[boundaries.len() - 1];
             if counted as i64 != stepped {
                 return Err(format!("counted {counted} instructions, executed {stepped}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Each return is told of once, with the instructions up to it, and each entry where the program was at its place.
+    fn check_calls(&self, boundaries: &[Boundary], steps: &[i64]) -> Result<(), String> {
+        let told = self.runtime.calls();
+        let returns: Vec<_> = (0..boundaries.len() - 1)
+            .filter(|&i| self.decode(boundaries[i].state.pc).mnemonic() == Mnemonic::Ret)
+            .map(|i| (boundaries[i].state.regs[4], steps[i + 1] as u64))
+            .collect();
+        let left: Vec<_> = told
+            .iter()
+            .filter_map(|event| match *event {
+                Told::Left { sp, clock } => Some((sp, clock)),
+                Told::Entered { .. } => None,
+            })
+            .collect();
+        if left != returns {
+            return Err(format!("returns told {left:x?}\nexecuted {returns:x?}"));
+        }
+        for event in told {
+            let Told::Entered { pc, clock, sp, site } = event else { continue };
+            let was_there = (0..boundaries.len()).any(|i| {
+                let state = &boundaries[i].state;
+                (state.pc, steps[i] as u64, state.regs[4]) == (pc, clock, sp)
+                    && self.space.word_of(&boundaries[i].memory, sp) == Some(site)
+            });
+            if !was_there {
+                return Err(format!("{event:x?} never happened"));
             }
         }
         Ok(())
@@ -237,7 +271,8 @@ fn run(kind: usize, programs: u64) {
             _ => Limits { checked: true, ..limits },
         };
         let check = rng.one_in(2) || mode != Mode::Plain;
-        let options = Options { count: rng.one_in(2), limits, link: !rng.one_in(4), check, mode };
+        let (count, calls) = (rng.one_in(2), rng.one_in(2));
+        let options = Options { count: count || calls, calls, limits, link: !rng.one_in(4), check, mode };
         if let Err(error) = bench.check(seed, options) {
             failures += 1;
             eprintln!("VG_SEED={kind}:{seed}: {options:?}\n{error}");

@@ -7,6 +7,7 @@ use super::space::Space;
 use definedness::Registers;
 use std::collections::HashMap;
 use std::ops::Range;
+use translate::calls;
 use translate::layout::{self, Fix, MapEntry};
 use translate::{
     Block, Config, Counted, First, Fragment, Limits, Missed, Mode, Pointer, Prefix, Scratch, Special,
@@ -21,12 +22,16 @@ const CONTEXT: u64 = 0xc0_0000;
 const ENGINE_STACK: u64 = 0x75_0000;
 const DISPATCHER: u64 = 0x76_0000;
 const CHECK_STUBS: u64 = 0x77_0000;
+const LOG: u64 = 0xe0_0000;
+const LOG_BYTES: u64 = 0x10_0000;
 const SIZE: usize = 0x100_0000;
 
 /// What surrounds one run.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     pub count: bool,
+    /// With a log of calls: each block is a function.
+    pub calls: bool,
     pub limits: Limits,
     pub link: bool,
     /// With shadow checks, which find V bits in the shadow that the space has.
@@ -49,6 +54,13 @@ pub struct State {
 /// CF PF AF ZF SF DF OF AC: the flags that a program owns.
 pub const FLAGS: u64 = 0x4_0cd5;
 
+/// An event of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    Entered { pc: u64, clock: u64, sp: u64, site: u64 },
+    Left { sp: u64, clock: u64 },
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -60,6 +72,7 @@ pub enum End {
 }
 
 struct Placed {
+    pc: u64,
     start: u64,
     end: u64,
     body: u64,
@@ -163,6 +176,7 @@ impl Runtime {
             translator: Translator::new(),
             options: Options {
                 count: false,
+                calls: false,
                 limits: Limits::default(),
                 link: true,
                 check: false,
@@ -192,6 +206,7 @@ impl Runtime {
             exit_stubs_end: self.base() + TABLES,
             count: self.options.count,
             count_segments: self.options.count,
+            log_calls: self.options.calls,
             check_stubs: self.options.check.then(|| self.base() + CHECK_STUBS),
             mode: self.options.mode,
         }
@@ -206,6 +221,26 @@ impl Runtime {
         let sum = |first, slots| (0..slots).map(|slot| self.slot(first + 8 * slot)).sum::<u64>();
         sum(layout::INSTRUCTIONS, layout::INSTRUCTION_SLOTS)
             + sum(layout::GUARDED_INSTRUCTIONS, layout::GUARDED_SLOTS)
+    }
+
+    /// What emitted code has told of calls, in its order.
+    pub fn calls(&self) -> Vec<Told> {
+        let (start, end) = (self.base() + LOG, self.slot(layout::LOG));
+        assert!((start..start + LOG_BYTES).contains(&end), "the test's log is full");
+        let words: Vec<u64> = (start..end).step_by(8).map(|at| self.region.u64(at)).collect();
+        let mut told = Vec::new();
+        let mut rest = &words[..];
+        while let [head, clock, ..] = *rest {
+            if head & calls::IS_ENTRY == 0 {
+                told.push(Told::Left { sp: head, clock });
+                rest = &rest[calls::LEAVE_WORDS..];
+            } else {
+                let pc = self.fragments[!head as usize].pc;
+                told.push(Told::Entered { pc, clock, sp: rest[2], site: rest[3] });
+                rest = &rest[calls::ENTER_WORDS..];
+            }
+        }
+        told
     }
 
     fn set_slot(&mut self, offset: u32, value: u64) {
@@ -279,6 +314,8 @@ impl Runtime {
             exit: self.exits.len() as u32,
             check: self.checks.len() as u32,
             counter: self.counted.len() as u32,
+            function: (self.options.calls && !self.options.mode.is_precise())
+                .then_some(self.fragments.len() as u32),
             steps: 0,
         };
         assert!(at + 0x8000 < config.exit_stub(first.exit), "the test's cache is full");
@@ -301,6 +338,7 @@ impl Runtime {
         let id = self.fragments.len();
         let end = at + u64::from(fragment.size);
         self.fragments.push(Placed {
+            pc,
             start: at,
             end,
             body: at + u64::from(fragment.body),
@@ -327,6 +365,7 @@ impl Runtime {
             exit: self.exits.len() as u32,
             check: 0,
             counter: self.counted.len() as u32,
+            function: None,
             steps: 0x7100_0000_0000,
         };
         let buffer = self.region.bytes_mut(at, 0x1000);
@@ -415,6 +454,7 @@ impl Runtime {
         self.region.bytes_mut(base + CONTEXT + u64::from(layout::COUNTERS), counters).fill(0);
         self.counted.clear();
         self.set_slot(layout::SELF, base + CONTEXT);
+        self.set_slot(layout::LOG, base + LOG);
         for (slot, value) in (0..).zip(layout::PATTERNS_VALUES) {
             self.set_slot(layout::PATTERNS + 8 * slot, value);
         }

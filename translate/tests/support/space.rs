@@ -125,6 +125,20 @@ impl Space {
         }
     }
 
+    /// The word at an address, in a snapshot.
+    pub fn word_of(&self, snapshot: &[u8], address: u64) -> Option<u64> {
+        let mut at = 0;
+        for (offset, size) in WRITABLE {
+            let inside = address.wrapping_sub(self.region.base + offset);
+            if inside < size as u64 - 7 {
+                let start = at + inside as usize;
+                return snapshot[start..start + 8].try_into().ok().map(u64::from_le_bytes);
+            }
+            at += size;
+        }
+        None
+    }
+
     /// First address at which memory differs from the snapshot; the stack below `stack_pointer` does not count.
     pub fn difference(&self, snapshot: &[u8], stack_pointer: u64) -> Option<u64> {
         let mut at = 0;
