@@ -1,0 +1,330 @@
+//! The three caches together: what serves a fetch, a read or a write, and which events that is.
+//!
+//! Rules of Callgrind (`sim.c`) and Cachegrind (`cg_sim.c`), which agree but for [`Modify`]:
+//! - Virtual addresses. An access that misses the first level goes to the last level, with all of its lines.
+//! - An access of two lines is one access; it misses if either line does, and both become the most recent.
+//! - Writes allocate, and are otherwise like reads; no level is told when another replaces a line.
+//! - An access is at most as long as the shortest line ([`Caches::access_max`]): of a longer one the beginning counts.
+//! - Write-back: the first level writes through to the last one, also when it hits, without an event for that.
+//! - Prefetching: misses of the first level are followed, with write-back all writes, before the last level is asked.
+//!
+//! Deviations, where Callgrind's code does not do what its comments say: with write-back, it takes addresses 4 GiB apart
+//! for the same, finds low addresses (below the size of a way of the last level) present at the beginning, overlooks the
+//! second line in a cache of one set, and with prefetching mixes two forms of tags.
+
+use crate::cache::{Cache, WriteBack};
+use crate::detect::Shapes;
+use crate::events::{Event, Events, Sink};
+use crate::prefetch::Prefetcher;
+use crate::segment::{Access, Segment, SegmentBuilder};
+use core::fmt;
+
+/// Bytes of the widest register that Valgrind knows (AVX): no line may be shorter.
+pub const REGISTER_MAX: u32 = 32;
+
+/// What a read and a write of the same operand by one instruction are counted as, together: one access.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Modify {
+    /// `Dw`, as in Callgrind.
+    #[default]
+    Write,
+    /// `Dr`, as in Cachegrind.
+    Read,
+}
+
+/// How the caches are modelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Options {
+    /// What a modification is counted as.
+    pub modify: Modify,
+    /// Whether the last level writes back: `--simulate-wb`, events `ILdmr`, `DLdmr` and `DLdmw`.
+    pub write_back: bool,
+    /// Whether streams are prefetched into the last level: `--simulate-hwpref`.
+    pub prefetch: bool,
+}
+
+/// A cache has lines shorter than [`REGISTER_MAX`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineTooShort;
+
+impl fmt::Display for LineTooShort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "lines of a cache must have at least {REGISTER_MAX} bytes, as the widest register has")
+    }
+}
+
+impl core::error::Error for LineTooShort {}
+
+/// Who served an access, the later the more events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Served {
+    First,
+    Last,
+    Memory,
+    /// And the last level had to write a dirty line back.
+    MemoryDirty,
+}
+
+/// The misses of an access of some kind.
+const fn misses(served: Served, first: Event, last: Event, dirty: Event) -> Events {
+    match served {
+        Served::First => Events::NONE,
+        Served::Last => Events::of(&[first]),
+        Served::Memory => Events::of(&[first, last]),
+        Served::MemoryDirty => Events::of(&[first, last, dirty]),
+    }
+}
+
+fn of_fetch(served: Served) -> Events {
+    misses(served, Event::I1mr, Event::ILmr, Event::ILdmr)
+}
+
+fn of_data(served: Served, written: bool) -> Events {
+    if written {
+        misses(served, Event::D1mw, Event::DLmw, Event::DLdmw)
+    } else {
+        misses(served, Event::D1mr, Event::DLmr, Event::DLdmr)
+    }
+}
+
+/// One operand of a repeated string instruction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operand {
+    /// Of the first round.
+    pub address: u64,
+    /// Bytes.
+    pub size: u32,
+    /// Whether it is written, or else read.
+    pub written: bool,
+}
+
+/// I1, D1 and LL with their state. Allocates when it is made, at most 8 bytes for each line, and never later.
+#[derive(Debug, Clone)]
+pub struct Caches {
+    i1: Cache,
+    d1: Cache,
+    ll: Cache,
+    access_max: u32,
+    modify: Modify,
+    write_back: bool,
+    prefetcher: Option<Prefetcher>,
+}
+
+impl Caches {
+    /// Empty caches.
+    ///
+    /// # Errors
+    ///
+    /// If a register does not fit into a line.
+    pub fn new(shapes: &Shapes, options: Options) -> Result<Caches, LineTooShort> {
+        let access_max = shapes.i1.line().min(shapes.d1.line()).min(shapes.ll.line());
+        if access_max < REGISTER_MAX {
+            return Err(LineTooShort);
+        }
+        Ok(Caches {
+            i1: Cache::new(shapes.i1),
+            d1: Cache::new(shapes.d1),
+            ll: Cache::new(shapes.ll),
+            access_max,
+            modify: options.modify,
+            write_back: options.write_back,
+            prefetcher: options.prefetch.then(Prefetcher::default),
+        })
+    }
+
+    /// Forgets what the caches hold.
+    pub fn clear(&mut self) {
+        self.i1.clear();
+        self.d1.clear();
+        self.ll.clear();
+        if let Some(prefetcher) = &mut self.prefetcher {
+            *prefetcher = Prefetcher::default();
+        }
+    }
+
+    /// Bytes of the longest access that counts in full.
+    pub fn access_max(&self) -> u32 {
+        self.access_max
+    }
+
+    /// Begins the prepared form of a run of instructions, which suits caches of the same shapes and options.
+    pub fn segment(&self) -> SegmentBuilder {
+        SegmentBuilder::new(self.i1.line_bits(), self.access_max, self.modify)
+    }
+
+    /// The events of one execution of an instruction of `length` bytes, without its accesses of data.
+    pub fn fetch(&mut self, pc: u64, length: u32) -> Events {
+        Events::of(&[Event::Ir]) | of_fetch(self.fetched(pc, self.span(length)))
+    }
+
+    /// The events of a read.
+    pub fn read(&mut self, address: u64, size: u32) -> Events {
+        Events::of(&[Event::Dr]) | of_data(self.accessed(address, self.span(size), false), false)
+    }
+
+    /// The events of a write.
+    pub fn write(&mut self, address: u64, size: u32) -> Events {
+        Events::of(&[Event::Dw]) | of_data(self.accessed(address, self.span(size), true), true)
+    }
+
+    /// The events of a read and a write of the same bytes by one instruction.
+    pub fn modify(&mut self, address: u64, size: u32) -> Events {
+        match self.modify {
+            Modify::Write => self.write(address, size),
+            Modify::Read => self.read(address, size),
+        }
+    }
+
+    /// Simulates one execution of a segment and tells `sink` the misses; `Ir`, `Dr` and `Dw` follow from how often it was
+    /// executed: [`Segment::add_executions`].
+    ///
+    /// `addresses` are those of the segment's accesses, in their order. Where there are fewer, the segment is simulated
+    /// to the end of the instruction whose access is the first one without an address, without that access.
+    pub fn run<S: Sink + ?Sized>(&mut self, segment: &Segment, addresses: &[u64], sink: &mut S) {
+        let count = segment.accesses.len().min(addresses.len());
+        let (accesses, addresses) = (&segment.accesses[..count], &addresses[..count]);
+        if count == segment.accesses.len() && segment.lines.iter().all(|line| self.i1.is_recent(*line)) {
+            self.run_accesses(accesses, addresses, sink);
+        } else {
+            self.run_with_fetches(segment, accesses, addresses, sink);
+        }
+    }
+
+    /// Simulates `rounds` rounds of a repeated string instruction, which is number `instruction` of its segment, and tells
+    /// `sink` the misses; it is fetched as part of a segment, where it has no accesses.
+    ///
+    /// From round to round each operand moves by `step` bytes, which is negative where the direction flag is set.
+    /// The operands are accessed in the order of the slice: see [`crate::accesses`].
+    pub fn repeat<S: Sink + ?Sized>(
+        &mut self,
+        operands: &[Operand],
+        step: i64,
+        rounds: u64,
+        instruction: usize,
+        sink: &mut S,
+    ) {
+        for round in 0..rounds {
+            for operand in operands {
+                let address = operand.address.wrapping_add((step as u64).wrapping_mul(round));
+                let served = self.accessed(address, self.span(operand.size), operand.written);
+                if served != Served::First {
+                    sink.add(instruction, of_data(served, operand.written));
+                }
+            }
+        }
+    }
+
+    /// A segment whose fetches change I1: each comes in between the accesses where it belongs.
+    #[inline(never)]
+    fn run_with_fetches<S: Sink + ?Sized>(
+        &mut self,
+        segment: &Segment,
+        accesses: &[Access],
+        addresses: &[u64],
+        sink: &mut S,
+    ) {
+        let mut done = 0;
+        for fetch in &segment.fetches {
+            let before = fetch.accesses_before as usize;
+            if before > accesses.len() {
+                break;
+            }
+            self.run_accesses(&accesses[done..before], &addresses[done..before], sink);
+            done = before;
+            let served = self.fetched(fetch.pc, fetch.span);
+            if served != Served::First {
+                sink.add(fetch.instruction as usize, of_fetch(served));
+            }
+        }
+        self.run_accesses(&accesses[done..], &addresses[done..], sink);
+    }
+
+    #[inline(always)]
+    fn run_accesses<S: Sink + ?Sized>(
+        &mut self,
+        mut accesses: &[Access],
+        mut addresses: &[u64],
+        sink: &mut S,
+    ) {
+        // A write-back cache has to know of all writes.
+        let write_back = self.write_back;
+        loop {
+            let changing = {
+                let recent = self.d1.recent();
+                let mut both = accesses.iter().zip(addresses);
+                both.position(|(access, address)| {
+                    !recent.serves(*address, access.span) || write_back && access.written
+                })
+            };
+            let Some(at) = changing else { return };
+            let (Some(access), Some(address)) = (accesses.get(at), addresses.get(at)) else { return };
+            let served = self.accessed(*address, access.span, access.written);
+            if served != Served::First {
+                sink.add(access.instruction as usize, of_data(served, access.written));
+            }
+            (accesses, addresses) = (&accesses[at + 1..], &addresses[at + 1..]);
+        }
+    }
+
+    /// How far the last byte that counts lies behind the first one.
+    fn span(&self, size: u32) -> u8 {
+        span(size, self.access_max)
+    }
+
+    #[inline(always)]
+    fn fetched(&mut self, pc: u64, span: u8) -> Served {
+        if hits(&mut self.i1, pc, span) { Served::First } else { self.last_level(pc, span, false) }
+    }
+
+    #[inline]
+    fn accessed(&mut self, address: u64, span: u8, written: bool) -> Served {
+        let first = hits(&mut self.d1, address, span);
+        if self.write_back && written {
+            let last = self.last_level(address, span, true);
+            return if first { Served::First } else { last };
+        }
+        if first { Served::First } else { self.last_level(address, span, written) }
+    }
+
+    #[inline(never)]
+    fn last_level(&mut self, address: u64, span: u8, written: bool) -> Served {
+        if let Some(prefetcher) = &mut self.prefetcher
+            && let Some(line) = prefetcher.follow(address, self.ll.line_bits())
+        {
+            if self.write_back {
+                self.ll.uses(line, false);
+            } else {
+                self.ll.hits(line);
+            }
+        }
+        if !self.write_back {
+            return if hits(&mut self.ll, address, span) { Served::Last } else { Served::Memory };
+        }
+        let (first, last) = (self.ll.line(address), self.ll.line(address.wrapping_add(u64::from(span))));
+        let mut worst = self.ll.uses(first, written);
+        if last != first {
+            worst = worst.max(self.ll.uses(last, written));
+        }
+        match worst {
+            WriteBack::Hit => Served::Last,
+            WriteBack::Miss => Served::Memory,
+            WriteBack::MissDirty => Served::MemoryDirty,
+        }
+    }
+}
+
+/// How far the last byte of an access that counts lies behind its first one.
+pub(crate) fn span(size: u32, access_max: u32) -> u8 {
+    u8::try_from(size.clamp(1, access_max) - 1).unwrap_or(u8::MAX)
+}
+
+/// Uses the one or two lines of an access; says whether all were there.
+#[inline(always)]
+fn hits(cache: &mut Cache, address: u64, span: u8) -> bool {
+    let (first, last) = (cache.line(address), cache.line(address.wrapping_add(u64::from(span))));
+    let hit = cache.hits(first);
+    if first == last { hit } else { cache.hits(last) && hit }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! The models against Valgrind: programs without libc run under Lackey, whose trace of addresses is simulated, and under
+//! Callgrind and Cachegrind, whose totals have to be the same.
+//!
+//! The tests say so and pass where Valgrind or gcc is not installed.
+
+mod branches;
+mod valgrind;
+
+use models::{Caches, Counts, Event, Geometry, Modify, Options, Shapes};
+use valgrind::{Program, Step, Tool, installed};
+
+/// I1, D1 and LL as options have them: small ones, one way, many ways, and lines of different sizes.
+const GEOMETRIES: [[&str; 3]; 5] = [
+    ["1024,2,64", "512,2,64", "4096,4,64"],
+    ["512,1,32", "1024,4,32", "8192,8,64"],
+    ["2048,4,128", "2048,2,64", "16384,16,32"],
+    ["1024,16,64", "512,8,64", "8192,1,128"],
+    ["32768,8,64", "49152,12,64", "1048576,16,64"],
+];
+
+fn shapes(texts: [&str; 3]) -> Shapes {
+    let [i1, d1, ll] = texts.map(|text| text.parse::<Geometry>().unwrap());
+    Shapes { i1, d1, ll }
+}
+
+fn options(texts: [&str; 3]) -> Vec<String> {
+    ["--I1=", "--D1=", "--LL="].iter().zip(texts).map(|(option, text)| format!("{option}{text}")).collect()
+}
+
+fn simulate(trace: &[Step], texts: [&str; 3], options: Options) -> Counts {
+    let mut caches = Caches::new(&shapes(texts), options).unwrap();
+    let mut counts = Counts::default();
+    for step in trace {
+        counts += match step.kind {
+            b'I' => caches.fetch(step.address, step.size),
+            b'L' => caches.read(step.address, step.size),
+            b'S' => caches.write(step.address, step.size),
+            _ => caches.modify(step.address, step.size),
+        };
+    }
+    counts
+}
+
+/// All events but those of branches; `expected` has those of branches as well.
+fn compare(found: &Counts, expected: &Counts, what: &str) {
+    for event in Event::ALL.iter().filter(|event| **event < Event::Bc) {
+        assert_eq!(found[*event], expected[*event], "{} of {what}", event.name());
+    }
+}
+
+/// The caches of `tool`; `variants` are further options with their forms for Valgrind.
+fn check(name: &str, tool: Tool, variants: &[(Options, &[&str])]) {
+    if !installed() {
+        return;
+    }
+    let program = Program::build(name, tool.name());
+    let trace = program.trace(tool);
+    for texts in GEOMETRIES {
+        for (model, more) in variants {
+            let mut arguments = options(texts);
+            arguments.extend(more.iter().map(|option| (*option).to_owned()));
+            let what = format!("{name} by {} {arguments:?}", tool.name());
+            let expected = program.totals(tool, &arguments);
+            compare(&simulate(&trace, texts, *model), &expected, &what);
+            assert!(expected[Event::D1mr] > 0 && expected[Event::ILmr] > 0, "{what} misses nothing");
+        }
+    }
+}
+
+fn callgrind(name: &str) {
+    let plain = Options::default();
+    check(
+        name,
+        Tool::Callgrind,
+        &[
+            (plain, &[]),
+            (Options { write_back: true, ..plain }, &["--simulate-wb=yes"]),
+            (Options { prefetch: true, ..plain }, &["--simulate-hwpref=yes"]),
+        ],
+    );
+}
+
+fn cachegrind(name: &str) {
+    check(name, Tool::Cachegrind, &[(Options { modify: Modify::Read, ..Options::default() }, &[])]);
+}
+
+#[test]
+fn arrays_by_callgrind() {
+    callgrind("arrays");
+}
+
+#[test]
+fn pointers_by_callgrind() {
+    callgrind("pointers");
+}
+
+#[test]
+fn lines_by_callgrind() {
+    callgrind("lines");
+}
+
+#[test]
+fn arrays_by_cachegrind() {
+    cachegrind("arrays");
+}
+
+#[test]
+fn pointers_by_cachegrind() {
+    cachegrind("pointers");
+}
+
+#[test]
+fn lines_by_cachegrind() {
+    cachegrind("lines");
+}
