@@ -1,12 +1,18 @@
 //! Prints what the models cost: nanoseconds for an access, a segment and a branch, in mixes of hits and misses.
 //!
-//! Run it with `cargo run --release -p models --example throughput`.
+//! Run it with `cargo run --release -p models --example throughput [TRACE]`. TRACE is that of a real program:
+//! `valgrind --tool=lackey --trace-mem=yes --log-file=TRACE PROGRAM`.
+
+#[path = "../tests/oracle/batch.rs"]
+mod batch;
 
 use models::{Branches, Caches, Counts, Event, Geometry, Options, Segment, Shapes};
 use std::hint::black_box;
 use std::time::Instant;
 
 const RUNS: usize = 5000;
+/// Runs of instructions of a real program that are measured at once.
+const PIECE: usize = 1000;
 
 /// Numbers that are the same in every run (xorshift).
 struct Random(u64);
@@ -41,8 +47,8 @@ fn segment(caches: &Caches, pc: u64, instructions: u64, accesses: u64) -> Segmen
 }
 
 /// Nanoseconds of the fastest of many short runs: the machine may be busy with other things.
-fn best_of(mut run: impl FnMut()) -> f64 {
-    let times = (0..RUNS).map(|_| {
+fn best_of(runs: usize, mut run: impl FnMut()) -> f64 {
+    let times = (0..runs).map(|_| {
         let start = Instant::now();
         run();
         start.elapsed().as_secs_f64() * 1e9
@@ -61,9 +67,10 @@ fn measure(
     let mut caches = Caches::new(&shapes(), options).expect("caches");
     let segments = segments(&caches);
     let mut random = Random(88_172_645_463_325_252);
-    // The log of a batch, which is simulated again and again: it fits into the processor's second level.
+    // The log that is simulated again and again.
     let count = segments.len() as u64;
-    let batch: Vec<(usize, Vec<u64>)> = (0..512u64)
+    let executed = if scattered { 20_000 } else { 512u64 };
+    let batch: Vec<(usize, Vec<u64>)> = (0..executed)
         .map(|i| {
             let which = if scattered { random.below(count) } else { i % count } as usize;
             (which, (0..segments[which].accesses()).map(|_| address(i)).collect())
@@ -71,20 +78,18 @@ fn measure(
         .collect();
     let accesses: usize = batch.iter().map(|(_, addresses)| addresses.len()).sum();
     let mut counts = Counts::default();
-    let best = best_of(|| {
+    let best = best_of(RUNS / batch.len().div_ceil(512), || {
         counts = Counts::default();
         for (which, addresses) in &batch {
             caches.run(&segments[*which], black_box(addresses), &mut counts);
         }
     });
-    let misses = |event| counts[event] as f64 * 100.0 / accesses.max(1) as f64;
-    println!(
-        "  {name:44} {:6.2} ns a segment {:6.2} ns an access; misses of D1 {:4.1} %, of LL {:4.1} %",
-        best / batch.len() as f64,
-        best / accesses.max(1) as f64,
-        misses(Event::D1mr) + misses(Event::D1mw),
-        misses(Event::DLmr) + misses(Event::DLmw),
-    );
+    print!("  {name:44} {:6.2} ns a segment", best / batch.len() as f64);
+    if accesses > 0 {
+        let misses = (counts[Event::D1mr] + counts[Event::D1mw]) as f64 * 100.0 / accesses as f64;
+        print!(", {:5.2} ns an access; {misses:.1} % of them miss D1", best / accesses as f64);
+    }
+    println!();
 }
 
 fn branches() {
@@ -93,11 +98,11 @@ fn branches() {
     let log: Vec<(u64, bool)> =
         (0..4096).map(|_| (0x401000 + random.below(4096), random.below(10) != 0)).collect();
     let mut missed = 0;
-    let conditional = best_of(|| {
+    let conditional = best_of(RUNS, || {
         missed =
             log.iter().filter(|(pc, taken)| branches.conditional(*pc, *taken).contains(Event::Bcm)).count();
     });
-    let indirect = best_of(|| {
+    let indirect = best_of(RUNS, || {
         for (pc, taken) in &log {
             black_box(branches.indirect(*pc, u64::from(*taken)));
         }
@@ -111,8 +116,51 @@ fn branches() {
     );
 }
 
+/// The accesses of a real program, from a trace.
+fn program(path: &str, options: Options) {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let trace = batch::read(&text);
+    let instructions = trace.iter().filter(|step| step.kind == b'I').count();
+    let mut caches = Caches::new(&shapes(), options).expect("caches");
+    let log = batch::log(&trace, &caches);
+    drop((text, trace));
+    let mut counts = Counts::default();
+    // The fastest of each piece: the whole takes too long to be left alone by other programs.
+    let mut best = vec![f64::INFINITY; log.executed.len().div_ceil(PIECE)];
+    for _ in 0..20 {
+        counts = Counts::default();
+        let mut addresses = log.addresses.as_slice();
+        for (piece, best) in log.executed.chunks(PIECE).zip(&mut best) {
+            let start = Instant::now();
+            for (which, accesses) in piece {
+                let (own, others) = addresses.split_at(*accesses);
+                caches.run(&log.segments[*which], own, &mut counts);
+                addresses = others;
+            }
+            *best = best.min(start.elapsed().as_secs_f64() * 1e9);
+        }
+    }
+    let time: f64 = best.iter().sum();
+    let (accesses, runs) = (log.addresses.len() as f64, log.executed.len() as f64);
+    println!(
+        "  {instructions} instructions: {:.2} ns each, {:.2} ns an access, {:.2} ns a run of {:.1}; \
+         misses of D1 {:.2} %, of I1 {:.3} %",
+        time / instructions as f64,
+        time / accesses,
+        time / runs,
+        instructions as f64 / runs,
+        (counts[Event::D1mr] + counts[Event::D1mw]) as f64 * 100.0 / accesses,
+        counts[Event::I1mr] as f64 * 100.0 / instructions as f64
+    );
+}
+
 fn main() {
     let plain = Options::default();
+    if let Some(path) = std::env::args().nth(1) {
+        program(&path, plain);
+        program(&path, Options { write_back: true, ..plain });
+        return;
+    }
     let one = |instructions, accesses| {
         move |caches: &Caches| vec![segment(caches, 0x401000, instructions, accesses)]
     };

@@ -12,9 +12,10 @@
 //! for the same, finds low addresses (below the size of a way of the last level) present at the beginning, overlooks the
 //! second line in a cache of one set, and with prefetching mixes two forms of tags.
 
-use crate::cache::{Cache, WriteBack};
 use crate::detect::Shapes;
 use crate::events::{Event, Events, Sink};
+use crate::first::FirstLevel;
+use crate::last::{LastLevel, Use};
 use crate::prefetch::Prefetcher;
 use crate::segment::{Access, Segment, SegmentBuilder};
 use core::fmt;
@@ -101,9 +102,9 @@ pub struct Operand {
 /// I1, D1 and LL with their state. Allocates when it is made, at most 8 bytes for each line, and never later.
 #[derive(Debug, Clone)]
 pub struct Caches {
-    i1: Cache,
-    d1: Cache,
-    ll: Cache,
+    i1: FirstLevel,
+    d1: FirstLevel,
+    ll: LastLevel,
     access_max: u32,
     modify: Modify,
     write_back: bool,
@@ -122,9 +123,9 @@ impl Caches {
             return Err(LineTooShort);
         }
         Ok(Caches {
-            i1: Cache::new(shapes.i1),
-            d1: Cache::new(shapes.d1),
-            ll: Cache::new(shapes.ll),
+            i1: FirstLevel::new(shapes.i1),
+            d1: FirstLevel::new(shapes.d1),
+            ll: LastLevel::new(shapes.ll),
             access_max,
             modify: options.modify,
             write_back: options.write_back,
@@ -180,10 +181,11 @@ impl Caches {
     ///
     /// `addresses` are those of the segment's accesses, in their order. Where there are fewer, the segment is simulated
     /// to the end of the instruction whose access is the first one without an address, without that access.
+    #[inline]
     pub fn run<S: Sink + ?Sized>(&mut self, segment: &Segment, addresses: &[u64], sink: &mut S) {
         let count = segment.accesses.len().min(addresses.len());
         let (accesses, addresses) = (&segment.accesses[..count], &addresses[..count]);
-        if count == segment.accesses.len() && segment.lines.iter().all(|line| self.i1.is_recent(*line)) {
+        if count == segment.accesses.len() && self.has_lines(segment.first_line, segment.lines) {
             self.run_accesses(accesses, addresses, sink);
         } else {
             self.run_with_fetches(segment, accesses, addresses, sink);
@@ -214,7 +216,18 @@ impl Caches {
         }
     }
 
-    /// A segment whose fetches change I1: each comes in between the accesses where it belongs.
+    /// Whether a row of lines is in I1, and where they are guessed to be; not if there are none. They are used in their
+    /// order until one is not: the same uses directly afterwards make no difference.
+    #[inline(always)]
+    fn has_lines(&mut self, first: u64, count: u32) -> bool {
+        let mut hits = self.i1.hits();
+        let all = (0..u64::from(count)).all(|further| hits.line(first.wrapping_add(further)));
+        let end = hits.end();
+        self.i1.resume(end);
+        all && count > 0
+    }
+
+    /// A segment whose fetches miss I1: each comes in between the accesses where it belongs.
     #[inline(never)]
     fn run_with_fetches<S: Sink + ?Sized>(
         &mut self,
@@ -240,29 +253,34 @@ impl Caches {
     }
 
     #[inline(always)]
-    fn run_accesses<S: Sink + ?Sized>(
-        &mut self,
-        mut accesses: &[Access],
-        mut addresses: &[u64],
-        sink: &mut S,
-    ) {
-        // A write-back cache has to know of all writes.
-        let write_back = self.write_back;
+    fn run_accesses<S: Sink + ?Sized>(&mut self, accesses: &[Access], addresses: &[u64], sink: &mut S) {
+        if self.write_back {
+            return self.run_written_back(accesses, addresses, sink);
+        }
+        let mut both = accesses.iter().zip(addresses);
         loop {
-            let changing = {
-                let recent = self.d1.recent();
-                let mut both = accesses.iter().zip(addresses);
-                both.position(|(access, address)| {
-                    !recent.serves(*address, access.span) || write_back && access.written
-                })
-            };
-            let Some(at) = changing else { return };
-            let (Some(access), Some(address)) = (accesses.get(at), addresses.get(at)) else { return };
-            let served = self.accessed(*address, access.span, access.written);
-            if served != Served::First {
-                sink.add(access.instruction as usize, of_data(served, access.written));
-            }
-            (accesses, addresses) = (&accesses[at + 1..], &addresses[at + 1..]);
+            let mut hits = self.d1.hits();
+            let missing = both.find(|(access, address)| !hits.access(**address, access.span));
+            let end = hits.end();
+            self.d1.resume(end);
+            let Some((access, address)) = missing else { return };
+            self.run_access(access, *address, sink);
+        }
+    }
+
+    /// A write-back cache has to know of all writes.
+    #[inline(never)]
+    fn run_written_back<S: Sink + ?Sized>(&mut self, accesses: &[Access], addresses: &[u64], sink: &mut S) {
+        for (access, address) in accesses.iter().zip(addresses) {
+            self.run_access(access, *address, sink);
+        }
+    }
+
+    #[inline(never)]
+    fn run_access<S: Sink + ?Sized>(&mut self, access: &Access, address: u64, sink: &mut S) {
+        let served = self.accessed(address, access.span, access.written);
+        if served != Served::First {
+            sink.add(access.instruction as usize, of_data(served, access.written));
         }
     }
 
@@ -273,42 +291,32 @@ impl Caches {
 
     #[inline(always)]
     fn fetched(&mut self, pc: u64, span: u8) -> Served {
-        if hits(&mut self.i1, pc, span) { Served::First } else { self.last_level(pc, span, false) }
+        if self.i1.uses(pc, span) { Served::First } else { self.last_level(pc, span, false) }
     }
 
     #[inline]
     fn accessed(&mut self, address: u64, span: u8, written: bool) -> Served {
-        let first = hits(&mut self.d1, address, span);
-        if self.write_back && written {
-            let last = self.last_level(address, span, true);
-            return if first { Served::First } else { last };
+        let first = self.d1.uses(address, span);
+        let through = self.write_back && written;
+        if first && !through {
+            return Served::First;
         }
-        if first { Served::First } else { self.last_level(address, span, written) }
+        let last = self.last_level(address, span, through);
+        if first { Served::First } else { last }
     }
 
+    /// A miss of the first level; `written` only for a write-back cache, without which no line is to be dirty.
     #[inline(never)]
     fn last_level(&mut self, address: u64, span: u8, written: bool) -> Served {
         if let Some(prefetcher) = &mut self.prefetcher
             && let Some(line) = prefetcher.follow(address, self.ll.line_bits())
         {
-            if self.write_back {
-                self.ll.uses(line, false);
-            } else {
-                self.ll.hits(line);
-            }
+            self.ll.uses_line(line, false);
         }
-        if !self.write_back {
-            return if hits(&mut self.ll, address, span) { Served::Last } else { Served::Memory };
-        }
-        let (first, last) = (self.ll.line(address), self.ll.line(address.wrapping_add(u64::from(span))));
-        let mut worst = self.ll.uses(first, written);
-        if last != first {
-            worst = worst.max(self.ll.uses(last, written));
-        }
-        match worst {
-            WriteBack::Hit => Served::Last,
-            WriteBack::Miss => Served::Memory,
-            WriteBack::MissDirty => Served::MemoryDirty,
+        match self.ll.uses(address, span, written) {
+            Use::Hit => Served::Last,
+            Use::Miss => Served::Memory,
+            Use::MissDirty => Served::MemoryDirty,
         }
     }
 }
@@ -316,14 +324,6 @@ impl Caches {
 /// How far the last byte of an access that counts lies behind its first one.
 pub(crate) fn span(size: u32, access_max: u32) -> u8 {
     u8::try_from(size.clamp(1, access_max) - 1).unwrap_or(u8::MAX)
-}
-
-/// Uses the one or two lines of an access; says whether all were there.
-#[inline(always)]
-fn hits(cache: &mut Cache, address: u64, span: u8) -> bool {
-    let (first, last) = (cache.line(address), cache.line(address.wrapping_add(u64::from(span))));
-    let hit = cache.hits(first);
-    if first == last { hit } else { cache.hits(last) && hit }
 }
 
 #[cfg(test)]

@@ -53,11 +53,12 @@ extern crate std;
 
 pub mod accesses;
 mod branches;
-mod cache;
 mod caches;
 mod detect;
 mod events;
+mod first;
 mod geometry;
+mod last;
 mod prefetch;
 mod segment;
 

@@ -4,7 +4,7 @@
 //! last one is a branch whose outcome varies. A fetch is kept only where an instruction touches another line of I1 than
 //! the instruction before it touched last: what is left out hits the most recent line and changes nothing. An access of
 //! data is kept with its span instead of its size: what has to be added to the address of its first byte to get that of
-//! its last. Not here: what is an access ([`crate::accesses`]); instructions whose number of accesses varies, which are
+//! its last. A segment is simulated fastest if its instructions lie behind each other. Not here: what is an access ([`crate::accesses`]); instructions whose number of accesses varies, which are
 //! put in without accesses and simulated by [`crate::Caches::repeat`], `read` and `write` before the next segment.
 
 use crate::caches::{Modify, span};
@@ -43,8 +43,9 @@ pub(crate) enum Branch {
 #[derive(Debug, Clone)]
 pub struct Segment {
     pub(crate) fetches: Box<[Fetch]>,
-    /// All lines of I1 that the fetches touch, in their order; neighbours are not the same.
-    pub(crate) lines: Box<[u64]>,
+    /// First line of I1 that the fetches touch, and how many of those behind it; 0 if they do not touch them in a row.
+    pub(crate) first_line: u64,
+    pub(crate) lines: u32,
     pub(crate) accesses: Box<[Access]>,
     /// Address of the branch, and what it is.
     pub(crate) branch: Option<(u64, Branch)>,
@@ -165,8 +166,10 @@ impl SegmentBuilder {
             .flat_map(|fetch| [line(fetch.pc), line(fetch.pc.wrapping_add(u64::from(fetch.span)))])
             .collect();
         lines.dedup();
+        let in_a_row = lines.windows(2).all(|pair| pair[0].wrapping_add(1) == pair[1]);
         Segment {
-            lines: lines.into_boxed_slice(),
+            first_line: lines.first().copied().unwrap_or(0),
+            lines: if in_a_row { lines.len() as u32 } else { 0 },
             fetches: self.fetches.into_boxed_slice(),
             accesses: self.accesses.into_boxed_slice(),
             branch: self.branch.filter(|_| self.instructions > 0),
@@ -199,6 +202,17 @@ mod tests {
         let kept: Vec<_> =
             segment.fetches.iter().map(|fetch| (fetch.instruction, fetch.accesses_before)).collect();
         assert_eq!(kept, [(0, 0), (2, 2), (4, 4), (5, 5)]);
+        assert_eq!(segment.lines, 0, "0x1000 comes last");
+    }
+
+    #[test]
+    fn lines_in_a_row_are_known_as_such() {
+        let mut builder = builder(Modify::Write);
+        for (pc, length) in [(0x1030, 15), (0x103f, 2), (0x1041, 4)] {
+            builder.instruction(pc, length);
+        }
+        let segment = builder.finish();
+        assert_eq!((segment.first_line, segment.lines), (0x40, 2));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The predictors against Valgrind: Lackey's trace has no branches, so the program's own code says which instructions
 //! are branches, and the next instruction of the trace where they went.
 
-use crate::valgrind::{Program, Step, Tool, installed};
+use crate::batch::Step;
+use crate::valgrind::{Program, Tool, installed};
 use iced_x86::{Decoder, DecoderOptions, FlowControl};
 use models::{Branches, Counts, Event};
 use std::collections::HashMap;

@@ -3,11 +3,13 @@
 //!
 //! The tests say so and pass where Valgrind or gcc is not installed.
 
+mod batch;
 mod branches;
 mod valgrind;
 
+use batch::Step;
 use models::{Caches, Counts, Event, Geometry, Modify, Options, Shapes};
-use valgrind::{Program, Step, Tool, installed};
+use valgrind::{Program, Tool, installed};
 
 /// I1, D1 and LL as options have them: small ones, one way, many ways, and lines of different sizes.
 const GEOMETRIES: [[&str; 3]; 5] = [
@@ -27,8 +29,8 @@ fn options(texts: [&str; 3]) -> Vec<String> {
     ["--I1=", "--D1=", "--LL="].iter().zip(texts).map(|(option, text)| format!("{option}{text}")).collect()
 }
 
-fn simulate(trace: &[Step], texts: [&str; 3], options: Options) -> Counts {
-    let mut caches = Caches::new(&shapes(texts), options).unwrap();
+/// By single accesses.
+fn simulate(trace: &[Step], mut caches: Caches) -> Counts {
     let mut counts = Counts::default();
     for step in trace {
         counts += match step.kind {
@@ -37,6 +39,26 @@ fn simulate(trace: &[Step], texts: [&str; 3], options: Options) -> Counts {
             b'S' => caches.write(step.address, step.size),
             _ => caches.modify(step.address, step.size),
         };
+    }
+    counts
+}
+
+/// By runs of instructions.
+fn simulate_batch(trace: &[Step], mut caches: Caches) -> Counts {
+    let log = batch::log(trace, &caches);
+    let mut addresses = log.addresses.as_slice();
+    let mut executions = vec![0; log.segments.len()];
+    let mut counts = Counts::default();
+    for (which, accesses) in log.executed {
+        let (own, others) = addresses.split_at(accesses);
+        caches.run(&log.segments[which], own, &mut counts);
+        executions[which] += 1;
+        addresses = others;
+    }
+    for (segment, times) in log.segments.iter().zip(executions) {
+        let mut costs = vec![Counts::default(); segment.instructions()];
+        segment.add_executions(times, &mut costs);
+        costs.into_iter().for_each(|more| counts += more);
     }
     counts
 }
@@ -61,8 +83,16 @@ fn check(name: &str, tool: Tool, variants: &[(Options, &[&str])]) {
             arguments.extend(more.iter().map(|option| (*option).to_owned()));
             let what = format!("{name} by {} {arguments:?}", tool.name());
             let expected = program.totals(tool, &arguments);
-            compare(&simulate(&trace, texts, *model), &expected, &what);
-            assert!(expected[Event::D1mr] > 0 && expected[Event::ILmr] > 0, "{what} misses nothing");
+            let caches = Caches::new(&shapes(texts), *model).unwrap();
+            compare(&simulate(&trace, caches.clone()), &expected, &what);
+            compare(&simulate_batch(&trace, caches), &expected, &format!("{what}, in runs"));
+            let dirty = [Event::ILdmr, Event::DLdmr, Event::DLdmw].map(|event| expected[event]);
+            let is_small = texts[2] != GEOMETRIES[4][2];
+            assert!(
+                !(model.write_back && is_small) || dirty.iter().sum::<u64>() > 0,
+                "{what}: nothing dirty"
+            );
+            assert!(expected[Event::D1mr] > 0 && expected[Event::ILmr] > 0, "{what}: no misses");
         }
     }
 }

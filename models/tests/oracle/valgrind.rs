@@ -1,5 +1,6 @@
 //! Builds a program and runs it under Valgrind's tools: the trace of Lackey, the totals of Callgrind and Cachegrind.
 
+use crate::batch::{Step, read};
 use models::{Counts, Event};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,15 +23,6 @@ impl Tool {
             Tool::Cachegrind => "cachegrind",
         }
     }
-}
-
-/// One line of Lackey's trace.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Step {
-    /// I, L, S or M.
-    pub(crate) kind: u8,
-    pub(crate) address: u64,
-    pub(crate) size: u32,
 }
 
 /// A program that was built, and a directory for it.
@@ -79,7 +71,7 @@ impl Program {
         }
         valgrind.arg(format!("--log-file={}", log.display())).arg("./program");
         succeeded(&mut valgrind);
-        let steps: Vec<Step> = std::fs::read_to_string(log).unwrap().lines().filter_map(step).collect();
+        let steps = read(&std::fs::read_to_string(log).unwrap());
         assert!(steps.len() > 10_000, "the trace has {} steps", steps.len());
         steps
     }
@@ -117,11 +109,4 @@ impl Program {
 fn succeeded(command: &mut Command) {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-fn step(line: &str) -> Option<Step> {
-    let (kind, place) = line.trim_start().split_once(' ')?;
-    let (address, size) = place.trim_start().split_once(',')?;
-    let kind = kind.bytes().next().filter(|kind| b"ILSM".contains(kind))?;
-    Some(Step { kind, address: u64::from_str_radix(address, 16).ok()?, size: size.parse().ok()? })
 }
