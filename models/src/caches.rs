@@ -118,15 +118,11 @@ impl Caches {
     ///
     /// If a register does not fit into a line.
     pub fn new(shapes: &Shapes, options: Options) -> Result<Caches, LineTooShort> {
-        let access_max = shapes.i1.line().min(shapes.d1.line()).min(shapes.ll.line());
-        if access_max < REGISTER_MAX {
-            return Err(LineTooShort);
-        }
         Ok(Caches {
             i1: FirstLevel::new(shapes.i1),
             d1: FirstLevel::new(shapes.d1),
             ll: LastLevel::new(shapes.ll),
-            access_max,
+            access_max: access_max(shapes)?,
             modify: options.modify,
             write_back: options.write_back,
             prefetcher: options.prefetch.then(Prefetcher::default),
@@ -319,6 +315,12 @@ impl Caches {
             Use::MissDirty => Served::MemoryDirty,
         }
     }
+}
+
+/// Bytes of the longest access that counts in full: the shortest line.
+pub(crate) fn access_max(shapes: &Shapes) -> Result<u32, LineTooShort> {
+    let shortest = shapes.i1.line().min(shapes.d1.line()).min(shapes.ll.line());
+    if shortest < REGISTER_MAX { Err(LineTooShort) } else { Ok(shortest) }
 }
 
 /// How far the last byte of an access that counts lies behind its first one.

@@ -7,6 +7,8 @@ use core::ops::{AddAssign, BitOr, Index, IndexMut};
 macro_rules! events {
     ($($event:ident $text:literal,)*) => {
         /// What can be counted at an instruction.
+        ///
+        /// All but the last four occur at most once for each fetch or access.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
         pub enum Event {
@@ -44,11 +46,15 @@ events! {
     Bcm "Conditional branch mispredicted.",
     Bi "Indirect branch executed.",
     Bim "Indirect branch mispredicted.",
+    AcCost1 "Misses of the first level for each access, in thousandths (`--cacheuse`).",
+    SpLoss1 "Bytes of lines of the first level that were not used (`--cacheuse`).",
+    AcCost2 "Misses of the last level for each access, in thousandths (`--cacheuse`).",
+    SpLoss2 "Bytes of lines of the last level that were not used (`--cacheuse`).",
 }
 
 /// A set of events, each at most once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Events(u16);
+pub struct Events(u32);
 
 impl Events {
     /// No event.
@@ -167,7 +173,7 @@ mod tests {
     #[test]
     fn names_are_those_of_callgrind() {
         let names: alloc::vec::Vec<_> = Event::ALL.iter().map(|event| event.name()).collect();
-        let callgrind = "Ir Dr Dw I1mr D1mr D1mw ILmr DLmr DLmw ILdmr DLdmr DLdmw Bc Bcm Bi Bim";
+        let callgrind = "Ir Dr Dw I1mr D1mr D1mw ILmr DLmr DLmw ILdmr DLdmr DLdmw Bc Bcm Bi Bim AcCost1 SpLoss1 AcCost2 SpLoss2";
         assert_eq!(names.join(" "), callgrind);
     }
 

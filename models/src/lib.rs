@@ -43,7 +43,7 @@
 //! What always holds: both ways give the same events (`src/caches/tests.rs`), which are those of Valgrind for the same
 //! addresses (`tests/oracle`). What an instruction accesses is the caller's to say; [`accesses`] has what Valgrind says.
 //!
-//! Not here: the use of lines (`--cacheuse`), threads, which instruction or function events are charged to.
+//! Not here: threads, which instruction or function events are charged to.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -61,6 +61,7 @@ mod geometry;
 mod last;
 mod prefetch;
 mod segment;
+mod uses;
 
 pub use branches::Branches;
 pub use caches::{Caches, LineTooShort, Modify, Operand, Options, REGISTER_MAX};
@@ -68,3 +69,4 @@ pub use detect::{DetectError, Shapes};
 pub use events::{Counts, Event, Events, Sink};
 pub use geometry::{Geometry, GeometryError, LINE_MIN};
 pub use segment::{Segment, SegmentBuilder};
+pub use uses::{LineUses, Loss};

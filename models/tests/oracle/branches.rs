@@ -54,7 +54,7 @@ fn check(name: &str, tool: Tool) {
     let program = Program::build(name, &format!("branches-{}", tool.name()));
     let found = simulate(&program.image(), &program.trace(tool));
     let expected = program.totals(tool, &[]);
-    for event in [Event::Bc, Event::Bcm, Event::Bi, Event::Bim] {
+    for event in crate::BRANCHES {
         assert_eq!(found[event], expected[event], "{} of {name} by {}", event.name(), tool.name());
     }
     assert!(expected[Event::Bcm] > 0, "nothing is mispredicted");
