@@ -149,6 +149,7 @@ fn variants(seed: u64) -> Vec<Options> {
     vec![
         plain,
         Options {
+            calls: false,
             count: small_count,
             limits: guards(small_mode, other),
             link: !rng.one_in(4),
