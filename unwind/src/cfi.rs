@@ -209,12 +209,13 @@ impl Evaluator {
         self.find(module, pc).map(|found| found.compile())
     }
 
-    /// What the stack pointer is less than the CFA at `pc`, where CFI says it so.
-    pub(crate) fn cfa_offset(&mut self, module: &Loaded, pc: u64) -> Option<i64> {
-        match *self.find(module, pc)?.row.cfa() {
-            CfaRule::RegisterAndOffset { register: Register(number::RSP), offset } => Some(offset),
-            _ => None,
-        }
+    /// Whether the frame at `pc` is a return address, at the stack pointer, and nothing else.
+    pub(crate) fn is_return_address(&mut self, module: &Loaded, pc: u64) -> bool {
+        self.find(module, pc).is_some_and(|found| {
+            let cfa = found.row.cfa();
+            matches!(*cfa, CfaRule::RegisterAndOffset { register: Register(number::RSP), offset: 8 })
+                && matches!(found.rule_of(number::RIP), Some(RegisterRule::Offset(-8)))
+        })
     }
 
     /// Evaluates the CFI at `pc` (the address to look up) for a frame with these registers. `read` reads its

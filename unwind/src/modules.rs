@@ -175,13 +175,13 @@ impl Modules {
         loaded.is_some_and(|loaded| loaded.table.begins(avma))
     }
 
-    /// Whether a function begins at an address, and not a part of one: its frame is the return address alone.
+    /// Whether a function that was called begins at an address, and not a part of one, or what a thread begins with: its frame is the
+    /// return address alone.
     pub fn is_entry(&self, avma: u64) -> bool {
-        self.is_function_start(avma)
-            && self
-                .find(avma)
-                .and_then(|slot| self.slot(slot))
-                .is_some_and(|loaded| Evaluator::new().cfa_offset(loaded, avma) == Some(8))
+        let loaded = self.find(avma).and_then(|slot| self.slot(slot));
+        loaded.is_some_and(|loaded| {
+            loaded.table.begins(avma) && Evaluator::new().is_return_address(loaded, avma)
+        })
     }
 
     /// First address of the function that holds an address, or of the part of one that lies elsewhere, where unwind information
