@@ -33,6 +33,14 @@ pub struct Node {
     last: u32,
     /// What its caller called next, after it, when it did so last; 0: nothing. Most functions call the same again in the same order.
     next: u32,
+    /// The `next` of `last`: what it calls now, probably.
+    guess: u32,
+}
+
+impl Node {
+    fn new(parent: u32, site: u64, function: u32, target: u32) -> Node {
+        Node { site, function, target, calls: 0, cost: 0, parent, last: 0, next: 0, guess: 0 }
+    }
 }
 
 /// Place of a call that is none: the function was jumped to, and returns to its caller's caller.
@@ -95,16 +103,7 @@ pub struct Tree {
 impl Tree {
     /// A thread that has executed nothing.
     pub fn new() -> Tree {
-        let first = Node {
-            parent: 0,
-            function: NO_FUNCTION,
-            site: 0,
-            calls: 0,
-            cost: 0,
-            target: 0,
-            last: 0,
-            next: 0,
-        };
+        let first = Node::new(0, 0, NO_FUNCTION, 0);
         Tree {
             nodes: alloc::vec![first],
             slots: alloc::vec![0; 1024],
@@ -239,20 +238,21 @@ impl Tree {
     /// Counts a call; the node where the function goes on.
     #[inline]
     fn called(&mut self, parent: u32, site: u64, function: u32) -> u32 {
-        let last = self.nodes[parent as usize].last;
-        let guess = self.nodes[last as usize].next;
+        let guess = self.nodes[parent as usize].guess;
         let known = &self.nodes[guess as usize];
         let is_it = (known.site, known.function, known.parent) == (site, function, parent);
-        let number = if is_it { guess } else { self.look_up(parent, last, site, function) };
-        self.nodes[parent as usize].last = number;
+        let number = if is_it { guess } else { self.look_up(parent, site, function) };
         let node = &mut self.nodes[number as usize];
         node.calls += 1;
-        node.target
+        let (target, next) = (node.target, node.next);
+        let caller = &mut self.nodes[parent as usize];
+        (caller.last, caller.guess) = (number, next);
+        target
     }
 
     /// The number of a node, which is made if it is not there.
     #[inline(never)]
-    fn look_up(&mut self, parent: u32, last: u32, site: u64, function: u32) -> u32 {
+    fn look_up(&mut self, parent: u32, site: u64, function: u32) -> u32 {
         let mut key = (parent, site, function);
         let mut slot = self.slot(key);
         if self.slots[slot] == 0 && self.nodes.len() >= MOST_NODES {
@@ -264,6 +264,7 @@ impl Tree {
             slot = self.add(key, slot);
         }
         let number = self.slots[slot];
+        let last = self.nodes[parent as usize].last;
         self.nodes[last as usize].next = number;
         number
     }
@@ -294,7 +295,17 @@ impl Tree {
             ancestor = self.nodes[ancestor as usize].parent;
         }
         let target = if ancestor == 0 { number } else { ancestor };
-        self.nodes.push(Node { parent, function, site, calls: 0, cost: 0, target, last: 0, next: 0 });
+        self.nodes.push(Node {
+            parent,
+            function,
+            site,
+            calls: 0,
+            cost: 0,
+            target,
+            last: 0,
+            next: 0,
+            guess: 0,
+        });
         if 2 * self.nodes.len() > self.slots.len() {
             self.slots = alloc::vec![0; 4 * self.slots.len()];
             for number in 1..self.nodes.len() {
