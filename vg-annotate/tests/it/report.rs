@@ -1,35 +1,9 @@
 //! The real binary on a trace written for the purpose: text, CSV and JSON, what is selected, and what cannot be answered.
 
+use super::support::vg_annotate;
 use schema::write::{Codec, TraceWriter};
 use schema::{Bytes, CodeLine, End, Executed, Header, Module, Place, Process, Start, ThreadStart, Trailer};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-
-struct Outcome {
-    status: i32,
-    stdout: String,
-    stderr: String,
-}
-
-fn vg_annotate(arguments: &[&str], stdin: &[u8]) -> Outcome {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_vg-annotate"))
-        .args(arguments)
-        .env_remove("CLICOLOR_FORCE")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("vg-annotate runs");
-    // It may end without reading its input.
-    let _ = child.stdin.take().expect("a pipe").write_all(stdin);
-    let output = child.wait_with_output().expect("vg-annotate ends");
-    Outcome {
-        status: output.status.code().expect("an exit status"),
-        stdout: String::from_utf8(output.stdout).expect("text"),
-        stderr: String::from_utf8(output.stderr).expect("text"),
-    }
-}
 
 /// A source file of six lines.
 fn source(name: &str) -> PathBuf {

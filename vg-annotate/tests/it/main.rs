@@ -1,0 +1,5 @@
+//! The real binary, by what it reads and writes.
+
+mod inputs;
+mod report;
+mod support;
