@@ -3,6 +3,7 @@
 //! ```text
 //! trace, callgrind.out, cachegrind.out, massif.out ──> input ──> profile (costs by line, calls, contexts)
 //!   profile ──> graph (totals, inclusive costs, cycles) ──> selection ──> output (text, json, csv)
+//!   two profiles ──> diff (functions, lines) ──> output::changes (text, json, csv)
 //! ```
 //!
 //! What always holds: no input is trusted; the costs of functions add up to the total, whatever is shown; the order of
@@ -11,6 +12,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod diff;
 pub mod events;
 pub mod input;
 pub mod options;

@@ -1,6 +1,7 @@
 //! The command line: every option and its default. Not here: what they do.
 
 use crate::events::{SortKey, sort_key};
+use crate::profile::Function;
 use clap::{ArgAction, Parser, ValueEnum};
 use regex::Regex;
 use report::style::Color;
@@ -14,6 +15,8 @@ Examples:
   vg-annotate --cover=90 trace.capnp             as many functions as make up 90 % of the cost
   vg-annotate --inclusive=yes --tree=both FILE   with what they call; callers and callees of each
   vg-annotate massif.out.42                      who held the heap at its peak
+  vg-annotate --diff old.capnp new.capnp         what became dearer, and what cheaper
+  vg-annotate --diff --fail-above=2 OLD NEW      for CI: status 1 when the total grew by more than 2 %
 
 Events of traces:
   Ir   instructions executed; one that repeats itself (rep movs) counts once
@@ -22,7 +25,7 @@ Calls, caches and branches are not in traces yet; they are known from files of c
 In recordings with --events=alloc, or shadow, the functions that the recorder answers for the program (malloc, and memcpy
 and the like) cost nothing.
 
-Exit status: 0, or 2 for a usage error, an unusable file, or one without costs.";
+Exit status: 0, 1 when --fail-above says so, or 2 for a usage error, an unusable file, or one without costs.";
 
 /// What the user asked for.
 #[derive(Debug, Parser)]
@@ -83,6 +86,16 @@ pub struct Options {
     #[arg(short = 'I', long, value_name = "DIR", help_heading = "What is shown")]
     pub include: Vec<PathBuf>,
 
+    /// Compare two files, the old one first: changes by function and line, the greatest first
+    #[arg(long, help_heading = "Comparing")]
+    pub diff: bool,
+    /// End with status 1 when the total of the first event of --sort grew by more than this part of the old one
+    #[arg(long, value_name = "PERCENT", value_parser = growth, requires = "diff", help_heading = "Comparing")]
+    pub fail_above: Option<f64>,
+    /// Folder to look for source files of the old one in, as --include is for the new one; may be repeated
+    #[arg(long, value_name = "DIR", requires = "diff", help_heading = "Comparing")]
+    pub old_include: Vec<PathBuf>,
+
     /// Output for people, or for programs
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Text, help_heading = "Output")]
     pub format: Format,
@@ -93,6 +106,15 @@ pub struct Options {
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = Color::Auto, action = ArgAction::Set,
           help_heading = "Output")]
     pub color: Color,
+}
+
+impl Options {
+    /// Whether `--only` lets a function through.
+    pub fn wants(&self, function: &Function) -> bool {
+        self.only.as_ref().is_none_or(|only| {
+            [&function.name, &function.file, &function.module].into_iter().any(|text| only.is_match(text))
+        })
+    }
 }
 
 /// Which calls are shown beside a function.
@@ -135,6 +157,12 @@ pub enum Format {
 pub(crate) fn percent(text: &str) -> Result<f64, String> {
     let number: f64 = text.trim_end_matches('%').parse().map_err(|_| "not a number".to_owned())?;
     if (0.0..=100.0).contains(&number) { Ok(number) } else { Err("not between 0 and 100".to_owned()) }
+}
+
+/// A growth in percent: more than the whole is possible.
+fn growth(text: &str) -> Result<f64, String> {
+    let number: f64 = text.trim_end_matches('%').parse().map_err(|_| "not a number".to_owned())?;
+    if number.is_finite() { Ok(number) } else { Err("not a number".to_owned()) }
 }
 
 fn yes_no(text: &str) -> Result<bool, String> {

@@ -60,10 +60,7 @@ impl<'a> View<'a> {
 
     /// Whether `--only` lets a function through.
     pub fn is_wanted(&self, id: FunctionId) -> bool {
-        let function = self.profile.function(id);
-        self.options.only.as_ref().is_none_or(|only| {
-            [&function.name, &function.file, &function.module].into_iter().any(|text| only.is_match(text))
-        })
+        self.options.wants(self.profile.function(id))
     }
 
     /// The functions that are shown, the most expensive first.

@@ -22,6 +22,12 @@ impl<'a> Library<'a> {
 
     /// The lines of a file as they are shown.
     pub fn lines(&mut self, file: &str) -> Option<&[String]> {
+        let path = self.path(file)?;
+        self.sources.lines(&path.display().to_string(), "")
+    }
+
+    /// Where a file is.
+    pub fn path(&self, file: &str) -> Option<PathBuf> {
         if file.is_empty() {
             return None;
         }
@@ -30,10 +36,9 @@ impl<'a> Library<'a> {
         // By its path within the folder before its name alone, which another file may have, too.
         let included = self.include.iter().map(|folder| folder.join(inside));
         let by_name = self.include.iter().map(|folder| folder.join(name));
-        let found = std::iter::once(PathBuf::from(file))
+        std::iter::once(Path::new(self.directory).join(file))
             .chain(included)
             .chain(by_name)
-            .find(|path| Path::new(self.directory).join(path).is_file())?;
-        self.sources.lines(&found.display().to_string(), self.directory)
+            .find(|path| path.is_file())
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! What always holds: nothing is opened for writing before it is known that the format can show the profile.
 
+pub mod changes;
 mod csv;
 mod json;
 mod table;

@@ -61,6 +61,15 @@ impl<'a> Columns<'a> {
     }
 }
 
+/// A change in percent of the old total; infinite from nothing.
+pub(super) fn of_total(by: i128, total: u64) -> f64 {
+    match (by, total) {
+        (0, _) => 0.0,
+        (by, 0) => f64::INFINITY.copysign(by as f64),
+        (by, total) => by as f64 * 100.0 / total as f64,
+    }
+}
+
 /// What the events mean.
 pub(super) fn legend(out: &mut dyn Write, events: &[Event], shown: &[usize]) -> io::Result<()> {
     let mut title = "Events:";

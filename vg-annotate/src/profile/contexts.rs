@@ -78,6 +78,11 @@ impl Contexts {
         self.nodes[id.0].own.add(costs);
     }
 
+    /// What each node itself costs.
+    pub(super) fn costs_mut(&mut self) -> impl Iterator<Item = &mut Costs> {
+        self.nodes.iter_mut().map(|node| &mut node.own)
+    }
+
     /// The activation of a function at or above a node.
     fn active(&self, from: ContextId, function: FunctionId) -> Option<ContextId> {
         self.path(from).find(|id| self.nodes[id.0].function == function)

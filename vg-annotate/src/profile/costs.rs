@@ -48,6 +48,11 @@ impl Costs {
         self.0[event] = cost;
     }
 
+    /// The costs in these events.
+    pub fn select(&self, events: &[usize]) -> Costs {
+        Costs(events.iter().map(|event| self.get(*event)).collect())
+    }
+
     /// Nothing in any event.
     pub fn is_zero(&self) -> bool {
         self.0.iter().all(|cost| *cost == 0)

@@ -168,6 +168,15 @@ impl Profile {
         self.calls = self.contexts.arcs();
     }
 
+    /// Leaves these events, by their numbers now, in this order.
+    pub fn keep_events(&mut self, kept: &[usize]) {
+        let calls = self.calls.values_mut().map(|calls| &mut calls.inclusive);
+        for costs in self.lines.values_mut().chain(calls).chain(self.contexts.costs_mut()) {
+            *costs = costs.select(kept);
+        }
+        self.events = kept.iter().map(|event| self.events[*event].clone()).collect();
+    }
+
     /// Adds an event whose cost is computed from those of the other events.
     pub fn derive_event(&mut self, event: Event, cost: impl Fn(&Costs) -> u64) {
         let index = self.events.len();

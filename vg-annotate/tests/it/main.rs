@@ -1,5 +1,6 @@
 //! The real binary, by what it reads and writes.
 
+mod diff;
 mod inputs;
 mod report;
 mod support;
