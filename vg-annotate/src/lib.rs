@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! trace, callgrind.out, cachegrind.out, massif.out ──> input ──> profile (costs by line, calls, contexts)
-//!   profile ──> graph (totals, inclusive costs, cycles) ──> selection ──> output (text, json, csv)
-//!   two profiles ──> diff (functions, lines) ──> output::changes (text, json, csv)
+//!   profile ──> graph (totals, inclusive costs, cycles) ──> selection ──> output (text, json, csv, callgrind, cachegrind)
+//!   contexts ──> output (collapsed, flamegraph, speedscope, pprof)
+//!   two profiles ──> diff (functions, lines) ──> output::changes (text, json, csv, collapsed, flamegraph)
 //! ```
 //!
 //! What always holds: no input is trusted; the costs of functions add up to the total, whatever is shown; the order of

@@ -17,6 +17,8 @@ Examples:
   vg-annotate massif.out.42                      who held the heap at its peak
   vg-annotate --diff old.capnp new.capnp         what became dearer, and what cheaper
   vg-annotate --diff --fail-above=2 OLD NEW      for CI: status 1 when the total grew by more than 2 %
+  vg-annotate --format=callgrind -o callgrind.out.1 trace.capnp    for KCachegrind
+  vg-annotate --format=flamegraph -o flame.svg massif.out.42
 
 Events of traces:
   Ir   instructions executed; one that repeats itself (rep movs) counts once
@@ -96,12 +98,20 @@ pub struct Options {
     #[arg(long, value_name = "DIR", requires = "diff", help_heading = "Comparing")]
     pub old_include: Vec<PathBuf>,
 
-    /// Output for people, or for programs
+    /// Output for people, for programs, or for other tools
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Text, help_heading = "Output")]
     pub format: Format,
     /// Write to this file instead of stdout
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub output: Option<PathBuf>,
+    /// yes: names in callgrind's format are written once, and numbers from then on
+    #[arg(long, value_name = "YES|NO", value_parser = yes_no, default_value = "yes", action = ArgAction::Set,
+          help_heading = "Output")]
+    pub compress_strings: bool,
+    /// yes: lines in callgrind's format are written relative to the one before
+    #[arg(long, value_name = "YES|NO", value_parser = yes_no, default_value = "yes", action = ArgAction::Set,
+          help_heading = "Output")]
+    pub compress_pos: bool,
     /// Colour in text; auto: on a terminal, unless NO_COLOR is set
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = Color::Auto, action = ArgAction::Set,
           help_heading = "Output")]
@@ -151,6 +161,35 @@ pub enum Format {
     Json,
     /// One row for each function
     Csv,
+    /// For KCachegrind, callgrind_annotate and others
+    Callgrind,
+    /// For cg_annotate
+    Cachegrind,
+    /// Stacks in one line each, of one event: for flame graphs, speedscope and others
+    Collapsed,
+    /// A flame graph of one event, as an SVG file for browsers
+    Flamegraph,
+    /// Stacks for speedscope
+    Speedscope,
+    /// Stacks for pprof, compressed
+    Pprof,
+}
+
+impl Format {
+    /// As it is called on the command line.
+    pub fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// Whether it shows stacks.
+    pub fn has_stacks(self) -> bool {
+        matches!(self, Format::Collapsed | Format::Flamegraph | Format::Speedscope | Format::Pprof)
+    }
+
+    /// Whether it holds all of a profile.
+    pub fn is_whole(self) -> bool {
+        self.has_stacks() || matches!(self, Format::Callgrind | Format::Cachegrind)
+    }
 }
 
 /// A part of a whole, in percent.

@@ -164,9 +164,35 @@ fn frame(label: &str) -> Option<Frame<'_>> {
 
 /// Whether a frame only passes on what the one behind it asked for.
 fn passes_on(frame: &Frame<'_>) -> bool {
+    if is_standard_header(frame.file) {
+        return true;
+    }
     // massif names most files without their folder: then the function's name has to tell.
     let file = if frame.file.contains('/') { frame.file } else { "" };
     matches!(Frame { file, ..*frame }.origin(), Origin::Allocator | Origin::Standard)
+}
+
+/// Whether a file without its folder is one of the standard library's that hold containers: inlined functions have no
+/// more of a name than `push_back`.
+fn is_standard_header(file: &str) -> bool {
+    const HEADERS: &[&str] = &[
+        "new_allocator.h",
+        "alloc_traits.h",
+        "allocator.h",
+        "allocated_ptr.h",
+        "basic_string.h",
+        "hashtable.h",
+        "hashtable_policy.h",
+        "unordered_map.h",
+        "unordered_set.h",
+        "shared_ptr.h",
+        "shared_ptr_base.h",
+        "std_function.h",
+        "raw_vec.rs",
+        "alloc.rs",
+        "boxed.rs",
+    ];
+    HEADERS.contains(&file) || file.ends_with(".tcc") || file.starts_with("stl_") && file.ends_with(".h")
 }
 
 fn fill(profile: &mut Profile, nodes: &[Node]) {

@@ -8,7 +8,7 @@ use crate::profile::{Event, Function, Place, Profile};
 use crate::run::TOOL;
 use report::cli::{self, Source, Stop};
 use schema::read::{Ending, Trace};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io::Read;
 
 /// Reads a trace.
@@ -41,7 +41,7 @@ pub(super) fn read(input: impl Read, source: &Source, options: &Options) -> Resu
 fn add(profile: &mut Profile, trace: &Trace, options: &Options) -> bool {
     let mut found = false;
     // By module and place: many instructions have the same names.
-    let mut by_place: HashMap<(u32, u32), u64> = HashMap::new();
+    let mut by_place: BTreeMap<(u32, u32), u64> = BTreeMap::new();
     for executions in &trace.executions {
         let pid = trace.process(executions.process).map_or(0, |process| process.image().pid);
         let is_selected = options.process.is_none_or(|wanted| wanted == executions.process || wanted == pid)

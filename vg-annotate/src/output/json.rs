@@ -4,7 +4,7 @@
 //! enough to be shown. `inclusive` and `calls`, of the functions that are shown, are there where calls are known. What is not known is
 //! an empty string or 0.
 
-use crate::profile::{self, Costs, Event};
+use crate::profile::{self, Arc, Costs, Event};
 use crate::selection::View;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -133,10 +133,12 @@ pub(super) fn write(out: &mut dyn Write, view: &View<'_>) -> io::Result<()> {
         })
     });
     let is_shown: HashSet<_> = list.iter().collect();
-    let calls = graph
-        .calls
-        .iter()
-        .filter(|(arc, _)| is_shown.contains(&arc.caller) || is_shown.contains(&arc.callee));
+    let is_wanted = |arc: &Arc| is_shown.contains(&arc.caller) || is_shown.contains(&arc.callee);
+    let mut calls: Vec<_> = graph.calls.iter().filter(|(arc, _)| is_wanted(arc)).collect();
+    calls.sort_by_key(|(arc, _)| {
+        let (caller, callee) = (profile.function(arc.caller), profile.function(arc.callee));
+        (caller, profile.file(arc.site.file), arc.site.line, callee)
+    });
     let document = Document {
         schema: 1,
         complete: profile.complete,
@@ -147,6 +149,7 @@ pub(super) fn write(out: &mut dyn Write, view: &View<'_>) -> io::Result<()> {
         lines: lines.collect(),
         meanings: Meaning::of(&profile.events, shown),
         calls: calls
+            .into_iter()
             .map(|(arc, calls)| Call {
                 caller: Name::of(profile.function(arc.caller)),
                 file: profile.file(arc.site.file),

@@ -2,16 +2,25 @@
 //!
 //! What always holds: nothing is opened for writing before it is known that the format can show the profile.
 
+mod cachegrind;
+mod callgrind;
 pub mod changes;
+mod collapsed;
 mod csv;
+mod flamegraph;
 mod json;
+mod pprof;
+mod speedscope;
+mod stacks;
 mod table;
 mod text;
 
 use crate::options::{Format, Options};
 use crate::selection::View;
+use flamegraph::Caption;
 use report::cli::{self, Stop};
 use report::style::Style;
+use stacks::Tree;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -21,11 +30,35 @@ use std::path::Path;
 /// # Errors
 /// When it cannot be written, or the format needs what the profile does not have.
 pub fn write(view: &View<'_>) -> Result<(), Stop> {
-    let options = view.options;
+    let (options, profile) = (view.options, view.profile);
+    let format = options.format.name();
+    if options.format.has_stacks() {
+        stacks::need(profile, &format)?;
+    }
+    if options.format.is_whole() && options.only.is_some() {
+        return Err(Stop::trouble(format_args!(
+            "--format={format} writes all functions; leave --only out, or use text, json or csv"
+        )));
+    }
+    let tree = || {
+        let mut tree = Tree::default();
+        tree.add(profile, view.chosen.main(), 1, stacks::label);
+        tree
+    };
     to_output(options, |out, style| match options.format {
         Format::Text => text::write(out, view, style),
         Format::Json => json::write(out, view),
         Format::Csv => csv::write(out, view),
+        Format::Callgrind => callgrind::write(out, view),
+        Format::Cachegrind => cachegrind::write(out, view),
+        Format::Collapsed => collapsed::write(out, &tree(), false),
+        Format::Flamegraph => {
+            let title = profile.command.join(" ");
+            let event = &profile.events[view.chosen.main()].name;
+            flamegraph::write(out, &tree(), &Caption { title: &title, event, is_change: false })
+        }
+        Format::Speedscope => speedscope::write(out, view),
+        Format::Pprof => pprof::write(out, view),
     })
 }
 

@@ -24,7 +24,7 @@ int main(int argc, char **) {
 ";
 
 /// Records the program with one of valgrind's tools. `None`: not installed.
-fn valgrind(name: &str, arguments: &[&str]) -> Option<String> {
+pub(crate) fn valgrind(name: &str, arguments: &[&str]) -> Option<String> {
     if !installed(&["valgrind", "g++"]) {
         return None;
     }
@@ -40,14 +40,14 @@ fn valgrind(name: &str, arguments: &[&str]) -> Option<String> {
     Some(folder.join("out").display().to_string())
 }
 
-fn json(arguments: &[&str]) -> serde_json::Value {
+pub(crate) fn json(arguments: &[&str]) -> serde_json::Value {
     let outcome = vg_annotate(&[&["--format=json", "--min-percent=0"], arguments].concat(), b"");
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
     serde_json::from_str(&outcome.stdout).expect("JSON")
 }
 
 /// Costs by function, of one event.
-fn by_function(report: &serde_json::Value, event: &str) -> BTreeMap<String, u64> {
+pub(crate) fn by_function(report: &serde_json::Value, event: &str) -> BTreeMap<String, u64> {
     let mut sums = BTreeMap::new();
     for function in report["functions"].as_array().expect("functions") {
         let name = function["function"].as_str().expect("a name").to_owned();
@@ -57,7 +57,7 @@ fn by_function(report: &serde_json::Value, event: &str) -> BTreeMap<String, u64>
 }
 
 /// Costs by function that callgrind_annotate or cg_annotate print: `1,234 (5.6%)  file:function [object]`.
-fn by_function_of_peer(text: &str) -> BTreeMap<String, u64> {
+pub(crate) fn by_function_of_peer(text: &str) -> BTreeMap<String, u64> {
     let mut sums = BTreeMap::new();
     let rows = text.split("file:function").nth(1).expect("a table").lines().skip(2);
     for row in rows.take_while(|row| !row.is_empty()) {
@@ -70,7 +70,7 @@ fn by_function_of_peer(text: &str) -> BTreeMap<String, u64> {
     sums
 }
 
-fn peer(program: &str, arguments: &[&str]) -> String {
+pub(crate) fn peer(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")

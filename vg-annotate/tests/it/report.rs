@@ -6,7 +6,7 @@ use schema::{Bytes, CodeLine, End, Executed, Header, Module, Place, Process, Sta
 use std::path::{Path, PathBuf};
 
 /// A source file of six lines.
-fn source(name: &str) -> PathBuf {
+pub(crate) fn source(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("vg-annotate-{name}.c"));
     std::fs::write(&path, "one\n\ttwo\nthree\nfour\nfive\nsix\n").expect("a file");
     path
@@ -14,7 +14,7 @@ fn source(name: &str) -> PathBuf {
 
 /// Two threads in two processes: `work` with an inlined `helper`, a function of a library without a source, and code in no
 /// module.
-fn trace(file: &Path, counts: bool) -> Vec<u8> {
+pub(crate) fn trace(file: &Path, counts: bool) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut writer = TraceWriter::new(&mut bytes, Codec::Lz4);
     let argv: Vec<Bytes> = ["./prog", "arg"].map(Bytes::from).to_vec();

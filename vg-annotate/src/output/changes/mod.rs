@@ -7,12 +7,18 @@ mod csv;
 mod json;
 mod text;
 
+use super::collapsed;
+use super::flamegraph::{self, Caption};
+use super::stacks::{self, Tree};
 use crate::diff::lines::FileChange;
+use crate::diff::names::stable;
 use crate::diff::{Change, Diff, FunctionChange, Side};
 use crate::events::Chosen;
 use crate::options::{Format, Options};
+use crate::profile::Function;
 use report::cli::Stop;
 use std::cmp::Ordering;
+use std::io::{self, Write};
 
 /// A comparison with what was chosen of it.
 pub struct ChangeView<'a> {
@@ -89,14 +95,52 @@ impl ChangeView<'_> {
     }
 }
 
+/// What writes a format.
+type Body<'a> = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + 'a>;
+
 /// Writes a comparison.
 ///
 /// # Errors
 /// When it cannot be written, or the format cannot show changes.
 pub fn write(view: &ChangeView<'_>, old: &mut Side<'_>, new: &mut Side<'_>) -> Result<(), Stop> {
-    super::to_output(view.options, |out, _| match view.options.format {
-        Format::Text => text::write(out, view, old, new),
-        Format::Json => json::write(out, view, old, new),
-        Format::Csv => csv::write(out, view),
-    })
+    let format = view.options.format;
+    if format.has_stacks() {
+        stacks::need(old.profile, &format.name())?;
+        stacks::need(new.profile, &format.name())?;
+    }
+    if format.has_stacks() && view.options.only.is_some() {
+        return Err(Stop::trouble(format_args!(
+            "--format={} writes all functions; leave --only out, or use text, json or csv",
+            format.name()
+        )));
+    }
+    // The names that functions are matched by.
+    let label = |function: &Function| {
+        stacks::label(&Function { name: stable(&function.name).into_owned(), ..function.clone() })
+    };
+    let main = view.chosen.main();
+    let tree = |old: &Side<'_>, new: &Side<'_>| {
+        let mut tree = Tree::default();
+        tree.add(old.profile, main, 0, label);
+        tree.add(new.profile, main, 1, label);
+        tree
+    };
+    let body: Body<'_> = match format {
+        Format::Text => Box::new(|out| text::write(out, view, old, new)),
+        Format::Json => Box::new(|out| json::write(out, view, old, new)),
+        Format::Csv => Box::new(|out| csv::write(out, view)),
+        Format::Collapsed => Box::new(|out| collapsed::write(out, &tree(old, new), true)),
+        Format::Flamegraph => Box::new(|out| {
+            let title = format!("{} since {}", view.names[1], view.names[0]);
+            let event = &view.diff.events[main].name;
+            flamegraph::write(out, &tree(old, new), &Caption { title: &title, event, is_change: true })
+        }),
+        Format::Callgrind | Format::Cachegrind | Format::Speedscope | Format::Pprof => {
+            return Err(Stop::trouble(format_args!(
+                "--format={} cannot show changes; use text, json, csv, collapsed or flamegraph",
+                format.name()
+            )));
+        }
+    };
+    super::to_output(view.options, |out, _| body(out))
 }
