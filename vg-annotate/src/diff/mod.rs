@@ -112,8 +112,11 @@ impl Diff {
         let pairs = functions::pairs(old.profile, new.profile);
         let costs = |side: &Side<'_>, ids: &[FunctionId]| {
             let all = if inclusive { &side.graph.inclusive } else { &side.graph.own };
+            let is_deeper = |id: &FunctionId| names::is_deeper(&side.profile.function(*id).name);
+            // Deeper levels of recursion are in the inclusive cost of the first one.
+            let leaves_out = |id: &FunctionId| inclusive && is_deeper(id) && !ids.iter().all(is_deeper);
             let mut sum = Costs::default();
-            ids.iter().for_each(|id| sum.add(all[id.0].values()));
+            ids.iter().filter(|id| !leaves_out(id)).for_each(|id| sum.add(all[id.0].values()));
             sum.limit(&side.graph.total);
             sum
         };

@@ -61,6 +61,25 @@ fn changes_add_up() {
 }
 
 #[test]
+fn levels_of_recursion_are_one_function() {
+    let mut old = profile(&["Ir"], &[("f", "a.c", &[(1, &[10])]), ("f'2", "a.c", &[(1, &[50])])]);
+    let (first, deeper) = (FunctionId(0), FunctionId(1));
+    let site = Place { file: old.file_id("a.c"), line: 1 };
+    old.add_calls(crate::profile::Arc { caller: first, site, callee: deeper }, 2, &[50]);
+    let new = profile(&["Ir"], &[("f", "a.c", &[(1, &[61])])]);
+    let (old_graph, new_graph) = (Graph::of(&old), Graph::of(&new));
+    for inclusive in [false, true] {
+        let library = || Library::new("/nowhere", &[]);
+        let mut before = Side { profile: &old, graph: &old_graph, library: library() };
+        let mut after = Side { profile: &new, graph: &new_graph, library: library() };
+        let diff = Diff::of(&mut before, &mut after, inclusive, &|_| true);
+        let changes: Vec<_> =
+            diff.functions.iter().map(|f| (f.change.old.get(0), f.change.new.get(0))).collect();
+        assert_eq!(changes, [(60, 61)]);
+    }
+}
+
+#[test]
 fn growth_from_nothing_has_no_limit() {
     let change = |old, new| Change { old: Costs::of(&[old]), new: Costs::of(&[new]) };
     assert_eq!((change(0, 0).growth(0), change(0, 1).growth(0)), (0.0, f64::INFINITY));

@@ -7,6 +7,8 @@
 mod cachegrind;
 mod callgrind;
 mod formula;
+#[cfg(test)]
+mod hostile;
 mod lines;
 mod massif;
 mod names;
