@@ -33,23 +33,27 @@ pub struct FileChange {
 }
 
 /// Costs of lines, by file.
-type Lines = BTreeMap<String, BTreeMap<u32, Costs>>;
+type Lines<'a> = BTreeMap<&'a str, BTreeMap<u32, Costs>>;
 
 /// Costs of each function's lines.
-fn by_function(profile: &Profile) -> HashMap<FunctionId, Lines> {
-    let mut all: HashMap<FunctionId, Lines> = HashMap::new();
+fn by_function(profile: &Profile) -> HashMap<FunctionId, Lines<'_>> {
+    let mut all: HashMap<FunctionId, Lines<'_>> = HashMap::new();
     for (function, place, costs) in profile.lines() {
-        let lines = all.entry(function).or_default().entry(profile.file(place.file).to_owned()).or_default();
+        let lines = all.entry(function).or_default().entry(profile.file(place.file)).or_default();
         lines.entry(place.line).or_default().add(costs.values());
     }
     all
 }
 
-fn of_all(all: &HashMap<FunctionId, Lines>, ids: &[FunctionId]) -> Lines {
+/// The lines of functions that are one; each function is asked for once.
+fn of_all<'a>(all: &mut HashMap<FunctionId, Lines<'a>>, ids: &[FunctionId]) -> Lines<'a> {
+    if let [id] = ids {
+        return all.remove(id).unwrap_or_default();
+    }
     let mut sum = Lines::new();
-    for (file, lines) in ids.iter().filter_map(|id| all.get(id)).flatten() {
+    for (file, lines) in ids.iter().filter_map(|id| all.remove(id)).flatten() {
         for (line, costs) in lines {
-            sum.entry(file.clone()).or_default().entry(*line).or_default().add(costs.values());
+            sum.entry(file).or_default().entry(line).or_default().add(costs.values());
         }
     }
     sum
@@ -57,22 +61,22 @@ fn of_all(all: &HashMap<FunctionId, Lines>, ids: &[FunctionId]) -> Lines {
 
 /// What changed in the lines of these functions.
 pub(super) fn changes(pairs: &[Pair], old: &mut Side<'_>, new: &mut Side<'_>) -> Vec<FileChange> {
-    let (before, after) = (by_function(old.profile), by_function(new.profile));
+    let (mut before, mut after) = (by_function(old.profile), by_function(new.profile));
     let mut files: BTreeMap<String, FileChange> = BTreeMap::new();
-    let mut texts: HashMap<(String, String), Option<Vec<u32>>> = HashMap::new();
+    let mut texts: HashMap<(&str, &str), Option<Vec<u32>>> = HashMap::new();
     for pair in pairs {
-        let (mut old_lines, new_lines) = (of_all(&before, &pair.old), of_all(&after, &pair.new));
+        let (mut old_lines, new_lines) = (of_all(&mut before, &pair.old), of_all(&mut after, &pair.new));
         for (file, lines) in &new_lines {
             let change = entry(&mut files, file);
             for (line, costs) in lines {
                 change.lines.entry(*line).or_default().new.add(costs.values());
             }
             let Some(old_file) = counterpart(file, &old_lines, &new_lines) else { continue };
-            let lines_before = old_lines.remove(&old_file).unwrap_or_default();
-            change.old_file.clone_from(&old_file);
-            let text = texts.entry((old_file.clone(), file.clone())).or_insert_with(|| {
-                let is_one = old.library.path(&old_file)? == new.library.path(file)?;
-                if is_one { None } else { same_text(old.library.lines(&old_file)?, new.library.lines(file)?) }
+            let lines_before = old_lines.remove(old_file).unwrap_or_default();
+            old_file.clone_into(&mut change.old_file);
+            let text = texts.entry((old_file, *file)).or_insert_with(|| {
+                let is_one = old.library.path(old_file)? == new.library.path(file)?;
+                if is_one { None } else { same_text(old.library.lines(old_file)?, new.library.lines(file)?) }
             });
             let distance = if text.is_none() { distance(&lines_before, lines) } else { 0 };
             for (line, costs) in lines_before {
@@ -89,7 +93,7 @@ pub(super) fn changes(pairs: &[Pair], old: &mut Side<'_>, new: &mut Side<'_>) ->
         }
         // Code of the function that is gone.
         for (file, lines) in old_lines {
-            let change = entry(&mut files, &file);
+            let change = entry(&mut files, file);
             for (line, costs) in lines {
                 change.gone.entry(line).or_default().add(costs.values());
             }
@@ -107,13 +111,13 @@ fn entry<'f>(files: &'f mut BTreeMap<String, FileChange>, file: &str) -> &'f mut
 }
 
 /// The old file that a function's file was: of the same path, or of the most similar one that has no file of its own.
-fn counterpart(file: &str, old: &Lines, new: &Lines) -> Option<String> {
+fn counterpart<'a>(file: &'a str, old: &Lines<'a>, new: &Lines<'_>) -> Option<&'a str> {
     if old.contains_key(file) {
-        return Some(file.to_owned());
+        return Some(file);
     }
     let free = old.keys().filter(|other| !new.contains_key(*other));
-    let best = free.map(|other| (likeness(other, file), other)).max()?;
-    (best.0 > 0).then(|| best.1.clone())
+    let best = free.map(|other| (likeness(other, file), *other)).max()?;
+    (best.0 > 0).then_some(best.1)
 }
 
 /// The new number of each old line, 0 for none. `None`: too long to compare.
@@ -192,13 +196,12 @@ mod tests {
 
     #[test]
     fn files_are_found_again_in_another_folder() {
-        let files = |names: &[&str]| {
-            names.iter().map(|name| ((*name).to_owned(), BTreeMap::new())).collect::<Lines>()
-        };
+        let files =
+            |names: &[&'static str]| names.iter().map(|name| (*name, BTreeMap::new())).collect::<Lines<'_>>();
         let old = files(&["/o/src/a.c", "/o/lib/a.c", "/usr/include/x.h"]);
         let new = files(&["/n/src/a.c", "/usr/include/x.h"]);
-        assert_eq!(counterpart("/n/src/a.c", &old, &new).as_deref(), Some("/o/src/a.c"));
-        assert_eq!(counterpart("/usr/include/x.h", &old, &new).as_deref(), Some("/usr/include/x.h"));
+        assert_eq!(counterpart("/n/src/a.c", &old, &new), Some("/o/src/a.c"));
+        assert_eq!(counterpart("/usr/include/x.h", &old, &new), Some("/usr/include/x.h"));
         assert_eq!(counterpart("/n/src/b.c", &old, &new), None);
     }
 }

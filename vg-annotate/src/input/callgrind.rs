@@ -9,7 +9,7 @@ use super::Read;
 use super::formula::{Formula, definition};
 use super::lines::{Lines, Problem, counts};
 use super::names::Names;
-use crate::profile::{Arc, Event, Function, FunctionId, Place, Profile};
+use crate::profile::{Arc, Event, FileId, Function, FunctionId, Place, Profile};
 use std::io::BufRead;
 
 /// Reads a file.
@@ -56,6 +56,8 @@ struct Reader {
     module: String,
     function_file: String,
     file: String,
+    /// Its number, once it was asked for.
+    file_id: Option<FileId>,
     function: Option<FunctionId>,
     called_module: Option<String>,
     called_file: Option<String>,
@@ -158,12 +160,16 @@ impl Reader {
         self.module.clear();
         self.function_file.clear();
         self.file.clear();
+        self.file_id = None;
         (self.address, self.line) = (0, 0);
     }
 
     /// `ob=`, `fn=` and the like.
     fn position(&mut self, key: &str, value: &str) -> Result<bool, String> {
         let part = self.part;
+        if let "fl" | "fi" | "fe" | "fn" = key {
+            self.file_id = None;
+        }
         match key {
             "ob" => self.module = self.modules.resolve(value, part)?,
             "fl" => {
@@ -262,7 +268,11 @@ impl Reader {
                 *self.function.insert(function)
             }
         };
-        let place = Place { file: self.profile.file_id(&self.file), line: self.line };
+        let file = match self.file_id {
+            Some(id) => id,
+            None => *self.file_id.insert(self.profile.file_id(&self.file)),
+        };
+        let place = Place { file, line: self.line };
         match (next, self.called) {
             (Next::Calls(times), Some(callee)) => {
                 let arc = Arc { caller: function, site: place, callee };

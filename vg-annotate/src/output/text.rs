@@ -7,7 +7,7 @@ use crate::selection::{LineCosts, View};
 use crate::sources::Library;
 use report::format::{counted, harmless};
 use report::style::Style;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
 
 /// Writes the report.
@@ -55,8 +55,9 @@ fn functions(out: &mut dyn Write, view: &View<'_>, columns: &Columns<'_>, style:
             neighbours(out, ">", false)?;
         }
     }
+    let is_shown: HashSet<FunctionId> = shown.into_iter().collect();
     let others: Vec<FunctionId> =
-        view.graph.functions().filter(|id| !view.costs(*id).is_zero() && !shown.contains(id)).collect();
+        view.graph.functions().filter(|id| !view.costs(*id).is_zero() && !is_shown.contains(id)).collect();
     if others.is_empty() {
         return Ok(());
     }
