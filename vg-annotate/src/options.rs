@@ -16,7 +16,7 @@ Examples:
   vg-annotate --inclusive=yes --tree=both FILE   with what they call; callers and callees of each
   vg-annotate massif.out.42                      who held the heap at its peak
   vg-annotate --diff old.capnp new.capnp         what became dearer, and what cheaper
-  vg-annotate --diff --fail-above=2 OLD NEW      for CI: status 1 when the total grew by more than 2 %
+  vg-annotate --diff --fail-above=2 OLD NEW      in CI: status 1 if the total grew by more than 2 %
   vg-annotate --format=callgrind -o callgrind.out.1 trace.capnp    for KCachegrind
   vg-annotate --format=flamegraph -o flame.svg massif.out.42
 
@@ -64,7 +64,7 @@ pub struct Options {
     /// Show callers or callees of each function
     #[arg(long, value_name = "WHICH", value_enum, default_value_t = Tree::None, help_heading = "What is shown")]
     pub tree: Tree,
-    /// Leave out functions, and lines of source, that cost less than this part of the total
+    /// Leave out functions, calls, and lines of source, that cost less than this part of the total
     #[arg(long, value_name = "PERCENT", default_value_t = 0.1, value_parser = percent, help_heading = "What is shown")]
     pub min_percent: f64,
     /// Show as many functions as make up this part of the total, the most expensive first, whatever --min-percent says

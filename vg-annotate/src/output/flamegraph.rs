@@ -67,7 +67,8 @@ pub(super) fn write(out: &mut dyn Write, tree: &Tree, caption: &Caption<'_>) -> 
         right = WIDTH - MARGIN,
         width = WIDTH - 2.0 * MARGIN,
         bottom = height - 10,
-        title = escaped(caption.title),
+        // As much as fits between reset and search.
+        title = escaped(&fitting(caption.title, 700.0)),
     )?;
     let largest = frames.iter().map(|frame| own_change(frame, totals).abs()).fold(0.0, f64::max);
     for frame in &frames {

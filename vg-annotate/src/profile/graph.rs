@@ -198,6 +198,56 @@ mod tests {
         assert!(graph.calls.iter().all(|(_, calls)| calls.inclusive.get(0) <= 43));
     }
 
+    /// Random programs that call and return: with contexts, inclusive costs are what was spent while a function was active.
+    #[test]
+    fn contexts_give_exact_inclusive_costs() {
+        let mut seed = 1u64;
+        let mut below = move |most: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % most
+        };
+        for _ in 0..200 {
+            let mut profile = Profile::new(vec![Event::named("Ir")]);
+            let file = profile.file_id("f.c");
+            let count = 1 + below(6) as usize;
+            let functions: Vec<FunctionId> = (0..count)
+                .map(|f| profile.function_id(Function { name: format!("f{f}"), ..Function::default() }))
+                .collect();
+            let mut stack = Vec::new();
+            let (mut active, mut from_root) = (vec![0; count], vec![0; count]);
+            for _ in 0..below(300) {
+                let site = Place { file, line: 1 + below(3) as u32 };
+                if stack.is_empty() || below(2) == 0 {
+                    let called = functions[below(count as u64) as usize];
+                    stack.push(profile.contexts.call(stack.last().copied(), site, called, 1));
+                } else if below(2) == 0 {
+                    stack.pop();
+                }
+                let Some(at) = stack.last().copied() else { continue };
+                let cost = below(100);
+                profile.contexts.add(at, &[cost]);
+                profile.add_line(profile.contexts.nodes()[at.0].function, site, &[cost]);
+                let path: Vec<_> = profile.contexts.path(at).collect();
+                for id in &path {
+                    active[profile.contexts.nodes()[id.0].function.0] += cost;
+                }
+                if let Some(root) = path.last() {
+                    from_root[profile.contexts.nodes()[root.0].function.0] += cost;
+                }
+            }
+            profile.derive_calls();
+            let graph = Graph::of(&profile);
+            let mut incoming = from_root;
+            for (arc, calls) in &graph.calls {
+                incoming[arc.callee.0] += calls.inclusive.get(0);
+            }
+            assert_eq!(inclusive(&graph), active);
+            assert_eq!(incoming, active, "what was spent in calls of a function is its inclusive cost");
+            assert!(graph.inclusive.iter().all(|costs| costs.get(0) <= graph.total.get(0)));
+            assert!(graph.cycle.iter().all(|cycle| *cycle == 0));
+        }
+    }
+
     #[test]
     fn a_chain_of_many_calls_and_two_cycles() {
         let count = 200_000;
