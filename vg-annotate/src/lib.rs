@@ -1,19 +1,24 @@
-//! vg-annotate: which functions and source lines a recorded program spent its instructions in.
+//! vg-annotate: which functions and source lines a program spent its instructions, or its memory, in.
 //!
 //! ```text
-//! trace ──> costs (by function and by line) ──> text, json, csv
+//! trace, callgrind.out, cachegrind.out, massif.out ──> input ──> profile (costs by line, calls, contexts)
+//!   profile ──> graph (totals, inclusive costs, cycles) ──> selection ──> output (text, json, csv, callgrind, cachegrind)
+//!   contexts ──> output (collapsed, flamegraph, speedscope, pprof)
+//!   two profiles ──> diff (functions, lines) ──> output::changes (text, json, csv, collapsed, flamegraph)
 //! ```
 //!
-//! What always holds: a trace is never trusted; the costs of functions add up to the total, whatever is shown; the order of
-//! output depends on the trace, the options and, for source text, the files it names. Not here: counting (the engine),
-//! names of code (the recorder). Not there yet: calls and inclusive costs, costs of caches and branches, differences, files
-//! of other tools.
+//! What always holds: no input is trusted; the costs of functions add up to the total, whatever is shown; the order of
+//! output depends on the input, the options and, for source text, the files it names. Not here: counting (the engine),
+//! names of code (the recorder). Not there yet: calls in traces, costs of caches and branches.
 
 #![deny(unsafe_code)]
 
-pub mod costs;
-mod csv;
-mod json;
+pub mod diff;
+pub mod events;
+pub mod input;
 pub mod options;
+pub mod output;
+pub mod profile;
 pub mod run;
-mod text;
+pub mod selection;
+pub mod sources;

@@ -1,28 +1,18 @@
-//! From the options to the exit status: reads the traces, adds up their costs, writes the report.
+//! From the options to the exit status: reads the files, adds up their costs, writes the report.
 
-use crate::costs::Costs;
-use crate::options::{Format, Options};
-use crate::{csv, json, text};
+use crate::diff::{self, Diff, Side};
+use crate::events::Chosen;
+use crate::options::{Options, Tree};
+use crate::output::changes::ChangeView;
+use crate::profile::Profile;
+use crate::profile::graph::Graph;
+use crate::selection::View;
+use crate::sources::Library;
+use crate::{input, output};
 use report::cli::{self, Source, Stop};
-use report::style::Style;
-use schema::read::Ending;
-use schema::read::Trace;
-use std::io::{BufWriter, Write};
 
 /// The name in messages.
 pub const TOOL: &str = "vg-annotate";
-
-/// All that is reported.
-pub struct Report {
-    /// Command line of the first recording.
-    pub command: Vec<String>,
-    /// Working directory of the first recording, which relative paths of source files are relative to.
-    pub directory: String,
-    /// Every trace is whole.
-    pub complete: bool,
-    /// What was executed.
-    pub costs: Costs,
-}
 
 /// Runs the tool.
 ///
@@ -30,71 +20,70 @@ pub struct Report {
 /// Whatever keeps it from an answer.
 pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<u8, Stop> {
     let options: Options = cli::parse(arguments)?;
-    let mut report =
-        Report { command: Vec::new(), directory: String::new(), complete: true, costs: Costs::default() };
-    for (number, source) in cli::sources(&options.traces, TOOL)?.iter().enumerate() {
-        let trace = load(source)?;
-        if number == 0 {
-            report.command = trace.header.argv.iter().map(ToString::to_string).collect();
-            report.directory = trace.header.cwd.to_string();
-        }
-        report.complete &= is_complete(&trace, source);
-        if !report.costs.add(&trace, &options) {
-            return Err(Stop::trouble(format!("{}: {}", source.name(), missing(&trace, &options))));
-        }
+    let sources = cli::sources(&options.files, TOOL)?;
+    if options.diff {
+        return compare(&sources, &options);
     }
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    let written = match options.format {
-        Format::Text => text::write(&mut out, &report, &options, Style::for_stdout(options.color)),
-        Format::Json => json::write(&mut out, &report, &options),
-        Format::Csv => csv::write(&mut out, &report, &options),
-    };
-    written.and_then(|()| out.flush()).map_err(|error| Stop::from_write(&error))?;
+    let profile = read(&sources, &options)?;
+    let graph = Graph::of(&profile);
+    let chosen = Chosen::of(&profile.events, &options.show, &options.sort)?;
+    output::write(&View { profile: &profile, graph: &graph, chosen: &chosen, options: &options })?;
     Ok(cli::CLEAN)
 }
 
-fn load(source: &Source) -> Result<Trace, Stop> {
-    let name = source.name();
-    Trace::load(source.open()?).map_err(|ending| match ending {
-        Ending::Truncated { bytes: 0, .. } => {
-            Stop::trouble(format_args!("{name}: empty; did vg-record say why it wrote nothing?"))
+/// Compares two files.
+fn compare(sources: &[Source], options: &Options) -> Result<u8, Stop> {
+    let [old_source, new_source] = sources else {
+        return Err(Stop::trouble("--diff compares two files; name the old one and the new one"));
+    };
+    if options.tree != Tree::None {
+        return Err(Stop::trouble(
+            "--tree shows calls, which --diff does not compare; leave one of them out",
+        ));
+    }
+    let mut old = input::read(old_source, options)?;
+    let mut new = input::read(new_source, options)?;
+    let both = || format!("{} and {}", old_source.name(), new_source.name());
+    if options.inclusive && old.has_calls() != new.has_calls() {
+        return Err(Stop::trouble(format_args!(
+            "{}: only one of the two knows calls; leave --inclusive out",
+            both()
+        )));
+    }
+    diff::align(&mut old, &mut new).map_err(|why| Stop::trouble(format_args!("{}: {why}", both())))?;
+    let chosen = Chosen::of(&new.events, &options.show, &options.sort)?;
+    let (old_graph, new_graph) = (Graph::of(&old), Graph::of(&new));
+    let library = |profile, include| Library::new(profile, include);
+    let mut old_side =
+        Side { profile: &old, graph: &old_graph, library: library(&old.directory, &options.old_include) };
+    let mut new_side =
+        Side { profile: &new, graph: &new_graph, library: library(&new.directory, &options.include) };
+    let diff = Diff::of(&mut old_side, &mut new_side, options.inclusive, &|function| options.wants(function));
+    let names = [old_source.name(), new_source.name()];
+    let view = ChangeView { diff: &diff, chosen: &chosen, options, names };
+    output::changes::write(&view, &mut old_side, &mut new_side)?;
+    let growth = diff.total.growth(chosen.main());
+    match options.fail_above.filter(|most| growth > *most) {
+        Some(most) => {
+            let event = &diff.events[chosen.main()].name;
+            cli::warn(TOOL, format_args!("{event} grew by {growth:.2} %, more than --fail-above={most}"));
+            Ok(cli::FINDINGS)
         }
-        ending => Stop::trouble(format_args!("{name}: {ending}")),
-    })
+        None => Ok(cli::CLEAN),
+    }
 }
 
-/// Says what is missing in a trace.
-fn is_complete(trace: &Trace, source: &Source) -> bool {
-    if trace.ending != Ending::Complete {
-        cli::warn(TOOL, format_args!("{}: {}", source.name(), trace.ending));
-        return false;
-    }
-    let lost = trace.trailer.iter().flat_map(|trailer| &trailer.lost);
-    for lost in lost.clone() {
-        cli::warn(TOOL, format_args!("{}: process {}: {}", source.name(), lost.process, lost.reason));
-    }
-    trace.trailer.as_ref().is_some_and(|trailer| trailer.complete)
-}
-
-/// Why there is nothing to show.
-fn missing(trace: &Trace, options: &Options) -> String {
-    if trace.executions.is_empty() {
-        return "the recording has no counts of executed code; record with --events=blocks".to_owned();
-    }
-    let list = |numbers: Vec<u32>| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-    let mut processes: Vec<u32> = trace.executions.iter().map(|executions| executions.process).collect();
-    let mut threads: Vec<u32> = trace.executions.iter().map(|executions| executions.thread).collect();
-    processes.sort_unstable();
-    processes.dedup();
-    threads.sort_unstable();
-    threads.dedup();
-    match (options.process, options.thread) {
-        (Some(process), None) => {
-            format!("no counts of process {process} in the recording; it has those of {}", list(processes))
+/// The costs of all files together.
+fn read(sources: &[Source], options: &Options) -> Result<Profile, Stop> {
+    let mut sum: Option<Profile> = None;
+    for source in sources {
+        let profile = input::read(source, options)?;
+        match &mut sum {
+            None => sum = Some(profile),
+            Some(sum) => sum
+                .merge(&profile)
+                .map_err(|why| Stop::trouble(format_args!("{}: cannot be added: it {why}", source.name())))?,
         }
-        (_, Some(thread)) => {
-            format!("no such counts of thread {thread} in the recording; it has those of {}", list(threads))
-        }
-        (None, None) => "the recording has no counts of executed code".to_owned(),
     }
+    sum.ok_or_else(|| Stop::trouble("no file"))
 }

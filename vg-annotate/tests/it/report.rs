@@ -1,38 +1,12 @@
 //! The real binary on a trace written for the purpose: text, CSV and JSON, what is selected, and what cannot be answered.
 
+use super::support::vg_annotate;
 use schema::write::{Codec, TraceWriter};
 use schema::{Bytes, CodeLine, End, Executed, Header, Module, Place, Process, Start, ThreadStart, Trailer};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-
-struct Outcome {
-    status: i32,
-    stdout: String,
-    stderr: String,
-}
-
-fn vg_annotate(arguments: &[&str], stdin: &[u8]) -> Outcome {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_vg-annotate"))
-        .args(arguments)
-        .env_remove("CLICOLOR_FORCE")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("vg-annotate runs");
-    // It may end without reading its input.
-    let _ = child.stdin.take().expect("a pipe").write_all(stdin);
-    let output = child.wait_with_output().expect("vg-annotate ends");
-    Outcome {
-        status: output.status.code().expect("an exit status"),
-        stdout: String::from_utf8(output.stdout).expect("text"),
-        stderr: String::from_utf8(output.stderr).expect("text"),
-    }
-}
 
 /// A source file of six lines.
-fn source(name: &str) -> PathBuf {
+pub(crate) fn source(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("vg-annotate-{name}.c"));
     std::fs::write(&path, "one\n\ttwo\nthree\nfour\nfive\nsix\n").expect("a file");
     path
@@ -40,7 +14,7 @@ fn source(name: &str) -> PathBuf {
 
 /// Two threads in two processes: `work` with an inlined `helper`, a function of a library without a source, and code in no
 /// module.
-fn trace(file: &Path, counts: bool) -> Vec<u8> {
+pub(crate) fn trace(file: &Path, counts: bool) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut writer = TraceWriter::new(&mut bytes, Codec::Lz4);
     let argv: Vec<Bytes> = ["./prog", "arg"].map(Bytes::from).to_vec();

@@ -1,0 +1,7 @@
+//! The real binary, by what it reads and writes.
+
+mod diff;
+mod exports;
+mod inputs;
+mod report;
+mod support;
