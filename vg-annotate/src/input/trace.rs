@@ -1,14 +1,16 @@
 //! Traces of `vg-record`: executed instructions by function and line.
 //!
 //! What always holds: each instruction costs its function and its line as much as it was executed; what inlined code costs
-//! is its own line's, and its function is the one that it was inlined into. Calls are not in traces yet.
+//! is its own line's, and its function is the one that it was inlined into. Calls follow from contexts, where those were recorded.
 
 use crate::options::Options;
-use crate::profile::{Event, Function, Place, Profile};
+use crate::profile::contexts::ContextId;
+use crate::profile::{Event, Function, FunctionId, Place, Profile};
 use crate::run::TOOL;
 use report::cli::{self, Source, Stop};
+use schema::Context;
 use schema::read::{Ending, Trace};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 
 /// Reads a trace.
@@ -39,18 +41,20 @@ pub(super) fn read(input: impl Read, source: &Source, options: &Options) -> Resu
 
 /// Adds what a trace tells of the selected processes and threads. False when it tells of none.
 fn add(profile: &mut Profile, trace: &Trace, options: &Options) -> bool {
+    let is_selected = |process: u32, thread: u32| {
+        let pid = trace.process(process).map_or(0, |process| process.image().pid);
+        options.process.is_none_or(|wanted| wanted == process || wanted == pid)
+            && options.thread.is_none_or(|wanted| wanted == thread)
+    };
     let mut found = false;
     // By module and place: many instructions have the same names.
     let mut by_place: BTreeMap<(u32, u32), u64> = BTreeMap::new();
     for executions in &trace.executions {
-        let pid = trace.process(executions.process).map_or(0, |process| process.image().pid);
-        let is_selected = options.process.is_none_or(|wanted| wanted == executions.process || wanted == pid)
-            && options.thread.is_none_or(|wanted| wanted == executions.thread);
-        if !is_selected {
+        if !is_selected(executions.process, executions.thread) {
             continue;
         }
         if !found {
-            profile.pid = pid;
+            profile.pid = trace.process(executions.process).map_or(0, |process| process.image().pid);
         }
         found = true;
         for row in &executions.rows {
@@ -61,19 +65,54 @@ fn add(profile: &mut Profile, trace: &Trace, options: &Options) -> bool {
         }
     }
     for ((module, place), cost) in by_place {
-        let path = trace.module(module).map_or_else(String::new, |info| info.module.path.to_string());
-        let names = trace.place_symbols(module, place);
-        let (inner, outer) = (names.first(), names.last());
-        let function = profile.function_id(Function {
-            name: outer.map_or_else(String::new, |outer| outer.function.to_owned()),
-            file: outer.map_or_else(String::new, |outer| outer.file.to_owned()),
-            module: path,
-        });
-        let file = profile.file_id(inner.map_or("", |inner| inner.file));
-        let line = inner.filter(|inner| !inner.file.is_empty()).map_or(0, |inner| inner.line);
-        profile.add_line(function, Place { file, line }, &[cost]);
+        let (function, written) = names(profile, trace, module, place);
+        profile.add_line(function, written, &[cost]);
     }
+    for contexts in trace.contexts.iter().filter(|contexts| is_selected(contexts.process, contexts.thread)) {
+        add_contexts(profile, trace, &contexts.rows);
+    }
+    profile.derive_calls();
     found
+}
+
+/// The function of a place in a module, and where its code is written.
+fn names(profile: &mut Profile, trace: &Trace, module: u32, place: u32) -> (FunctionId, Place) {
+    let names = trace.place_symbols(module, place);
+    let (inner, outer) = (names.first(), names.last());
+    let function = profile.function_id(Function {
+        name: outer.map_or_else(String::new, |outer| outer.function.to_owned()),
+        file: outer.map_or_else(String::new, |outer| outer.file.to_owned()),
+        module: trace.module(module).map_or_else(String::new, |info| info.module.path.to_string()),
+    });
+    let file = profile.file_id(inner.map_or("", |inner| inner.file));
+    let line = inner.filter(|inner| !inner.file.is_empty()).map_or(0, |inner| inner.line);
+    (function, Place { file, line })
+}
+
+/// Adds the contexts of a thread.
+fn add_contexts(profile: &mut Profile, trace: &Trace, rows: &[Context]) {
+    // By row; none: what is called there is outermost.
+    let mut ids: Vec<Option<ContextId>> = Vec::with_capacity(rows.len());
+    // Many rows are of the same functions and places.
+    let mut known: HashMap<(u32, u64), (FunctionId, Place)> = HashMap::new();
+    for row in rows {
+        let mut name = |module, rva| {
+            *known
+                .entry((module, rva))
+                .or_insert_with(|| names(profile, trace, module, trace.code_place(module, rva)))
+        };
+        let (function, _) = name(row.module, row.rva);
+        let (_, site) = name(row.site_module, row.site_rva);
+        let from = row.parent.checked_sub(1).and_then(|parent| ids[parent as usize]);
+        let is_function = (row.module, row.rva) != (0, 0);
+        if !is_function && row.cost == 0 {
+            ids.push(from);
+            continue;
+        }
+        let id = profile.contexts.call(from, site, function, row.calls);
+        profile.contexts.add(id, &[row.cost]);
+        ids.push(if is_function { Some(id) } else { from });
+    }
 }
 
 /// Says what is missing in a trace.
