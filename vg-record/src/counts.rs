@@ -7,7 +7,7 @@
 use crate::decode::{Recording, Stream};
 use crate::images::{ImageId, Images};
 use crate::modules::Binary;
-use crate::symbols::{self, Wanted};
+use crate::symbols;
 use ring::record::{EXECUTED_LENGTHS, EXECUTED_WORDS, Record};
 use schema::{CodeLine, Executed};
 use std::collections::{BTreeMap, HashMap};
@@ -94,41 +94,39 @@ impl Recording {
         if self.trace.has_failed() {
             return;
         }
-        let executed = |binary: &Arc<Binary>| Some((binary.clone(), written.get(&binary.module)?));
+        let executed = |binary: &Arc<Binary>| {
+            let instructions = written.get(&binary.module)?;
+            let addresses: Vec<u64> = instructions.keys().copied().collect();
+            Some((binary.clone(), instructions, addresses))
+        };
         let binaries: Vec<_> = self.modules.binaries().iter().filter_map(executed).collect();
-        let exact = |(number, &rva): (usize, &u64)| Wanted { frame: number as u32, rva, exact: true };
-        let work: Vec<_> = binaries
-            .iter()
-            .map(|(binary, instructions)| {
-                (binary.as_ref(), instructions.keys().enumerate().map(exact).collect())
-            })
-            .collect();
-        let answers = symbols::resolve(&work);
-        for ((binary, instructions), answer) in binaries.iter().zip(answers) {
-            let places = self.trace.places(&answer.frames);
-            let lines = lines(instructions, &places);
+        let work: Vec<_> =
+            (binaries.iter()).map(|(binary, _, addresses)| (binary.as_ref(), addresses.as_slice())).collect();
+        let answers = symbols::code(&work);
+        for ((binary, instructions, _), named) in binaries.iter().zip(answers) {
+            let ids = self.trace.places(&named.places);
+            let place = |number: &u32| (*number as usize).checked_sub(1).and_then(|at| ids.get(at)).copied();
+            let lines = lines(instructions, named.of.iter().map(|number| place(number).unwrap_or(0)));
             self.trace.put(|writer| writer.code_lines(binary.module, &lines));
         }
     }
 }
 
-/// What instructions of a module are called, given by their lengths and by the places of the n-th ones: a line where that
-/// changes, and behind each piece of code.
-fn lines(instructions: &BTreeMap<u64, u8>, places: &[(u32, u32)]) -> Vec<CodeLine> {
+/// What instructions of a module are called, given by their lengths and their places: a line where that changes, and
+/// behind each piece of code.
+fn lines(instructions: &BTreeMap<u64, u8>, places: impl Iterator<Item = u32>) -> Vec<CodeLine> {
     let mut lines: Vec<CodeLine> = Vec::new();
     let mut add = |rva, place| {
         if lines.last().map_or(0, |line| line.place) != place {
             lines.push(CodeLine { rva, place });
         }
     };
-    let mut places = places.iter().peekable();
     let mut end = 0;
-    for (number, (&rva, &length)) in (0..).zip(instructions) {
+    for ((&rva, &length), place) in instructions.iter().zip(places) {
         if end < rva {
             add(end, 0);
         }
-        let named = places.next_if(|(named, _)| *named == number);
-        add(rva, named.map_or(0, |(_, place)| *place));
+        add(rva, place);
         end = end.max(rva.saturating_add(length.into()));
     }
     add(end, 0);
@@ -184,7 +182,7 @@ mod tests {
     #[test]
     fn lines_hold_up_to_the_end_of_the_code() {
         let instructions = BTreeMap::from([(8, 2), (10, 2), (12, 4), (20, 1), (21, 1)]);
-        let lines = lines(&instructions, &[(0, 5), (1, 5), (2, 6), (4, 6)]);
+        let lines = lines(&instructions, [5, 5, 6, 0, 6].into_iter());
         let pairs: Vec<_> = lines.iter().map(|line| (line.rva, line.place)).collect();
         assert_eq!(pairs, [(8, 5), (12, 6), (16, 0), (21, 6), (22, 0)]);
     }

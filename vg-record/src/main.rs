@@ -18,6 +18,7 @@ mod inherited;
 mod launch;
 mod live;
 mod memory;
+mod mix;
 mod modules;
 mod numbered;
 mod output;
