@@ -7,6 +7,7 @@
 mod debug_file;
 mod demangle;
 mod elf;
+mod labels;
 mod names;
 mod plt;
 mod sections;

@@ -6,7 +6,8 @@
 
 use super::debug_file::{self, Check};
 use super::demangle::demangle;
-use super::names::{self, Detail, Named, Slice};
+use super::labels::Labels;
+use super::names::{self, Named, Slice};
 use super::plt::Stubs;
 use super::table::Table;
 use super::variables::{self, Sought, VariableText};
@@ -33,12 +34,15 @@ pub(super) fn look_up(binary: &Binary, wanted: &[Wanted]) -> Answer {
 pub(super) fn look_up_code(binary: &Binary, addresses: &[u64]) -> Named {
     let file = if binary.is_synthetic() { None } else { binary.open() };
     let found = file.and_then(|file| code_in_file(&binary.path, &file, addresses));
-    found.unwrap_or_else(|| Named { places: Vec::new(), of: vec![0; addresses.len()] })
+    found.unwrap_or_else(|| Named { of: vec![0; addresses.len()], ..Named::default() })
 }
 
 /// Looks up code in `file`, whose path is `path`.
 pub(super) fn code_in_file(path: &Path, file: &File, addresses: &[u64]) -> Option<Named> {
-    with_files(path, file, None, |files| name(files, addresses, Detail::Lines))
+    with_files(path, file, None, |files| {
+        let mut labels = Labels::read(files.main, addresses);
+        name(files, addresses, Some(&mut labels))
+    })
 }
 
 /// Looks up variables of one file, each in its place.
@@ -97,7 +101,7 @@ fn map(file: &File) -> Option<Mmap> {
 
 /// A program's file, and those that hold debug information for it.
 pub(super) struct Files<'e, 'data> {
-    main: &'e ElfFile64<'data>,
+    pub(super) main: &'e ElfFile64<'data>,
     separate: Option<&'e ElfFile64<'data>>,
     /// What several files of debug information have in common.
     shared: Option<&'e ElfFile64<'data>>,
@@ -147,7 +151,7 @@ fn frames(files: &Files<'_, '_>, wanted: &[Wanted]) -> Answer {
     let mut addresses: Vec<u64> = wanted.iter().map(Wanted::probe).collect();
     addresses.sort_unstable();
     addresses.dedup();
-    let named = name(files, &addresses, Detail::Columns);
+    let named = name(files, &addresses, None);
     let places = |wanted: &Wanted| {
         let nth = addresses.binary_search(&wanted.probe()).ok()?;
         let number = (*named.of.get(nth)? as usize).checked_sub(1)?;
@@ -160,10 +164,10 @@ fn quality(files: &Files<'_, '_>) -> Quality {
     if has_lines(files.debug()) { Quality::Lines } else { Quality::NoLines { rust: is_rust(files.main) } }
 }
 
-/// Names addresses, which are sorted.
-fn name(files: &Files<'_, '_>, addresses: &[u64], detail: Detail) -> Named {
+/// Names addresses, which are sorted, as [`names::look_up`] does.
+fn name(files: &Files<'_, '_>, addresses: &[u64], code: Option<&mut Labels<'_>>) -> Named {
     let table = Table::read(&files.tables(), addresses);
-    with_lines(files, addresses, |context| names::look_up(context, &table, addresses, detail))
+    with_lines(files, addresses, |context| names::look_up(context, &table, addresses, code))
 }
 
 /// Debug information about addresses, which are sorted.

@@ -28,8 +28,14 @@ impl<'data> Symbol<'data> {
         self.rank.3.0
     }
 
-    fn start(&self) -> u64 {
+    /// Its first address.
+    pub(super) fn start(&self) -> u64 {
         self.rank.1
+    }
+
+    /// Whether it says where it ends.
+    pub(super) fn has_size(&self) -> bool {
+        self.rank.0
     }
 
     /// Whether what begins at this address is a function that only chooses one of several with its name: an engine that

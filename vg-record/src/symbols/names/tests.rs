@@ -70,14 +70,16 @@ fn an_address_has_the_same_name_alone_and_among_others() {
         let file = File::open(&path).expect("opens");
         let check = |files: &elf::Files<'_, '_>| {
             elf::with_lines(files, &addresses, |context| {
-                let look_up = |addresses: &[u64], detail| {
-                    look_up(context, &Table::read(&files.tables(), addresses), addresses, detail)
+                let look_up = |addresses: &[u64], is_code: bool| {
+                    let mut labels = is_code.then(|| Labels::read(files.main, addresses));
+                    let table = Table::read(&files.tables(), addresses);
+                    look_up(context, &table, addresses, labels.as_mut())
                 };
-                for detail in [Detail::Lines, Detail::Columns] {
-                    let all = look_up(&addresses, detail);
+                for is_code in [false, true] {
+                    let all = look_up(&addresses, is_code);
                     assert_eq!(all.of.len(), addresses.len());
                     for (&address, &number) in addresses.iter().zip(&all.of) {
-                        let alone = look_up(&[address], detail);
+                        let alone = look_up(&[address], is_code);
                         let place = number.checked_sub(1).map(|at| &all.places[at as usize]);
                         assert_eq!(alone.places.first(), place, "{address:#x} of {}", path.display());
                         inlined += usize::from(place.is_some_and(|place| place.len() > 2));
