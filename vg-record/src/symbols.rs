@@ -9,6 +9,7 @@ mod demangle;
 mod elf;
 mod labels;
 mod names;
+mod path;
 mod plt;
 mod sections;
 mod table;
@@ -29,7 +30,7 @@ pub(crate) struct PlaceText {
     pub function: String,
     /// Name in the symbol table.
     pub raw_name: String,
-    /// Path of the source file.
+    /// Path of the source file, in one spelling (`path`).
     pub file: String,
     /// From 1.
     pub line: u32,

@@ -9,6 +9,7 @@
 use super::PlaceText;
 use super::demangle::demangle;
 use super::labels::{self, Labels};
+use super::path::normal;
 use super::plt::{Stub, Stubs};
 use super::table::{Symbol, Table};
 use crate::mix::BuildMix;
@@ -186,10 +187,12 @@ fn frames<'c>(context: &'c Context<Slice<'_>>, address: u64, columns: bool, out:
     }
 }
 
-/// Names that were made already.
+/// Texts that were made already.
 #[derive(Default)]
 struct Names<'a> {
-    demangled: HashMap<Text<'a>, (String, String), BuildMix>,
+    /// Names of functions: demangled, and as they are.
+    functions: HashMap<Text<'a>, (String, String), BuildMix>,
+    files: HashMap<Text<'a>, String, BuildMix>,
 }
 
 impl<'a> Names<'a> {
@@ -201,14 +204,16 @@ impl<'a> Names<'a> {
     }
 
     fn place(&mut self, frame: &Frame<'a>) -> PlaceText {
-        let (function, raw_name) = self.demangled.entry(frame.name).or_insert_with_key(|name| {
+        let (function, raw_name) = self.functions.entry(frame.name).or_insert_with_key(|name| {
             let raw = String::from_utf8_lossy(name.0);
             (demangle(&raw), raw.into_owned())
         });
+        let file = self.files.entry(frame.file);
+        let file = file.or_insert_with_key(|file| normal(&String::from_utf8_lossy(file.0)).into_owned());
         PlaceText {
             function: function.clone(),
             raw_name: raw_name.clone(),
-            file: String::from_utf8_lossy(frame.file.0).into_owned(),
+            file: file.clone(),
             line: frame.line,
             column: frame.column,
         }
