@@ -12,6 +12,7 @@ mod decode;
 mod drain;
 mod errors;
 mod finish;
+mod gather;
 mod header;
 mod images;
 mod inherited;
