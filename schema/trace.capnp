@@ -398,7 +398,9 @@ struct Contexts {
 #   8 again        row of the ancestor where the calls went on; 0: here
 
 # Appends places of code: the n-th is entries ends[n-1]..ends[n], innermost inlined function first, the last one the
-# real function; id firstId + n. An entry is encoded as in symbols. 4 bytes a place and 20 an entry.
+# real function; id firstId + n. An entry is encoded as in symbols. 4 bytes a place and 20 an entry. A function that has no
+# symbol, but an entry in .eh_frame, is called by its first address less the module's bias, without a rawName:
+# "0x0000000000001136"; a stub of the linkage table by what it calls: "puts@plt".
 struct Places {
   firstId @0 :UInt32;
   ends @1 :List(UInt32);

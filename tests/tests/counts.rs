@@ -44,6 +44,7 @@ fn main() -> ExitCode {
     }
     suite.case("deterministic", None, deterministic);
     suite.case("evicted", None, evicted);
+    suite.case("stripped", None, stripped);
     suite.case("threads", None, by_thread);
     for (name, options) in [("alone", MODES[0]), ("all", MODES[2])] {
         suite.case(format!("processes/{name}"), None, move || by_process(options));
@@ -208,6 +209,43 @@ fn deterministic() -> Verdict {
         }
     }
     same("reports", &first, &second)
+}
+
+/// Without its symbols a program's functions cost the same, under their first addresses.
+fn stripped() -> Verdict {
+    need("nm")?;
+    need("strip")?;
+    let exe = compiled("recursion.c")?;
+    let scratch = Scratch::new("stripped")?;
+    let (trace, _) = record(MODES[0], &exe, &scratch)?;
+    let costs = functions(&report(&[], &trace)?, &exe, "recursion.c");
+    let symbols = Run::new(["nm".to_owned(), exe.display().to_string()], scratch.path()).run()?.out();
+    let address = |line: &str| {
+        let mut words = line.split_whitespace();
+        let address = words.next()?;
+        Some((words.nth(1)?.to_owned(), format!("0x{address}")))
+    };
+    let addresses: BTreeMap<String, String> = symbols.lines().filter_map(address).collect();
+    let expected: BTreeMap<&String, u64> =
+        costs.iter().filter_map(|(name, cost)| Some((addresses.get(name)?, *cost))).collect();
+    if expected.len() < 5 || expected.len() != costs.len() {
+        return Err(Problem::wrong(format!("nm knows too little: {costs:?} {addresses:?}")));
+    }
+    let without = scratch.path().join("stripped");
+    let words = ["strip", "-o"].map(str::to_owned).into_iter();
+    let strip =
+        Run::new(words.chain([&without, &exe].map(|path| path.display().to_string())), scratch.path());
+    if strip.run()?.code() != Some(0) {
+        return Err(Problem::wrong("it cannot be stripped"));
+    }
+    let (trace, _) = record(MODES[0], &without, &scratch)?;
+    let report = report(&[], &trace)?;
+    let module = without.display().to_string();
+    let in_module = |function: &&Value| function["module"] == *module;
+    let named =
+        |name: &str| items(&report, "functions").filter(in_module).find(|found| found["function"] == *name);
+    let found = expected.keys().map(|&name| (name, named(name).map_or(0, cost))).collect();
+    same("functions by address", &expected, &found)
 }
 
 /// Each thread costs what it executed itself, and all together the total.

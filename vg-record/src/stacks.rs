@@ -3,9 +3,10 @@
 //! Always holds: ids rise from 1 without gaps, a node's parent has a smaller id, equal stacks have equal ids
 //! whichever process saw them. Not here: which node of a process is which node of the recording (`images`).
 
+use crate::mix::BuildMix;
 use schema::{Frame, StackNode};
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::Hash;
 
 /// Frames and nodes in the order of their ids.
 #[derive(Debug, Default)]
@@ -21,7 +22,7 @@ pub(crate) struct Stacks {
     written_nodes: usize,
 }
 
-type Ids<T> = HashMap<T, u32, BuildHasherDefault<Mix>>;
+type Ids<T> = HashMap<T, u32, BuildMix>;
 
 /// Frames that were met lately, with their ids, by a part of a hash. Most nodes have one of few frames: millions of nodes
 /// have them at a quarter of what the table takes.
@@ -41,34 +42,6 @@ impl Recent {
 impl Default for Recent {
     fn default() -> Recent {
         Recent([(Frame::default(), 0); Recent::PLACES])
-    }
-}
-
-/// A quick hash of a few numbers. Whoever controls the guest could make it slow, and slow is all.
-#[derive(Debug, Default)]
-struct Mix(u64);
-
-impl Hasher for Mix {
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u64(byte.into());
-        }
-    }
-
-    fn write_u8(&mut self, value: u8) {
-        self.write_u64(value.into());
-    }
-
-    fn write_u32(&mut self, value: u32) {
-        self.write_u64(value.into());
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = (self.0.rotate_left(23) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0 ^ self.0 >> 32
     }
 }
 
@@ -102,7 +75,7 @@ impl Stacks {
     pub(crate) fn share(&mut self) {
         let nodes = &self.nodes;
         self.node_ids.get_or_insert_with(|| {
-            let mut ids = Ids::with_capacity_and_hasher(nodes.len(), BuildHasherDefault::default());
+            let mut ids = Ids::with_capacity_and_hasher(nodes.len(), BuildMix::default());
             for (node, id) in nodes.iter().zip(1..) {
                 ids.entry(*node).or_insert(id);
             }

@@ -7,10 +7,16 @@
 mod debug_file;
 mod demangle;
 mod elf;
+mod labels;
+mod names;
+mod path;
+mod plt;
 mod sections;
+mod table;
 mod types;
 mod variables;
 
+pub(crate) use names::Named;
 pub(crate) use variables::{Registers, Sought, VariableText};
 
 use crate::modules::Binary;
@@ -24,7 +30,7 @@ pub(crate) struct PlaceText {
     pub function: String,
     /// Name in the symbol table.
     pub raw_name: String,
-    /// Path of the source file.
+    /// Path of the source file, in one spelling (`path`).
     pub file: String,
     /// From 1.
     pub line: u32,
@@ -100,6 +106,21 @@ pub(crate) fn resolve(work: &[(&Binary, Vec<Wanted>)]) -> Vec<Answer> {
         answer.frames.sort_by_key(|(frame, _)| *frame);
     }
     merged
+}
+
+/// Looks up executed code of several files in parallel, whose addresses are sorted. The answers are in the order of the
+/// work.
+pub(crate) fn code(work: &[(&Binary, &[u64])]) -> Vec<Named> {
+    let mut order: Vec<usize> = (0..work.len()).collect();
+    // The largest first, so that no thread begins it last.
+    order.sort_by_key(|&at| (std::cmp::Reverse(work[at].1.len()), at));
+    let look_up = |&at: &usize| {
+        let (binary, addresses) = work[at];
+        (at, elf::look_up_code(binary, addresses))
+    };
+    let mut answers = in_parallel(&order, look_up);
+    answers.sort_by_key(|(at, _)| *at);
+    answers.into_iter().map(|(_, named)| named).collect()
 }
 
 /// Looks up variables of several files in parallel. The answers are in the order of the work.

@@ -240,25 +240,21 @@ impl Trace {
         });
     }
 
-    /// Writes what code is called; `texts` gives for each number its places. Returns the id of those for each number.
-    /// Columns are left out: what is a statement's is counted together.
-    pub(crate) fn places(&mut self, texts: &[(u32, Vec<crate::symbols::PlaceText>)]) -> Vec<(u32, u32)> {
+    /// Writes what code is called. Returns the id of each of the places.
+    pub(crate) fn places(&mut self, texts: &[Vec<crate::symbols::PlaceText>]) -> Vec<u32> {
         let first = self.strings.next();
         let mut new: Vec<String> = Vec::new();
         let mut id = |text: &str| self.strings.number(text, |_| new.push(text.to_owned()));
         let first_id = self.places.len() as u32 + 1;
         let mut new_places: Vec<Vec<schema::Place>> = Vec::new();
         let mut ids = Vec::with_capacity(texts.len());
-        for (number, places) in texts {
-            let named: Vec<schema::Place> = (places.iter())
-                .map(|place| schema::Place { column: 0, ..numbered(place, &mut id) })
-                .collect();
+        for places in texts {
+            let named: Vec<schema::Place> = places.iter().map(|place| numbered(place, &mut id)).collect();
             let next = self.places.len() as u32 + 1;
-            let place = *self.places.entry(named).or_insert_with_key(|named| {
+            ids.push(*self.places.entry(named).or_insert_with_key(|named| {
                 new_places.push(named.clone());
                 next
-            });
-            ids.push((*number, place));
+            }));
         }
         self.put(|writer| {
             writer.strings(first, &new)?;

@@ -1,4 +1,4 @@
-//! Looking up addresses in one ELF file: code by DWARF first, by the symbol table where DWARF has no name; variables.
+//! One ELF file: opening it and what belongs to it, and looking up code and variables in it.
 //!
 //! Files are mapped and parsed lazily, unit by unit, so a few frames of a large file cost little. Always holds:
 //! malformed files give fewer names and no panic.
@@ -6,15 +6,18 @@
 
 use super::debug_file::{self, Check};
 use super::demangle::demangle;
+use super::labels::Labels;
+use super::names::{self, Named, Slice};
+use super::plt::Stubs;
+use super::table::Table;
 use super::variables::{self, Sought, VariableText};
-use super::{Answer, PlaceText, Quality, Wanted, sections};
+use super::{Answer, Quality, Wanted, sections};
 use crate::modules::Binary;
 use addr2line::Context;
 use gimli::{EndianSlice, LittleEndian};
 use memmap2::Mmap;
 use object::read::elf::ElfFile64;
-use object::{Object, ObjectSection, ObjectSymbol, SymbolFlags, SymbolKind};
-use std::collections::BTreeMap;
+use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +28,21 @@ pub(super) fn look_up(binary: &Binary, wanted: &[Wanted]) -> Answer {
     }
     let answer = binary.open().and_then(|file| in_file(&binary.path, &file, wanted, None));
     answer.unwrap_or(Answer { frames: Vec::new(), quality: Quality::Unreadable })
+}
+
+/// Looks up executed code of one file, whose addresses are sorted; nothing when the file cannot be read.
+pub(super) fn look_up_code(binary: &Binary, addresses: &[u64]) -> Named {
+    let file = if binary.is_synthetic() { None } else { binary.open() };
+    let found = file.and_then(|file| code_in_file(&binary.path, &file, addresses));
+    found.unwrap_or_else(|| Named { of: vec![0; addresses.len()], ..Named::default() })
+}
+
+/// Looks up code in `file`, whose path is `path`.
+pub(super) fn code_in_file(path: &Path, file: &File, addresses: &[u64]) -> Option<Named> {
+    with_files(path, file, None, |files| {
+        let mut labels = Labels::read(files.main, addresses);
+        name(files, addresses, Some(&mut labels))
+    })
 }
 
 /// Looks up variables of one file, each in its place.
@@ -82,8 +100,8 @@ fn map(file: &File) -> Option<Mmap> {
 }
 
 /// A program's file, and those that hold debug information for it.
-struct Files<'e, 'data> {
-    main: &'e ElfFile64<'data>,
+pub(super) struct Files<'e, 'data> {
+    pub(super) main: &'e ElfFile64<'data>,
     separate: Option<&'e ElfFile64<'data>>,
     /// What several files of debug information have in common.
     shared: Option<&'e ElfFile64<'data>>,
@@ -95,13 +113,13 @@ impl<'e, 'data> Files<'e, 'data> {
     }
 
     /// Those that have symbol tables.
-    fn tables(&self) -> Vec<&'e ElfFile64<'data>> {
+    pub(super) fn tables(&self) -> Vec<&'e ElfFile64<'data>> {
         std::iter::once(self.main).chain(self.separate).collect()
     }
 }
 
 /// Opens `file`, whose path is `path`, and what belongs to it.
-fn with_files<T>(
+pub(super) fn with_files<T>(
     path: &Path,
     file: &File,
     debug_root: Option<&Path>,
@@ -130,37 +148,42 @@ pub(super) fn in_file(
 }
 
 fn frames(files: &Files<'_, '_>, wanted: &[Wanted]) -> Answer {
-    let debug = files.debug();
     let mut addresses: Vec<u64> = wanted.iter().map(Wanted::probe).collect();
     addresses.sort_unstable();
-    let sections = sections::load(debug, Some(&addresses), false);
+    addresses.dedup();
+    let named = name(files, &addresses, None);
+    let places = |wanted: &Wanted| {
+        let nth = addresses.binary_search(&wanted.probe()).ok()?;
+        let number = (*named.of.get(nth)? as usize).checked_sub(1)?;
+        Some((wanted.frame, named.places.get(number)?.clone()))
+    };
+    Answer { frames: wanted.iter().filter_map(places).collect(), quality: quality(files) }
+}
+
+fn quality(files: &Files<'_, '_>) -> Quality {
+    if has_lines(files.debug()) { Quality::Lines } else { Quality::NoLines { rust: is_rust(files.main) } }
+}
+
+/// Names addresses, which are sorted, as [`names::look_up`] does.
+fn name(files: &Files<'_, '_>, addresses: &[u64], code: Option<&mut Labels<'_>>) -> Named {
+    let table = Table::read(&files.tables(), addresses);
+    with_lines(files, addresses, |context| names::look_up(context, &table, addresses, code))
+}
+
+/// Debug information about addresses, which are sorted.
+pub(super) fn with_lines<T>(
+    files: &Files<'_, '_>,
+    addresses: &[u64],
+    look: impl FnOnce(Option<&Context<Slice<'_>>>) -> T,
+) -> T {
+    // No unit tells anything about stubs: for one, all units would be looked through.
+    let stubs = Stubs::read(files.main);
+    let others: Vec<u64> = addresses.iter().copied().filter(|&address| !stubs.hold(address)).collect();
+    let sections = sections::load(files.debug(), Some(&others), false);
     let shared_sections = files.shared.map(|elf| sections::load(elf, None, false));
     let dwarf =
         sections.borrow_with_sup(shared_sections.as_ref(), |section| EndianSlice::new(section, LittleEndian));
-    let context = Context::from_dwarf(dwarf).ok();
-
-    let symbols = Symbols::find(&files.tables(), wanted);
-    let mut frames = Vec::new();
-    for wanted in wanted {
-        let mut places = context.as_ref().map(|context| places(context, wanted.probe())).unwrap_or_default();
-        if symbols.stands_for_another(wanted.probe()) {
-            places.clear();
-        }
-        if let Some(symbol) = symbols.name(wanted.probe()) {
-            if places.is_empty() {
-                places.push(PlaceText::default());
-            }
-            if let Some(function) = places.last_mut() {
-                prefer_symbol(function, symbol);
-            }
-        }
-        if !places.is_empty() {
-            frames.push((wanted.frame, places));
-        }
-    }
-    let quality =
-        if has_lines(debug) { Quality::Lines } else { Quality::NoLines { rust: is_rust(files.main) } };
-    Answer { frames, quality }
+    look(Context::from_dwarf(dwarf).ok().as_ref())
 }
 
 /// The first candidate that exists and belongs to the binary.
@@ -182,138 +205,4 @@ fn has_lines(elf: &ElfFile64<'_>) -> bool {
 fn is_rust(elf: &ElfFile64<'_>) -> bool {
     let comment = elf.section_by_name(".comment").and_then(|section| section.data().ok());
     comment.is_some_and(|data| data.windows(5).any(|window| window == b"rustc"))
-}
-
-type Slice<'a> = EndianSlice<'a, LittleEndian>;
-
-/// The function at `probe` and what was inlined into it there, innermost first.
-fn places(context: &Context<Slice<'_>>, probe: u64) -> Vec<PlaceText> {
-    let mut list = Vec::new();
-    // Split DWARF files are not followed: their skeleton's lines and the symbol table serve instead.
-    let Ok(mut frames) = context.find_frames(probe).skip_all_loads() else { return list };
-    while let Ok(Some(frame)) = frames.next() {
-        let mut place = PlaceText::default();
-        if let Some(function) = &frame.function
-            && let Ok(raw) = function.raw_name()
-        {
-            name(&mut place, &raw);
-        }
-        if let Some(location) = &frame.location {
-            place.file = location.file.unwrap_or_default().to_owned();
-            place.line = location.line.unwrap_or(0);
-            place.column = location.column.unwrap_or(0);
-        }
-        list.push(place);
-    }
-    list.retain(|place| *place != PlaceText::default());
-    list
-}
-
-/// Chooses between DWARF's name of a function and the symbol table's. For C the table knows the public name: malloc,
-/// where DWARF says __GI___libc_malloc.
-fn prefer_symbol(place: &mut PlaceText, symbol: &str) {
-    let mangled = place.raw_name.starts_with("_Z") || place.raw_name.starts_with("_R");
-    if place.raw_name.is_empty() || (!mangled && place.function != symbol) {
-        // The compiler's copies of a function ("work.part.0") go by its own name.
-        let copy = symbol.strip_prefix(place.function.as_str()).is_some_and(|rest| rest.starts_with('.'));
-        if copy && !place.function.is_empty() {
-            place.raw_name = symbol.to_owned();
-        } else {
-            name(place, symbol);
-        }
-    }
-}
-
-fn name(place: &mut PlaceText, raw: &str) {
-    place.function = demangle(raw);
-    place.raw_name = raw.to_owned();
-}
-
-/// Names from symbol tables, for the wanted addresses only: sorting a table of a million symbols for ten frames
-/// would cost more than everything else.
-struct Symbols(BTreeMap<u64, Candidate>);
-
-/// The best symbol so far for an address.
-#[derive(Default)]
-struct Candidate {
-    rank: Option<Rank>,
-    name: String,
-    /// Address of a function that chooses the one of this name; 0 for others.
-    chooser: u64,
-}
-
-/// Greater is better: a symbol with a size that covers the address, the nearest start, the fewest leading
-/// underscores; then the name, so that the choice does not depend on the order of the table.
-type Rank = (bool, u64, std::cmp::Reverse<usize>, std::cmp::Reverse<String>);
-
-impl Symbols {
-    fn find(tables: &[&ElfFile64<'_>], wanted: &[Wanted]) -> Symbols {
-        let mut symbols =
-            Symbols(wanted.iter().map(|wanted| (wanted.probe(), Candidate::default())).collect());
-        for elf in tables {
-            for symbol in elf.symbols().chain(elf.dynamic_symbols()) {
-                symbols.consider(elf, &symbol);
-            }
-        }
-        symbols
-    }
-
-    fn consider<'data>(&mut self, elf: &ElfFile64<'data>, symbol: &impl ObjectSymbol<'data>) {
-        let chooses = matches!(symbol.flags(), SymbolFlags::Elf { st_info, .. }
-            if st_info.st_type() == object::elf::STT_GNU_IFUNC);
-        // Labels of assembly have no type; ifuncs are no definitions for the reader.
-        if !symbol.is_definition()
-            && !chooses
-            && symbol.kind() != SymbolKind::Label
-            && symbol.kind() != SymbolKind::Unknown
-        {
-            return;
-        }
-        if matches!(
-            symbol.kind(),
-            SymbolKind::Data | SymbolKind::Tls | SymbolKind::File | SymbolKind::Section
-        ) {
-            return;
-        }
-        let (start, size) = (symbol.address(), symbol.size());
-        let Some(index) = symbol.section_index().filter(|_| start != 0) else { return };
-        let end = if size != 0 {
-            start.saturating_add(size)
-        } else {
-            // Without a size it reaches to the end of its section, unless a nearer symbol is found.
-            let section = elf.section_by_index(index).ok();
-            section.map_or(start, |section| section.address().saturating_add(section.size()))
-        };
-        // A section that ends before its symbol: damaged, or made by a linker script.
-        if start >= end || self.0.range(start..end).next().is_none() {
-            return;
-        }
-        let Ok(name) = symbol.name() else { return };
-        // Versions ("name@VERSION") are not part of the name.
-        let name = name.split('@').next().unwrap_or_default();
-        if name.is_empty() {
-            return;
-        }
-        let underscores = name.bytes().take_while(|&byte| byte == b'_').count();
-        // Mangled names begin with one underscore of their own.
-        let underscores = underscores - usize::from(name.starts_with("_Z") || name.starts_with("_R"));
-        let rank = (size != 0, start, std::cmp::Reverse(underscores), std::cmp::Reverse(name.to_owned()));
-        for candidate in self.0.range_mut(start..end).map(|(_, candidate)| candidate) {
-            if candidate.rank.as_ref().is_none_or(|best| *best < rank) {
-                candidate.rank = Some(rank.clone());
-                candidate.name = name.to_owned();
-                candidate.chooser = if chooses { start } else { 0 };
-            }
-        }
-    }
-
-    /// Whether the function that begins there only chooses one of several with its name: an engine that stands in for
-    /// those names their frames by it, for what was chosen often has no symbol.
-    fn stands_for_another(&self, probe: u64) -> bool {
-        probe != 0 && self.0.get(&probe).is_some_and(|candidate| candidate.chooser == probe)
-    }
-
-    fn name(&self, probe: u64) -> Option<&str> {
-        self.0.get(&probe).map(|candidate| candidate.name.as_str()).filter(|name| !name.is_empty())
-    }
 }

@@ -95,6 +95,20 @@ fn lines_and_inlined_functions() {
 }
 
 #[test]
+fn a_source_file_has_one_spelling() {
+    let directory = directory("spelling");
+    std::fs::create_dir(directory.join("sub")).expect("mkdir");
+    let source = directory.join("program.c");
+    std::fs::write(&source, SOURCE).expect("writes");
+    let path = directory.join("program");
+    let spelled = directory.join("sub/.././/program.c");
+    run("cc -g -O1 -fno-optimize-sibling-calls -o", &[&path, &spelled]);
+    let answer = resolve_one(&path, &[at(return_address(&path))], None);
+    let files: Vec<&str> = answer.frames[0].1.iter().map(|place| place.file.as_str()).collect();
+    assert_eq!(files, [source.to_str().expect("UTF-8"); 2]);
+}
+
+#[test]
 fn only_units_that_hold_the_addresses_are_loaded() {
     let directory = directory("units");
     let other = directory.join("other.c");

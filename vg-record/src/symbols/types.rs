@@ -3,6 +3,7 @@
 //! Owns the units of a file and references between their entries. Always holds: chains of references end, since no more
 //! than a few are followed; what is not understood has no size. Not here: where variables are (`variables`).
 
+use super::path::normal;
 use gimli::{
     AttributeValue, DebugInfoOffset, DebuggingInformationEntry, DwAt, Dwarf, EndianSlice, LittleEndian,
     Range, Unit, UnitOffset, UnitSectionOffset, constants as dw,
@@ -102,7 +103,7 @@ impl<'d, 'a> Units<'d, 'a> {
             path.extend(file.directory(header).and_then(text));
         }
         path.push(text(file.path_name())?);
-        Some(path.to_string_lossy().into_owned())
+        Some(normal(&path.to_string_lossy()).into_owned())
     }
 
     /// Addresses of an entry's code; `None` when it says nothing about them.
