@@ -50,10 +50,12 @@ pub fn interrupted(engine: &Engine, context: &mut Context, code: u64, pc: u64) {
     }
     let code = if engine.stubs.store_fix(code).is_some() { context.resume } else { code };
     let mut cache = engine.cache.lock();
-    let Some(number) = cache.interrupted(code, pc) else { return };
-    let instructions = cache.instructions_of(number);
+    let Some((part, lacking)) = cache.interrupted(code, pc) else { return };
+    let instructions = part.map_or(0, |number| cache.instructions_of(number)) + lacking;
     drop(cache);
-    count(context, number);
+    if let Some(number) = part {
+        count(context, number);
+    }
     context.instruction_slots[0].fetch_add(instructions as u64, Ordering::Relaxed);
 }
 

@@ -40,22 +40,24 @@ impl Count {
     fn add(self, e: &mut Emitter<'_>) {
         if let Some(own) = self.own {
             add_to(e, own, 1);
-            e.counted = e.offset();
         }
+        let counted = e.offset();
         if let Some(slot) = self.slot {
             add_to(e, slot, self.instructions);
         }
+        e.counted = (counted, e.offset());
     }
 
     /// Adds through a register, which is overwritten, without a change of flags.
     pub(crate) fn through(self, e: &mut Emitter<'_>, register: u8) {
         if let Some(own) = self.own {
             add_through(e, own, 1, register);
-            e.counted = e.offset();
         }
+        let counted = e.offset();
         if let Some(slot) = self.slot {
             add_through(e, slot, self.instructions, register);
         }
+        e.counted = (counted, e.offset());
     }
 }
 
@@ -105,6 +107,8 @@ pub struct Counted {
     pub code: u16,
     /// Offset in the code from which on it has been counted.
     pub behind: u16,
+    /// Offset from which on the clock has its instructions, too.
+    pub clock: u16,
     /// From and to which offsets in the code it has been executed, whatever pc they stand for.
     pub done: [(u16, u16); 2],
     /// Offset in the code from which on each place stands for one in front of its instruction, and of what counts there.
@@ -127,6 +131,11 @@ impl Counted {
             return Some((self.start..pc, false)).filter(|_| pc > self.start);
         }
         Some((pc..self.end, true))
+    }
+
+    /// Whether it has been counted at this offset in the code, but the clock does not have its instructions yet.
+    pub fn is_ahead_of_clock(&self, code: u16) -> bool {
+        (self.behind..self.clock).contains(&code)
     }
 
     /// The same for a check in front of the instruction at `pc`, and of what counts there.
@@ -179,7 +188,7 @@ struct Segment {
     counted: u32,
     /// Offsets in the code: see [`Counted`].
     code: usize,
-    behind: usize,
+    behind: (usize, usize),
     done: [(u16, u16); 2],
 }
 
@@ -228,7 +237,7 @@ impl CounterPlan {
                 at,
                 counted: count.instructions,
                 code: 0,
-                behind: 0,
+                behind: (0, 0),
                 done: [(0, 0); 2],
             });
             self.turn = self.turn.wrapping_add(1);
@@ -252,13 +261,14 @@ impl CounterPlan {
             let beyond = block.insns[segment.last].flow == Flow::Beyond;
             let last = &block.insns[segment.last];
             let end = if beyond { last.pc() } else { last.next_pc() }.wrapping_sub(block.pc) as u16;
-            let (code, behind) = (segment.code as u16, segment.behind as u16);
+            let (behind, clock) = segment.behind;
             Counted {
                 start: offset(segment.start),
                 end,
                 at: offset(segment.at),
-                code,
-                behind,
+                code: segment.code as u16,
+                behind: behind as u16,
+                clock: clock as u16,
                 done: segment.done,
                 cold: cold as u16,
             }

@@ -26,8 +26,8 @@ pub(crate) struct Emitter<'a> {
     length: usize,
     overflow: bool,
     pub(crate) map: Vec<MapEntry>,
-    /// Offset behind what counted a segment last.
-    pub(crate) counted: usize,
+    /// Offsets behind what counted a segment last: by its own counter, and by the clock.
+    pub(crate) counted: (usize, usize),
     /// Where a segment's last instruction has been executed, which is emitted in steps: from and to which offset, in each
     /// of the ways out of precise code.
     pub(crate) done: [(u16, u16); 2],
@@ -42,7 +42,15 @@ pub(crate) struct Position {
 
 impl<'a> Emitter<'a> {
     pub(crate) fn new(buffer: &'a mut [u8], base: u64) -> Emitter<'a> {
-        Emitter { buffer, base, length: 0, overflow: false, map: Vec::new(), counted: 0, done: [(0, 0); 2] }
+        Emitter {
+            buffer,
+            base,
+            length: 0,
+            overflow: false,
+            map: Vec::new(),
+            counted: (0, 0),
+            done: [(0, 0); 2],
+        }
     }
 
     /// From `from` to here a segment's last instruction has been executed.

@@ -169,9 +169,9 @@ impl Bench {
                     let executed = self.runtime.executed(regs.rip, state.pc);
                     // A repeated instruction that was interrupted begins again.
                     let again = i64::from(!begins[at]);
-                    if executed != steps[at] - again {
+                    if executed != [steps[at] - again; 2] {
                         return Err(format!(
-                            "at cache {:#x}, pc {:#x}: {executed} instructions by their counters, executed {}",
+                            "at cache {:#x}, pc {:#x}: {executed:?} instructions by counters and clock, executed {}",
                             regs.rip, state.pc, steps[at]
                         ));
                     }

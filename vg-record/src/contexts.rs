@@ -1,7 +1,7 @@
 //! In which contexts functions were called: the trees that the engine tells, with places in modules.
 //!
-//! A tree is told when its thread ends, and perhaps before; what is told of a node adds up. They are written when all is over, when it
-//! is known which code is a linkage table's. Always holds: a caller comes before what it calls; a record that makes no sense
+//! A tree is told when its thread ends, and perhaps before; what is told of a node adds up. They are written when all is
+//! over. Always holds: a caller comes before what it calls; a record that makes no sense
 //! costs data, never the recorder. Not here: building the tree (`engine::calls`), what functions are called (`counts`).
 
 use crate::decode::{Recording, Stream};
@@ -56,104 +56,59 @@ impl Recording {
         true
     }
 
-    /// Writes all trees. `is_linkage`: the code there is a linkage table's, by module and address.
-    pub(crate) fn finish_contexts(&mut self, is_linkage: impl Fn(u32, u64) -> bool) {
+    /// Writes all trees.
+    pub(crate) fn finish_contexts(&mut self) {
         let trees = std::mem::take(&mut self.contexts.0);
         let mut written: BTreeMap<(u32, u32), u32> = BTreeMap::new();
         for ((process, thread, _), tree) in trees {
             let before = written.entry((process, thread)).or_default();
-            let rows = renumbered(&tree, *before, &is_linkage);
+            let rows = renumbered(&tree, *before);
             *before += rows.len() as u32;
             self.trace.put(|writer| writer.contexts(process, thread, &rows));
         }
     }
 }
 
-/// The tree without its linkage tables, whose cost is that of who called through them, and without contexts that no instruction
-/// was executed in. Its rows are numbered from `before` + 1 on.
-fn renumbered(tree: &[Context], before: u32, is_linkage: impl Fn(u32, u64) -> bool) -> Vec<Context> {
-    let is_table = |node: &Context| node.again == 0 && is_linkage(node.module, node.rva);
-    // Whether anything happened there or below.
+/// The tree without contexts where nothing was called or executed, as those of a parent before a fork. Its rows are numbered from
+/// `before` + 1 on.
+fn renumbered(tree: &[Context], before: u32) -> Vec<Context> {
     let mut used: Vec<bool> = tree.iter().map(|node| node.calls > 0 || node.cost > 0).collect();
-    for (number, node) in tree.iter().enumerate().rev() {
-        if used[number] && node.parent > 0 {
+    for (number, node) in tree.iter().enumerate().rev().filter(|(_, node)| node.parent > 0) {
+        if used[number] {
             used[node.parent as usize - 1] = true;
         }
-        if used[number] && node.again > 0 {
-            used[node.again as usize - 1] = true;
-        }
     }
-    let mut rows: Vec<Context> = Vec::new();
-    // By row of the tree: its new number, or that of who called through the table that it is.
-    let mut new = vec![0u32; tree.len()];
-    for (number, node) in tree.iter().enumerate() {
-        if !used[number] {
-            continue;
-        }
-        let parent = node.parent.checked_sub(1).map(|parent| parent as usize);
-        let caller = parent.map_or(0, |parent| new[parent]);
-        if is_table(node)
-            && let Some(row) = (caller - before.min(caller)).checked_sub(1)
-        {
-            rows[row as usize].cost = rows[row as usize].cost.saturating_add(node.cost);
-            new[number] = caller;
-            continue;
-        }
-        if node.again > 0 && is_linkage(node.module, node.rva) {
-            continue;
-        }
-        let mut row = Context { parent: caller, ..*node };
-        if let Some(through) = parent.map(|parent| &tree[parent]).filter(|parent| is_table(parent))
-            && (row.site_module, row.site_rva) == (0, 0)
-        {
-            (row.site_module, row.site_rva) = (through.site_module, through.site_rva);
-        }
-        if node.again > 0 {
-            row.again = new[node.again as usize - 1];
-        }
-        rows.push(row);
-        new[number] = before + rows.len() as u32;
-    }
-    rows
+    let mut next = before;
+    let new: Vec<u32> = used
+        .iter()
+        .map(|used| {
+            next += u32::from(*used);
+            next
+        })
+        .collect();
+    let renamed = |id: u32| id.checked_sub(1).map_or(0, |number| new[number as usize]);
+    let rows = tree.iter().zip(&used).filter(|(_, used)| **used);
+    rows.map(|(node, _)| Context { parent: renamed(node.parent), again: renamed(node.again), ..*node })
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn node(parent: u32, rva: u64, site_rva: u64, calls: u64, cost: u64) -> Context {
-        Context {
-            parent,
-            module: 1,
-            rva,
-            site_module: u32::from(site_rva > 0),
-            site_rva,
-            calls,
-            cost,
-            again: 0,
-        }
-    }
-
     #[test]
-    fn linkage_tables_are_their_callers() {
-        const TABLE: u64 = 50;
+    fn what_was_not_used_is_left_out() {
+        let node = |parent, calls, cost, again| Context { parent, calls, cost, again, ..Context::default() };
         let tree = [
-            node(0, 0, 0, 0, 1),
-            node(1, 10, 5, 1, 100),
-            node(2, TABLE, 11, 7, 14),
-            // Reached through the table, as a jump.
-            node(3, 20, 0, 7, 70),
-            Context { again: 2, ..node(4, 10, 21, 3, 0) },
-            // Nothing happened there since it was told last.
-            node(2, 30, 12, 0, 0),
+            node(0, 0, 1, 0),
+            node(1, 0, 0, 0),
+            // Used below, and again from there.
+            node(1, 0, 0, 0),
+            node(3, 2, 5, 0),
+            node(4, 7, 0, 3),
+            node(3, 0, 0, 0),
         ];
-        let rows = renumbered(&tree, 4, |_, rva| rva == TABLE);
-        let expected = [
-            node(0, 0, 0, 0, 1),
-            node(5, 10, 5, 1, 114),
-            node(6, 20, 11, 7, 70),
-            Context { again: 6, ..node(7, 10, 21, 3, 0) },
-        ];
-        assert_eq!(rows, expected);
+        let expected = [node(0, 0, 1, 0), node(5, 0, 0, 0), node(6, 2, 5, 0), node(7, 7, 0, 6)];
+        assert_eq!(renumbered(&tree, 4), expected);
     }
 }

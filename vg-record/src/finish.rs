@@ -42,7 +42,7 @@ pub(crate) fn finish(recording: &mut Recording, ending: Ending) -> Phases {
     let start = Instant::now();
     name_frames(recording, time);
     recording.finish_counts();
-    recording.finish_contexts(|_, _| false);
+    recording.finish_contexts();
     variables::write(recording);
     phases.symbols = start.elapsed();
     if ending.heap {

@@ -21,6 +21,7 @@ struct Counter {
     at: u16,
     code: u16,
     behind: u16,
+    clock: u16,
     instructions: u8,
     /// Its instructions were counted by another one, and not executed.
     less: bool,
@@ -84,7 +85,7 @@ impl Counters {
         let mut offset = 0;
         let mut at = first;
         for (counted, number) in counted.iter().zip(number..) {
-            let &Counted { start, end, at: place, code, behind, done, cold } = counted;
+            let &Counted { start, end, at: place, code, behind, clock, done, cold } = counted;
             while offset < start {
                 offset += u16::from(self.lengths[at]);
                 at += 1;
@@ -101,6 +102,7 @@ impl Counters {
                 at: place,
                 code,
                 behind,
+                clock,
                 instructions: (at - begin) as u8,
                 less: false,
                 lengths: begin as u32,
@@ -113,9 +115,9 @@ impl Counters {
     }
 
     fn counted(&self, number: u32) -> Counted {
-        let Counter { start, end, at, code, behind, .. } = self.list[number as usize];
+        let Counter { start, end, at, code, behind, clock, .. } = self.list[number as usize];
         let (done, cold) = self.rare.get(&number).copied().unwrap_or(([(0, 0); 2], u16::MAX));
-        Counted { start, end, at, code, behind, done, cold }
+        Counted { start, end, at, code, behind, clock, done, cold }
     }
 
     /// The counter of a part of what counter `number` counts.
@@ -195,15 +197,17 @@ impl Cache {
     }
 
     /// What is to be counted when the guest was interrupted at cache address `code`, in front of its instruction at `pc`, and
-    /// does not go on there.
-    pub fn interrupted(&mut self, code: u64, pc: u64) -> Option<u32> {
+    /// does not go on there: a counter, and instructions that the clock lacks besides.
+    pub fn interrupted(&mut self, code: u64, pc: u64) -> Option<(Option<u32>, i64)> {
         let code = self.resumes_at(code).unwrap_or(code);
         let fragment = self.fragment_id_at(code)?;
         let Fragment { pc: start, start: base, .. } = self.fragments[fragment as usize];
         let (code, at) = (u16::try_from(code - base).ok()?, u16::try_from(pc.wrapping_sub(start)).ok()?);
         let segment = self.segment(fragment, |counter| counter.code <= code)?;
-        let part = self.counted.counted(segment).partly(code, at)?;
-        self.counted.part(segment, part)
+        let counted = self.counted.counted(segment);
+        let part = counted.partly(code, at).and_then(|part| self.counted.part(segment, part));
+        let lacking = if counted.is_ahead_of_clock(code) { self.instructions_of(segment) } else { 0 };
+        Some((part, lacking))
     }
 
     /// How many instructions a counter stands for each time.

@@ -387,26 +387,27 @@ impl Runtime {
         }
     }
 
-    /// Instructions executed, by the counters of segments, when the guest is interrupted at `rip`, where its state is that
-    /// in front of `pc`.
-    pub fn executed(&self, rip: u64, pc: u64) -> i64 {
+    /// Instructions executed, by the counters of segments and by the clock, when the guest is interrupted at `rip`, where its
+    /// state is that in front of `pc`.
+    pub fn executed(&self, rip: u64, pc: u64) -> [i64; 2] {
         let count = |counter: usize| self.slot(layout::COUNTERS + 8 * counter as u32) as i64;
         let whole =
             |(counter, segment): (usize, &Segment)| count(counter) * segment.instructions.len() as i64;
-        let whole: i64 = self.counted.iter().enumerate().map(whole).sum();
+        let whole = [self.counted.iter().enumerate().map(whole).sum(), self.counted() as i64];
         let rip = self.check_stub_resume(rip).unwrap_or(rip);
         let is_here = |segment: &&Segment| {
             segment.code.contains(&rip) && u64::from(segment.counted.code) <= rip - segment.code.start
         };
         let Some(segment) = self.counted.iter().rfind(is_here) else { return whole };
         let Ok(at) = u16::try_from(pc.wrapping_sub(segment.pc)) else { return whole };
-        match segment.counted.partly((rip - segment.code.start) as u16, at) {
-            None => whole,
-            Some((range, less)) => {
-                let part = segment.instructions.iter().filter(|at| range.contains(at)).count() as i64;
-                if less { whole - part } else { whole + part }
-            }
-        }
+        let code = (rip - segment.code.start) as u16;
+        let lacking =
+            if segment.counted.is_ahead_of_clock(code) { segment.instructions.len() as i64 } else { 0 };
+        let part = segment.counted.partly(code, at).map_or(0, |(range, less)| {
+            let part = segment.instructions.iter().filter(|at| range.contains(at)).count() as i64;
+            if less { -part } else { part }
+        });
+        [whole[0] + part, whole[1] + part + lacking]
     }
 
     /// Where the check goes on in whose stub, or in the code that those share, `rip` lies.
