@@ -136,6 +136,20 @@ impl Tree {
     pub fn follow(&mut self, mut events: &[u64]) {
         loop {
             match *events {
+                // Half of all calls: the next event is the function's return.
+                [head, entered, sp, site, place, left, ..]
+                    if head & IS_ENTRY != 0
+                        && place == sp
+                        && sp < self.top().sp
+                        && site > JUMP
+                        && self.handlers.is_empty() =>
+                {
+                    self.spend(entered);
+                    let node = self.called(self.top().node, site, !head as u32);
+                    self.nodes[node as usize].cost += left.wrapping_sub(entered);
+                    self.clock = left;
+                    events = &events[ENTER_WORDS + LEAVE_WORDS..];
+                }
                 [head, clock, sp, site, ..] if head & IS_ENTRY != 0 => {
                     self.enter(!head as u32, clock, sp, site);
                     events = &events[ENTER_WORDS..];
