@@ -56,12 +56,23 @@ fn snapshot() -> Vec<Message> {
     ]
 }
 
-/// What executed code is called, and how often two threads executed it.
+/// What executed code is called, how often two threads executed it, and in which contexts.
 fn code() -> Vec<Message> {
     let place = Place { function: 1, raw_name: 2, file: 3, line: 12, column: 5 };
     let line = |rva, place| CodeLine { rva, place };
     let run = Executed { module: 1, rva: 0x1230, times: 1000, lengths: 0x5_1f43 };
     let executions = |thread, rows| Message::Executions(Executions { process: 1, thread, rows });
+    let contexts = |thread, rows| Message::Contexts(Contexts { process: 1, thread, rows });
+    let context = Context {
+        parent: 1,
+        module: 1,
+        rva: 0x1230,
+        site_module: 1,
+        site_rva: 0x1249,
+        calls: u64::MAX,
+        cost: 1000,
+        again: 1,
+    };
     vec![
         Message::Places(Places {
             first_id: 1,
@@ -77,6 +88,9 @@ fn code() -> Vec<Message> {
         ),
         executions(1, vec![Executed { times: u64::MAX, lengths: u64::MAX, ..run }]),
         executions(2, vec![run]),
+        contexts(1, vec![Context { cost: 5, ..Context::default() }, context]),
+        contexts(2, vec![Context { parent: 0, again: 0, ..context }]),
+        contexts(1, vec![Context { parent: 2, cost: 0, ..context }]),
     ]
 }
 
