@@ -134,41 +134,72 @@ impl Tree {
 
     /// Works through a log.
     pub fn follow(&mut self, mut events: &[u64]) {
-        loop {
-            match *events {
-                // Half of all calls: the next event is the function's return.
-                [head, entered, sp, site, place, left, ..]
-                    if head & IS_ENTRY != 0
-                        && place == sp
-                        && sp < self.top().sp
-                        && site > JUMP
-                        && self.handlers.is_empty() =>
-                {
-                    self.spend(entered);
-                    let node = self.called(self.top().node, site, !head as u32);
-                    self.nodes[node as usize].cost += left.wrapping_sub(entered);
-                    self.clock = left;
-                    events = &events[ENTER_WORDS + LEAVE_WORDS..];
-                }
-                [head, clock, sp, site, ..] if head & IS_ENTRY != 0 => {
-                    self.enter(!head as u32, clock, sp, site);
-                    events = &events[ENTER_WORDS..];
-                }
-                [sp, clock, ..] if sp & IS_ENTRY == 0 => {
-                    self.leave(sp, clock);
-                    events = &events[LEAVE_WORDS..];
-                }
-                _ => return,
+        while let [head, second, ..] = *events {
+            let known = if self.handlers.is_empty() { self.follow_plain(events) } else { 0 };
+            events = &events[known..];
+            if known > 0 {
+                continue;
+            }
+            if let [_, clock, sp, site, ..] = *events
+                && head & IS_ENTRY != 0
+            {
+                self.enter(!head as u32, clock, sp, site);
+                events = &events[ENTER_WORDS..];
+            } else if head & IS_ENTRY == 0 {
+                self.leave(head, second);
+                events = &events[LEAVE_WORDS..];
+            } else {
+                return;
             }
         }
     }
 
-    #[inline(always)]
+    /// Works through a log up to an event that is none of these: a call, with a stack pointer below that of the innermost function;
+    /// a return. The words that it was. No handler is active. Nearly all events are such, so this is where the time goes: the
+    /// innermost function is kept in registers.
+    fn follow_plain(&mut self, events: &[u64]) -> usize {
+        let Frame { mut sp, node: mut at, .. } = *self.top();
+        let mut clock = self.clock;
+        let mut done = 0;
+        while let [head, time, ..] = events[done..] {
+            if head & IS_ENTRY == 0 {
+                self.nodes[at as usize].cost += time.wrapping_sub(clock);
+                clock = time;
+                while sp <= head {
+                    self.frames.pop();
+                    Frame { sp, node: at, .. } = *self.top();
+                }
+                done += LEAVE_WORDS;
+                continue;
+            }
+            let [_, _, place, site, ref next @ ..] = events[done..] else { break };
+            if place >= sp || site <= JUMP {
+                break;
+            }
+            let function = !head as u32;
+            self.nodes[at as usize].cost += time.wrapping_sub(clock);
+            clock = time;
+            let node = self.called(at, site, function);
+            done += ENTER_WORDS;
+            if let [end, time, ..] = *next
+                && end == place
+            {
+                // Half of all calls: the next event is the function's return.
+                self.nodes[node as usize].cost += time.wrapping_sub(clock);
+                clock = time;
+                done += LEAVE_WORDS;
+                continue;
+            }
+            self.frames.push(Frame { sp: place, site, node, function });
+            (sp, at) = (place, node);
+        }
+        self.clock = clock;
+        done
+    }
+
     fn enter(&mut self, function: u32, clock: u64, sp: u64, site: u64) {
         self.spend(clock);
-        if !self.handlers.is_empty() {
-            self.leave_handlers(sp);
-        }
+        self.leave_handlers(sp);
         if self.top().sp <= sp {
             self.pop(|frame| frame.sp < sp);
             if self.top().sp == sp && self.is_jump(function, sp, site) {
@@ -180,7 +211,6 @@ impl Tree {
 
     /// A function is entered with the stack pointer of the innermost one. True when that was a jump from it; otherwise it has been
     /// left by other than a return, and its caller has called again.
-    #[cold]
     fn is_jump(&mut self, function: u32, sp: u64, site: u64) -> bool {
         if self.top().site != site {
             self.pop(|frame| frame.sp == sp);
@@ -195,18 +225,14 @@ impl Tree {
         true
     }
 
-    #[inline(always)]
     fn push(&mut self, site: u64, frame: Frame) {
         let node = self.called(self.top().node, site, frame.function);
         self.frames.push(Frame { node, ..frame });
     }
 
-    #[inline(always)]
     fn leave(&mut self, sp: u64, clock: u64) {
         self.spend(clock);
-        if !self.handlers.is_empty() {
-            self.leave_handlers(sp);
-        }
+        self.leave_handlers(sp);
         self.pop(|frame| frame.sp <= sp);
     }
 
@@ -231,7 +257,6 @@ impl Tree {
         self.frames.last().unwrap_or(&Frame::BOTTOM)
     }
 
-    #[cold]
     fn leave_handlers(&mut self, sp: u64) {
         while let Some(handler) = self.handlers.last()
             && handler.is_left(sp)
@@ -242,7 +267,6 @@ impl Tree {
     }
 
     /// Ends the innermost frames of which that is true.
-    #[inline]
     fn pop(&mut self, is_over: impl Fn(&Frame) -> bool) {
         while is_over(self.top()) {
             self.frames.pop();
