@@ -41,6 +41,7 @@ fn main() -> ExitCode {
     suite.case("formats", None, formats);
     suite.case("processes", None, processes);
     suite.case("says/no_events", None, no_events);
+    suite.case("says/nobody_told", None, nobody_told);
     suite.case("says/wrong", None, wrong);
     suite.case("says/truncated", None, truncated);
     suite.run()
@@ -315,6 +316,19 @@ fn formats() -> Verdict {
     let peak = kinds.iter().position(|kind| *kind == "peak");
     let trees: Vec<bool> = snapshots.iter().map(|one| one["tree"].is_array()).collect();
     let detailed: Vec<bool> = kinds.iter().map(|kind| *kind != "empty").collect();
+    let text = recorded.massif(&["--format=text"])?;
+    let row = |line: &str| -> Option<[String; 4]> {
+        let mut words = line.split_whitespace().map(|word| word.replace(',', ""));
+        let number: u32 = words.next()?.parse().ok()?;
+        Some([number.to_string(), words.next()?, words.nth(1)?, words.next()?])
+    };
+    let table: Vec<_> = text.lines().skip_while(|line| !line.starts_with("   n ")).filter_map(row).collect();
+    let rows = |line: &str| line.split(',').take(4).map(str::to_owned).collect::<Vec<_>>();
+    if !table.iter().map(|row| row.to_vec()).eq(csv.lines().skip(1).map(rows))
+        || !text.contains(", the peak:\n")
+    {
+        return Err(Problem::wrong(format!("{text}\n{csv}")));
+    }
     let is_same =
         column(4) == kinds && json["peak"].as_u64() == peak.map(|at| at as u64) && trees == detailed;
     if is_same { Ok(()) } else { Err(Problem::wrong(json.to_string())) }
@@ -365,10 +379,23 @@ fn no_events() -> Verdict {
     says(&recorded.run(&[])?, "no heap events in the recording; record it again with --events=alloc,instr")
 }
 
+/// A heap that only grew, in few snapshots, has none that tells who allocated: that is said, with what helps.
+fn nobody_told() -> Verdict {
+    let recorded = Recorded::new("forks.c", &[])?;
+    let options = ["--process=1", "--time-unit=B"];
+    let outcome = recorded.run(&options)?;
+    ended_well(&outcome)?;
+    if !outcome.err().contains("--detailed-freq=1 has it told") || outcome.err().lines().count() != 1 {
+        return Err(Problem::wrong(outcome.summary()));
+    }
+    let outcome = recorded.run(&[&options[..], &["--detailed-freq=1"]].concat())?;
+    let is_told = outcome.err().is_empty() && outcome.out().contains("main (");
+    if is_told { Ok(()) } else { Err(Problem::wrong(outcome.summary())) }
+}
+
 fn wrong() -> Verdict {
     let recorded = Recorded::new("peak.c", &[])?;
     says(&recorded.run(&["--process=77"])?, "no process 77 in the recording; it has 1 (pid ")?;
-    says(&recorded.run(&["--format=text"])?, "not there yet; let ms_print draw it")?;
     says(&recorded.run(&["--depth=0"])?, "1..=200")?;
     says(&recorded.run(&["-o", "no/such/file"])?, "no/such/file: cannot write: No such file or directory")?;
     let massif = tools::tool("vg-massif")?.display().to_string();

@@ -2,7 +2,7 @@
 //! live at its peak.
 //!
 //! ```text
-//! load ──> profile (heap, clock) ──> snapshots ──> callers, tree ──> massif, json, csv
+//! load ──> profile (heap, clock) ──> snapshots ──> callers, tree ──> massif, text, json, csv
 //! ```
 //!
 //! What always holds: which snapshots there are, and their numbers, depend on the trace and the options alone; a trace
@@ -14,6 +14,7 @@ pub mod callers;
 pub mod clock;
 mod csv;
 pub mod functions;
+mod graph;
 pub mod heap;
 mod json;
 pub mod load;
@@ -22,4 +23,5 @@ pub mod options;
 pub mod profile;
 pub mod run;
 pub mod snapshots;
+mod text;
 pub mod tree;

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 const EXAMPLES: &str = "\
 Examples:
   vg-record -o trace.capnp ./program
-  vg-massif trace.capnp | ms_print /dev/stdin       the heap over time, as a graph with snapshots
+  vg-massif trace.capnp                            a graph of the heap over time, and who held its peak
+  vg-massif trace.capnp | ms_print /dev/stdin       the same by Valgrind's tool
   vg-massif trace.capnp | vg-annotate               source lines that hold the peak
   vg-massif --time-unit=B --threshold=5 trace.capnp
   vg-massif -o massif.out.%p trace.capnp            a file for each process
@@ -71,9 +72,9 @@ pub struct Options {
     #[arg(long, value_name = "NAME", value_parser = pattern, help_heading = "Who allocated")]
     pub ignore_fn: Vec<Pattern>,
 
-    /// Massif's own format, or one for programs
-    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Massif, help_heading = "Output")]
-    pub format: Format,
+    /// How the report is written; text on a terminal, massif elsewhere, when not given
+    #[arg(short, long, value_name = "FORMAT", value_enum, help_heading = "Output")]
+    pub format: Option<Format>,
     /// Write to this file instead of stdout; with %p in its name, which becomes the kernel id, one file for each
     /// process that allocated
     #[arg(short, long, visible_alias = "massif-out-file", value_name = "FILE", help_heading = "Output")]
@@ -110,7 +111,7 @@ impl TimeUnit {
 pub enum Format {
     /// For ms_print, massif-visualizer and vg-annotate
     Massif,
-    /// A graph and tables for people: not there yet, ms_print draws them
+    /// For people: a graph, who held the peak, all snapshots
     Text,
     /// One object, with "schema": 1
     Json,
@@ -119,6 +120,12 @@ pub enum Format {
 }
 
 impl Options {
+    /// How the report is written; `is_terminal`: stdout is one.
+    pub fn format(&self, is_terminal: bool) -> Format {
+        let is_shown = is_terminal && self.output.is_none();
+        self.format.unwrap_or(if is_shown { Format::Text } else { Format::Massif })
+    }
+
     /// What differs from the defaults, in Massif's spelling, as its files tell it; "(none)" when nothing does.
     pub fn description(&self) -> String {
         let mut said = Vec::new();
@@ -182,6 +189,16 @@ mod tests {
         for argument in wrong {
             assert!(options(&[argument]).is_err(), "{argument}");
         }
+    }
+
+    #[test]
+    fn people_get_text_and_pipes_get_massif() {
+        let format = |arguments: &[&str], is_terminal| options(arguments).unwrap().format(is_terminal);
+        assert_eq!(format(&[], true), Format::Text);
+        assert_eq!(format(&[], false), Format::Massif);
+        assert_eq!(format(&["-o", "a"], true), Format::Massif);
+        assert_eq!(format(&["--format=csv"], true), Format::Csv);
+        assert_eq!(format(&["--format=text", "-o", "a"], false), Format::Text);
     }
 
     #[test]

@@ -5,11 +5,11 @@ use crate::load::{self, Keep, Process, Recording};
 use crate::options::{Format, Options};
 use crate::profile::{self, Settings};
 use crate::snapshots::{Rules, Snapshot};
-use crate::{csv, json, massif};
+use crate::{csv, json, massif, text};
 use report::cli::{self, Stop};
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 
 /// The name in messages.
@@ -24,17 +24,20 @@ pub(crate) struct Report<'t> {
     pub(crate) callers: Callers<'t>,
 }
 
+impl Report<'_> {
+    /// Something was allocated, and no snapshot says by whom.
+    fn tells_nothing(&self) -> bool {
+        self.snapshots.iter().all(|snapshot| snapshot.detail.is_none())
+            && self.snapshots.iter().any(|snapshot| snapshot.bytes > 0)
+    }
+}
+
 /// Runs the tool.
 ///
 /// # Errors
 /// Whatever keeps it from an answer.
 pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<u8, Stop> {
     let options: Options = cli::parse(arguments)?;
-    if options.format == Format::Text {
-        return Err(Stop::trouble(
-            "--format=text: not there yet; let ms_print draw it: vg-massif TRACE | ms_print /dev/stdin",
-        ));
-    }
     let sources = cli::sources(options.trace.as_slice(), TOOL)?;
     let pattern = options.output.as_deref().and_then(Path::to_str).filter(|name| name.contains("%p"));
     let keep = if pattern.is_some() || options.process.is_some() { Keep::All } else { Keep::First };
@@ -66,7 +69,7 @@ fn write_all(recording: &Recording, pattern: &str, options: &Options) -> Result<
             // The kernel used an id again.
             name = format!("{name}.{}", process.number);
         }
-        write_file(Path::new(&name), recording, process, options)?;
+        write_file(Path::new(&name), &mut report(recording, process, options), options)?;
     }
     Ok(())
 }
@@ -91,14 +94,26 @@ fn write_one(recording: &Recording, pattern: Option<&str>, options: &Options) ->
             );
         }
     }
+    let mut report = report(recording, process, options);
+    if report.tells_nothing() && options.format != Some(Format::Csv) {
+        cli::warn(
+            TOOL,
+            format_args!(
+                "{}: no snapshot tells who allocated, since there are few and the heap only grew; --detailed-freq=1 has it \
+                 told",
+                recording.name
+            ),
+        );
+    }
     match (&options.output, pattern) {
-        (None, _) => write(&mut io::stdout().lock(), recording, process, options)
-            .map_err(|error| Stop::from_write(&error)),
+        (None, _) => {
+            write(&mut io::stdout().lock(), &mut report, options).map_err(|error| Stop::from_write(&error))
+        }
         (Some(_), Some(pattern)) => {
             let name = pattern.replace("%p", &process.pid.to_string());
-            write_file(Path::new(&name), recording, process, options)
+            write_file(Path::new(&name), &mut report, options)
         }
-        (Some(path), None) => write_file(path, recording, process, options),
+        (Some(path), None) => write_file(path, &mut report, options),
     }
 }
 
@@ -119,15 +134,7 @@ fn choose(recording: &Recording, wanted: Option<u32>) -> Result<&Process, Stop> 
     })
 }
 
-fn write_file(path: &Path, recording: &Recording, process: &Process, options: &Options) -> Result<(), Stop> {
-    let trouble = |error: &io::Error| {
-        Stop::trouble(format_args!("{}: cannot write: {}", path.display(), cli::plain(error)))
-    };
-    let mut file = File::create(path).map_err(|error| trouble(&error))?;
-    write(&mut file, recording, process, options).map_err(|error| trouble(&error))
-}
-
-fn write(out: &mut dyn Write, recording: &Recording, process: &Process, options: &Options) -> io::Result<()> {
+fn report<'t>(recording: &'t Recording, process: &'t Process, options: &'t Options) -> Report<'t> {
     let mut callers = Callers::new(&recording.symbols, &options.alloc_fn, &options.ignore_fn, options.depth);
     let settings = Settings {
         unit: options.time_unit,
@@ -140,12 +147,24 @@ fn write(out: &mut dyn Write, recording: &Recording, process: &Process, options:
     };
     let (pieces, began) = recording.history(process);
     let snapshots = profile::snapshots(&pieces, began, settings, |stack| callers.is_ignored(stack));
-    let mut report = Report { process, is_complete: recording.is_complete, snapshots, callers };
+    Report { process, is_complete: recording.is_complete, snapshots, callers }
+}
+
+fn write_file(path: &Path, report: &mut Report<'_>, options: &Options) -> Result<(), Stop> {
+    let trouble = |error: &io::Error| {
+        Stop::trouble(format_args!("{}: cannot write: {}", path.display(), cli::plain(error)))
+    };
+    let mut file = File::create(path).map_err(|error| trouble(&error))?;
+    write(&mut file, report, options).map_err(|error| trouble(&error))
+}
+
+fn write(out: &mut dyn Write, report: &mut Report<'_>, options: &Options) -> io::Result<()> {
     let mut out = BufWriter::new(out);
-    match options.format {
-        Format::Massif | Format::Text => massif::write(&mut out, &mut report, options)?,
-        Format::Json => json::write(&mut out, &mut report, options)?,
-        Format::Csv => csv::write(&mut out, &report)?,
+    match options.format(io::stdout().is_terminal()) {
+        Format::Massif => massif::write(&mut out, report, options)?,
+        Format::Text => text::write(&mut out, report, options)?,
+        Format::Json => json::write(&mut out, report, options)?,
+        Format::Csv => csv::write(&mut out, report)?,
     }
     out.flush()
 }
