@@ -44,6 +44,7 @@ fn main() -> ExitCode {
     suite.case("says/nobody_told", None, nobody_told);
     suite.case("says/wrong", None, wrong);
     suite.case("says/truncated", None, truncated);
+    suite.case("says/damaged", None, damaged);
     suite.run()
 }
 
@@ -419,6 +420,25 @@ fn truncated() -> Verdict {
         };
         if !is_clear {
             return Err(Problem::wrong(format!("{parts}/8: {}", outcome.summary())));
+        }
+    }
+    Ok(())
+}
+
+/// A byte that is another one somewhere in a trace leads to a report or a message.
+fn damaged() -> Verdict {
+    let recorded = Recorded::new("forks.c", &[])?;
+    let path = recorded.folder().join("trace.capnp");
+    let whole = fs::read(&path)?;
+    for at in (0..whole.len()).step_by(whole.len() / 150) {
+        let mut trace = whole.clone();
+        trace[at] ^= 0x55;
+        fs::write(&path, trace)?;
+        for options in [&["-o", "out.%p"][..], &["--format=json", "--detailed-freq=1", "--process=2"]] {
+            let outcome = recorded.run(options)?;
+            if !matches!(outcome.code(), Some(0 | 2)) {
+                return Err(Problem::wrong(format!("byte {at}: {}", outcome.summary())));
+            }
         }
     }
     Ok(())

@@ -15,6 +15,9 @@ use std::path::Path;
 /// The name in messages.
 pub const TOOL: &str = "vg-massif";
 
+/// Processes that are named beside the one that is shown.
+const NAMED: usize = 5;
+
 /// What is reported of a process.
 pub(crate) struct Report<'t> {
     pub(crate) process: &'t Process,
@@ -82,14 +85,16 @@ fn write_one(recording: &Recording, pattern: Option<&str>, options: &Options) ->
             recording.processes.iter().filter(|other| other.number != process.number && other.events > 0);
         let others: Vec<_> = others.map(Process::describe).collect();
         if !others.is_empty() {
+            let (named, more) = others.split_at(others.len().min(NAMED));
+            let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
             cli::warn(
                 TOOL,
                 format_args!(
-                    "{}: this is process {}; others that allocated: {}; choose with --process=N, or write all with \
+                    "{}: this is process {}; others that allocated: {}{more}; choose with --process=N, or write all with \
                      -o massif.out.%p",
                     recording.name,
                     process.describe(),
-                    others.join(", ")
+                    named.join(", ")
                 ),
             );
         }

@@ -6,7 +6,7 @@ use crate::graph;
 use crate::options::{Options, TimeUnit};
 use crate::run::Report;
 use crate::snapshots::Snapshot;
-use crate::tree::{What, tree};
+use crate::tree::{Entry, What, tree};
 use report::format::{grouped, harmless};
 use std::cmp::Reverse;
 use std::io::{self, Write};
@@ -17,7 +17,11 @@ pub(crate) fn write(out: &mut dyn Write, report: &mut Report<'_>, options: &Opti
     let process = report.process;
     writeln!(out, "Command:  {}", harmless(&process.image().command.join(" ")))?;
     writeln!(out, "Process:  {} (pid {})", process.number, process.pid)?;
-    let highest = report.snapshots.iter().enumerate().min_by_key(|(_, one)| Reverse(one.total()));
+    let highest = report
+        .snapshots
+        .iter()
+        .enumerate()
+        .max_by_key(|(number, one)| (one.total(), one.is_peak, Reverse(*number)));
     if let Some((number, one)) = highest {
         writeln!(
             out,
@@ -50,9 +54,10 @@ fn write_tree(out: &mut dyn Write, report: &mut Report<'_>, options: &Options) -
     let what = if one.is_peak { "the peak" } else { "the highest that tells who allocated" };
     writeln!(out, "Who allocated what was there at snapshot {number}, {what}:\n")?;
     let total = one.total();
-    for entry in tree(detail, &mut report.callers, total, options.threshold) {
+    let entries = tree(detail, &mut report.callers, total, options.threshold);
+    for (entry, indent) in entries.iter().zip(indents(&entries)) {
         let percent = entry.bytes as f64 / total.max(1) as f64 * 100.0;
-        write!(out, "{percent:6.2}% {:>13} {:indent$}", grouped(entry.bytes), "", indent = 2 * entry.depth)?;
+        write!(out, "{percent:6.2}% {:>13} {:indent$}", grouped(entry.bytes), "")?;
         match entry.what {
             What::Allocators => writeln!(out, "all"),
             What::Function(frame) => writeln!(out, "{}", frame.place()),
@@ -61,6 +66,23 @@ fn write_tree(out: &mut dyn Write, report: &mut Report<'_>, options: &Options) -
         }?;
     }
     writeln!(out)
+}
+
+/// Columns by which entries are indented: two more where a caller is one of several. An only caller stands below what it called,
+/// so that deep stacks stay in sight.
+fn indents(entries: &[Entry<'_>]) -> Vec<usize> {
+    let mut indents: Vec<usize> = Vec::with_capacity(entries.len());
+    // The entries that the next one may lie below.
+    let mut above: Vec<usize> = Vec::new();
+    for (at, entry) in entries.iter().enumerate() {
+        above.truncate(entry.depth);
+        let indent = above
+            .last()
+            .map_or(0, |parent| indents[*parent] + if entries[*parent].children > 1 { 2 } else { 0 });
+        indents.push(indent);
+        above.push(at);
+    }
+    indents
 }
 
 fn write_table(out: &mut dyn Write, snapshots: &[Snapshot], unit: TimeUnit) -> io::Result<()> {
@@ -87,6 +109,15 @@ fn write_table(out: &mut dyn Write, snapshots: &[Snapshot], unit: TimeUnit) -> i
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_callers_are_not_indented() {
+        let entry = |depth, children| Entry { depth, bytes: 1, children, what: What::Allocators };
+        let entries =
+            [entry(0, 2), entry(1, 1), entry(2, 2), entry(3, 0), entry(3, 0), entry(1, 1), entry(2, 0)];
+        assert_eq!(indents(&entries), [0, 2, 2, 4, 4, 2, 2]);
+        assert_eq!(indents(&[]), [0usize; 0]);
+    }
 
     #[test]
     fn the_peak_is_shown_or_else_the_highest() {
