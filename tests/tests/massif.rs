@@ -28,7 +28,7 @@ const OPTIONS: [(&str, &[&str]); 5] = [
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
-    for program in ["waves.c", "reallocs.c", "objects.cpp", "peak.c"] {
+    for program in ["waves.c", "reallocs.c", "objects.cpp", "peak.c", "calls.c"] {
         for (name, options) in OPTIONS {
             suite.case(format!("valgrind/{program}/{name}"), None, move || same_file(program, options));
         }
