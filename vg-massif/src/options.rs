@@ -23,8 +23,8 @@ Exit status: 0, or 2 for a usage error or an unusable trace.";
     version,
     about = "Shows the heap of a recorded program over time and who holds its peak",
     long_about = "Shows the heap of a recorded program over time and who holds its peak.\n\nReads a trace that vg-record \
-                  wrote, from a file or stdin, and takes snapshots of the heap by the rules of Valgrind's Massif. The \
-                  output is that of Massif, for ms_print, massif-visualizer and vg-annotate.",
+                  wrote, from a file or stdin, and takes snapshots of the heap by the rules of Valgrind's Massif. On a terminal it shows \
+                  them as a graph; elsewhere it writes Massif's format, for ms_print, massif-visualizer and vg-annotate.",
     after_help = EXAMPLES,
     max_term_width = 100,
     disable_help_subcommand = true
