@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// Binaries that the suites run.
-const TOOLS: [&str; 4] = ["vg-record", "vg-leaks", "vg-errors", "vg-annotate"];
+const TOOLS: [&str; 5] = ["vg-record", "vg-leaks", "vg-errors", "vg-annotate", "vg-massif"];
 
 /// Path of a tool of this workspace, or why there is none.
 pub fn tool(name: &str) -> Result<PathBuf, String> {

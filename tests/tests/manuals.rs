@@ -14,7 +14,7 @@ use tests::suite::{Problem, Suite, Verdict};
 use tests::tools::{self, workspace};
 
 /// Tools that have a manual page.
-const TOOLS: [&str; 4] = ["vg-record", "vg-leaks", "vg-errors", "vg-annotate"];
+const TOOLS: [&str; 5] = ["vg-record", "vg-leaks", "vg-errors", "vg-annotate", "vg-massif"];
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();

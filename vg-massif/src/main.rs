@@ -1,6 +1,9 @@
-//! Placeholder of `vg-massif`: the tool does not exist yet and says so.
+//! The program `vg-massif`: all of it is in the library.
 
-fn main() {
-    eprintln!("vg-massif: not available yet in this version; vg-record and vg-leaks are");
-    std::process::exit(2);
+#![deny(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    report::cli::run(vg_massif::run::TOOL, || vg_massif::run::run(std::env::args_os()))
 }
