@@ -137,7 +137,8 @@ fn is_complete(trace: &Trace, source: &Source) -> bool {
 /// Why there is nothing to show.
 fn missing(trace: &Trace, options: &Options) -> String {
     if trace.executions.is_empty() {
-        return "the recording has no counts of executed code; record with --events=blocks".to_owned();
+        return "the recording has no counts of executed code; record with --events=calls or --events=blocks"
+            .to_owned();
     }
     let list = |numbers: Vec<u32>| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
     let mut processes: Vec<u32> = trace.executions.iter().map(|executions| executions.process).collect();
