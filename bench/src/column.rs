@@ -35,8 +35,20 @@ pub(crate) enum Column {
     Values,
     /// And executed instructions: what `vg-record` does when it is not told otherwise.
     Default,
+    /// Executed instructions as a clock alone.
+    Clock,
+    /// How often each instruction is executed.
+    Blocks,
+    /// And calls in their contexts: what `vg-annotate` shows all of.
+    Calls,
     ValgrindNone,
     Massif,
+    /// Cachegrind without its caches: instructions by line, no calls.
+    Cachegrind,
+    /// Instructions by line and calls.
+    Callgrind,
+    /// And misses of caches and branch predictors.
+    CallgrindModels,
     /// The whole of heaptrack: library, interpreter and compressor.
     Heaptrack,
     /// The same without the interpreter: its trace still has to be interpreted before it can be read.
@@ -78,6 +90,18 @@ impl Column {
         Column::MemorySanitizer,
     ];
 
+    /// Those of the tables about counts of executed code. Ours with models of caches and branches belongs in front of its peer.
+    pub(crate) const COUNTS: [Column; 8] = [
+        Column::Native,
+        Column::Translation,
+        Column::Clock,
+        Column::Blocks,
+        Column::Calls,
+        Column::Cachegrind,
+        Column::Callgrind,
+        Column::CallgrindModels,
+    ];
+
     /// The head of the column.
     pub(crate) fn title(self) -> &'static str {
         match self {
@@ -88,6 +112,12 @@ impl Column {
             Column::Accesses => "accesses",
             Column::Values => "and values",
             Column::Default => "and instructions",
+            Column::Clock => "clock",
+            Column::Blocks => "blocks",
+            Column::Calls => "calls",
+            Column::Cachegrind => "cachegrind",
+            Column::Callgrind => "callgrind",
+            Column::CallgrindModels => "and models",
             Column::ValgrindNone => "valgrind none",
             Column::Massif => "massif",
             Column::Heaptrack => "heaptrack",
@@ -110,6 +140,9 @@ impl Column {
                 | Column::Accesses
                 | Column::Values
                 | Column::Default
+                | Column::Clock
+                | Column::Blocks
+                | Column::Calls
         )
     }
 
@@ -125,6 +158,18 @@ impl Column {
             command.args(events).args(["--stats", "-o"]).arg(trace(scratch)).arg("--").arg(&program.path);
             command
         };
+        // With the name of the file that it writes, where it writes one.
+        let tool = |options: &[&str], output: Option<&str>| {
+            let mut command = Command::new(tools.valgrind.as_ref()?);
+            command.arg("-q").args(options);
+            if let Some(name) = output {
+                let mut option = OsString::from(format!("--{name}-out-file="));
+                option.push(scratch.join(format!("{name}.out")));
+                command.arg(option);
+            }
+            command.arg(&program.path);
+            Some(command)
+        };
         let mut command = match self {
             Column::Native => Command::new(&program.path),
             Column::Translation => tools.records_nothing.then(|| ours(&["--events=none"]))?,
@@ -133,6 +178,9 @@ impl Column {
             Column::Accesses => ours(&["--events=alloc,shadow", "--undef-value-errors=no"]),
             Column::Values => ours(&["--events=alloc,shadow"]),
             Column::Default => ours(&[]),
+            Column::Clock => ours(&["--events=instr"]),
+            Column::Blocks => ours(&["--events=blocks"]),
+            Column::Calls => ours(&["--events=calls"]),
             Column::AddressSanitizer => {
                 let mut command = Command::new(program.address_sanitizer.as_ref()?);
                 // A leak is no failed run.
@@ -149,18 +197,13 @@ impl Column {
                 command.arg(&program.path);
                 command
             }
-            Column::ValgrindNone | Column::Massif => {
-                let mut command = Command::new(tools.valgrind.as_ref()?);
-                command.arg("-q");
-                if self == Column::Massif {
-                    let mut option = OsString::from("--massif-out-file=");
-                    option.push(scratch.join("massif.out"));
-                    command.arg("--tool=massif").arg(option);
-                } else {
-                    command.arg("--tool=none");
-                }
-                command.arg(&program.path);
-                command
+            Column::ValgrindNone => tool(&["--tool=none"], None)?,
+            Column::Massif => tool(&["--tool=massif"], Some("massif"))?,
+            // Without its models in newer versions anyway, with them by default in older ones.
+            Column::Cachegrind => tool(&["--tool=cachegrind", "--cache-sim=no"], Some("cachegrind"))?,
+            Column::Callgrind => tool(&["--tool=callgrind"], Some("callgrind"))?,
+            Column::CallgrindModels => {
+                tool(&["--tool=callgrind", "--cache-sim=yes", "--branch-sim=yes"], Some("callgrind"))?
             }
             Column::Heaptrack | Column::HeaptrackRaw => {
                 let mut command = Command::new(tools.heaptrack.as_ref()?);
@@ -229,5 +272,14 @@ mod tests {
         assert_eq!(words(&sanitized), ["/bin/p-asan", "-a", "b"]);
         let record = words(&made(Column::Heap).expect("ours"));
         assert_eq!(record[..5], ["/t/vg-record", "--events=alloc", "--stats", "-o", "/s/trace.capnp"]);
+        for column in &Column::COUNTS[2..] {
+            let words = words(&made(*column).expect("installed"));
+            assert_eq!(words[words.len() - 3..], ["/bin/p", "-a", "b"], "{column:?}");
+            assert_eq!(column.is_ours(), words[0] == "/t/vg-record", "{column:?}");
+        }
+        let peer = words(&made(Column::Callgrind).expect("installed"));
+        assert_eq!(peer[..4], ["/v", "-q", "--tool=callgrind", "--callgrind-out-file=/s/callgrind.out"]);
+        let models = words(&made(Column::CallgrindModels).expect("installed"));
+        assert_eq!(models[3..5], ["--cache-sim=yes", "--branch-sim=yes"]);
     }
 }

@@ -6,7 +6,7 @@
 use crate::column::Column;
 use crate::report::{Result, cell, cells_to_native, counters, to_native};
 use crate::run::{Cell, Clock};
-use crate::table::{NONE, Table, geometric_mean, ratio};
+use crate::table::{NONE, Table, mean_of, ratio};
 use crate::workload::Group;
 
 /// The table's counters: name in `vg-record`, head, digits.
@@ -26,11 +26,7 @@ const MIB: f64 = 1024.0 * 1024.0;
 
 /// Ratios to native, with the geometric means of all programs and of those that are compiled for the sanitizers as well.
 pub(crate) fn ratios(results: &[Result<'_>], clock: Clock) -> Table {
-    let kind = match clock {
-        Clock::Cpu => "processor time (user and system, all processes)",
-        Clock::Wall => "elapsed time",
-    };
-    let title = format!("Memory errors, {kind}: ratio to native; (n): the mean of n programs");
+    let title = format!("Memory errors, {}: ratio to native; (n): the mean of n programs", clock.name());
     let mut table = Table::new(title, [""].into_iter().chain(Column::ERRORS.map(Column::title)));
     for (workload, measured) in results {
         let cells = cells_to_native(measured, &Column::ERRORS, clock);
@@ -45,20 +41,11 @@ pub(crate) fn ratios(results: &[Result<'_>], clock: Clock) -> Table {
         }
         let mean = |column| {
             let values = chosen.iter().filter_map(|(_, measured)| to_native(measured, column, clock));
-            mean(values.collect(), chosen.len())
+            mean_of(values.collect(), chosen.len())
         };
         table.row(std::iter::once(name.to_owned()).chain(Column::ERRORS.map(mean)));
     }
     table
-}
-
-/// A geometric mean that says so when it is not of all.
-fn mean(values: Vec<f64>, all: usize) -> String {
-    match geometric_mean(&values) {
-        None => NONE.into(),
-        Some(mean) if values.len() == all => ratio(mean),
-        Some(mean) => format!("{} ({})", ratio(mean), values.len()),
-    }
 }
 
 /// Where instructions were executed, and how often the thread went on in precise code, was followed by the engine, and found
@@ -106,7 +93,7 @@ pub(crate) fn memory(results: &[Result<'_>]) -> Table {
     }
     if ratios.len() > 1 {
         let rest = Column::ERRORS.map(|_| NONE.to_owned());
-        let mean = mean(ratios, results.len());
+        let mean = mean_of(ratios, results.len());
         table.row(std::iter::once("geometric mean".to_owned()).chain(rest).chain([mean]));
     }
     table

@@ -6,6 +6,7 @@
 
 mod column;
 mod counters;
+mod counts;
 mod errors;
 mod input;
 mod machine;
@@ -30,7 +31,7 @@ use workload::Group;
 /// The single questions, by the names that --only knows.
 const SINGLE: [&str; 3] = ["startup", "threads", "scan"];
 
-/// Compare recording with running natively and under valgrind and heaptrack
+/// Compare recording with running natively and under valgrind, heaptrack and the sanitizers
 ///
 /// Builds vg-record, makes the inputs, runs every program in every column in turn, and prints medians as ratios to
 /// native. Peers that are not installed, and sources that are not there, are "-". Use a quiet machine: the load is
@@ -79,6 +80,8 @@ enum Kind {
     Heap,
     /// Memory errors beside memcheck and the sanitizers: time, where code is executed, memory
     Errors,
+    /// Counts of executed code and calls beside callgrind and cachegrind
+    Counts,
 }
 
 impl Cli {
@@ -104,10 +107,13 @@ fn bench(cli: &Cli) -> anyhow::Result<()> {
     let inputs = Inputs::make()?;
     let (workloads, single) = match cli.table {
         Kind::Heap => (workload::heap(&inputs), &SINGLE[..]),
-        Kind::Errors => {
+        Kind::Errors | Kind::Counts => {
             let folder = tools::target().unwrap_or_else(std::env::temp_dir).join("bench-programs");
-            let builder = source::Builder::new(folder);
-            (workload::errors(&inputs, &builder, |name| cli.wants(name))?, &SINGLE[..0])
+            let builder = source::Builder::new(folder, cli.table == Kind::Errors);
+            let columns: &[Column] =
+                if cli.table == Kind::Errors { &Column::ERRORS } else { &Column::COUNTS };
+            let wanted = |name: &str| cli.wants(name);
+            (workload::with_slow_peers(columns, &inputs, &builder, wanted)?, &SINGLE[..0])
         }
     };
     let known = |only: &String| {
@@ -122,8 +128,11 @@ fn bench(cli: &Cli) -> anyhow::Result<()> {
     let runs = if cli.quick { 1 } else { usize::from(cli.runs) };
     let bench = Bench { tools: &tools, scratch: inputs.folder(), peers: !cli.no_peers, runs };
     let mut notes = Vec::new();
-    if !tools.records_nothing && cli.table == Kind::Heap {
+    if !tools.records_nothing && cli.table != Kind::Errors {
         notes.push("translation only: this vg-record has no --events=none".into());
+    }
+    if tools.valgrind.is_none() && !cli.no_peers {
+        notes.push("valgrind is not installed: its columns are empty".into());
     }
     println!("{}", machine::line());
 
@@ -145,6 +154,11 @@ fn bench(cli: &Cli) -> anyhow::Result<()> {
             errors::ratios(&results, Clock::Wall),
             errors::realms(&results),
             errors::memory(&results),
+        ],
+        Kind::Counts => vec![
+            counts::ratios(&results, Clock::Cpu),
+            counts::ratios(&results, Clock::Wall),
+            counts::traces(&results),
         ],
     };
     let rounds = if runs == 1 { "one round".to_owned() } else { format!("medians of {runs} rounds") };

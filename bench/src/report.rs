@@ -42,10 +42,7 @@ pub(crate) fn ratios(results: &[Result<'_>], groups: &[Group], clock: Clock) -> 
         [Group::Micro] => &Column::HEAP[..5],
         _ => &Column::HEAP[..],
     };
-    let kind = match clock {
-        Clock::Cpu => "processor time (user and system, all processes)",
-        Clock::Wall => "wall time",
-    };
+    let kind = clock.name();
     let title = match groups {
         [Group::Micro] => format!("One thing at a time, {kind}: ratio to native"),
         _ => format!("Programs, {kind}: ratio to native"),

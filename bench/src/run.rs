@@ -61,6 +61,16 @@ pub(crate) enum Clock {
     Wall,
 }
 
+impl Clock {
+    /// In titles of tables.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Clock::Cpu => "processor time (user and system, all processes)",
+            Clock::Wall => "wall time",
+        }
+    }
+}
+
 impl Cell {
     /// The median of the most resident memory, in bytes; nothing when it was too short to be seen.
     pub(crate) fn memory(&self) -> Option<f64> {

@@ -78,15 +78,17 @@ pub(crate) struct Builder {
     folder: PathBuf,
     /// What `cargo metadata` says of the workspace.
     metadata: Option<Value>,
+    /// Programs are compiled for the sanitizers as well.
+    sanitizers: bool,
 }
 
 impl Builder {
     /// A builder that keeps its programs in `folder`.
-    pub(crate) fn new(folder: PathBuf) -> Builder {
-        Builder { folder, metadata: metadata() }
+    pub(crate) fn new(folder: PathBuf, sanitizers: bool) -> Builder {
+        Builder { folder, metadata: metadata(), sanitizers }
     }
 
-    /// The compiled program, for the sanitizers as well where their compilers are there. `None`: no source.
+    /// The compiled program, also for the sanitizers if they are wanted and their compilers are there. `None`: no source.
     ///
     /// # Errors
     /// It does not compile.
@@ -111,7 +113,7 @@ impl Builder {
         let path = compiled("native", "cc", "-pthread")?.context("no C compiler cc")?;
         // A compiler's sanitizers may be packages of their own.
         let sanitized = |kind: &str, compiler: &str, option: &str| {
-            let made = compiled(kind, compiler, option);
+            let made = self.sanitizers.then(|| compiled(kind, compiler, option))?;
             made.inspect_err(|error| eprintln!("without it: {error:#}")).ok().flatten()
         };
         let address_sanitizer = sanitized("asan", "gcc", "-fsanitize=address");
@@ -199,7 +201,7 @@ mod tests {
     #[test]
     fn own_programs_are_compiled_once_and_for_the_sanitizers() {
         let folder = std::env::temp_dir().join(format!("vg-bench-source-{}", std::process::id()));
-        let builder = Builder { folder: folder.clone(), metadata: None };
+        let builder = Builder { folder: folder.clone(), metadata: None, sanitizers: true };
         let program = builder.program(&SORT, vec!["1".into()]).expect("compiles").expect("needs no package");
         let printed = |path: &Path| Command::new(path).arg("1").output().expect("runs").stdout;
         let native = printed(&program.path);

@@ -79,6 +79,15 @@ pub(crate) fn geometric_mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| (sum / values.len() as f64).exp())
 }
 
+/// A geometric mean of ratios that says so when it is not of `all`.
+pub(crate) fn mean_of(values: Vec<f64>, all: usize) -> String {
+    match geometric_mean(&values) {
+        None => NONE.into(),
+        Some(mean) if values.len() == all => ratio(mean),
+        Some(mean) => format!("{} ({})", ratio(mean), values.len()),
+    }
+}
+
 /// A ratio with as many digits as mean something.
 pub(crate) fn ratio(value: f64) -> String {
     if value < 9.95 { format!("{value:.2}") } else { format!("{value:.1}") }

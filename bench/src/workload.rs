@@ -99,20 +99,18 @@ fn real(inputs: &Inputs, text: &str, scale: &str) -> Vec<Workload> {
     programs.into_iter().map(workload).collect()
 }
 
-/// All workloads of the tables about memory errors, in their order. Some peers are slow: there is less to do than in those
-/// about the heap. `wanted` says which are to be compiled.
+/// All workloads of the tables about memory errors, and about counts of executed code, in their order, with the columns of
+/// the table. Some peers are slow: there is less to do than in those about the heap. `wanted` says which are to be compiled.
 ///
 /// # Errors
 /// A program does not compile.
-pub(crate) fn errors(
+pub(crate) fn with_slow_peers(
+    columns: &'static [Column],
     inputs: &Inputs,
     builder: &Builder,
     wanted: impl Fn(&str) -> bool,
 ) -> anyhow::Result<Vec<Workload>> {
     let mut all = real(inputs, "short", "8");
-    for workload in &mut all {
-        workload.columns = &Column::ERRORS;
-    }
     let built: [(&str, &Source, Vec<OsString>); 8] = [
         ("bzip2", &source::BZIP2, with_file(&["-c"], inputs.path("short"))),
         ("sqlite3", &source::SQLITE, vec![inputs.path("work.sql").into()]),
@@ -132,6 +130,9 @@ pub(crate) fn errors(
             Some(_) => {}
             None => all.push(made),
         }
+    }
+    for workload in &mut all {
+        workload.columns = columns;
     }
     Ok(all)
 }

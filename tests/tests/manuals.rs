@@ -282,22 +282,31 @@ fn readme_examples() -> Verdict {
     let program = Program::read(&source)?.ok_or_else(|| Problem::wrong("parser.c has no build line"))?;
     let exe = program.compile(&program.variants[0])?.display().to_string();
     let recorder = tools::tool("vg-record")?.display().to_string();
-    let record = Run::new([recorder.as_str(), "-o", "trace.capnp", &exe], scratch.path()).run()?;
+    let events = "--events=alloc,shadow,instr,calls";
+    let record = Run::new([recorder.as_str(), events, "-o", "trace.capnp", &exe], scratch.path()).run()?;
     if !scratch.path().join("trace.capnp").exists() {
         return Err(Problem::wrong(record.summary()));
     }
     let mut problems = Vec::new();
-    let (mut ran, mut errors) = (0, 0);
+    let (mut ran, mut errors, mut annotated) = (0, 0, 0);
     for (number, line) in read("README.md")?.lines().enumerate() {
         let (tool, mut words) = match commands(line).as_slice() {
             [words] if words.first().is_some_and(|word| word == "vg-leaks") => ("vg-leaks", words.clone()),
             [words] if words.first().is_some_and(|word| word == "vg-errors") => ("vg-errors", words.clone()),
+            // Others read other files.
+            [words]
+                if words.first().is_some_and(|word| word == "vg-annotate")
+                    && words.last().is_some_and(|word| word == "trace.capnp") =>
+            {
+                ("vg-annotate", words.clone())
+            }
             _ => continue,
         };
         words[0] = tools::tool(tool)?.display().to_string();
         let outcome = Run::new(words, scratch.path()).run()?;
         match tool {
             "vg-leaks" => ran += 1,
+            "vg-annotate" => annotated += 1,
             _ => errors += 1,
         }
         // The address of the example belongs to another program; and a recording that did not look at accesses is told.
@@ -310,6 +319,9 @@ fn readme_examples() -> Verdict {
     }
     if ran < 5 {
         problems.push(format!("README.md: only {ran} examples with vg-leaks were found"));
+    }
+    if annotated == 0 {
+        problems.push("README.md: no example with vg-annotate was found".to_owned());
     }
     if errors == 0 {
         problems.push("README.md: no example with vg-errors was found".to_owned());

@@ -9,7 +9,7 @@
 //!
 //! What always holds: no input is trusted; the costs of functions add up to the total, whatever is shown; the order of
 //! output depends on the input, the options and, for source text, the files it names. Not here: counting (the engine),
-//! names of code (the recorder). Not there yet: calls in traces, costs of caches and branches.
+//! names of code (the recorder). Not there yet: costs of caches and branches in traces.
 
 #![deny(unsafe_code)]
 

@@ -9,23 +9,24 @@ use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
-  vg-record --events=blocks -o trace.capnp ./program
+  vg-record --events=calls -o trace.capnp ./program
   vg-annotate trace.capnp                        functions, and their source with costs
   vg-annotate --only='^mymodule::' trace.capnp   those of some functions or libraries alone
   vg-annotate --cover=90 trace.capnp             as many functions as make up 90 % of the cost
-  vg-annotate --inclusive=yes --tree=both FILE   with what they call; callers and callees of each
+  vg-annotate --inclusive=yes --tree=both trace.capnp    with what they call; callers and callees of each
   vg-annotate massif.out.42                      who held the heap at its peak
   vg-annotate --diff old.capnp new.capnp         what became dearer, and what cheaper
   vg-annotate --diff --fail-above=2 OLD NEW      in CI: status 1 if the total grew by more than 2 %
   vg-annotate --format=callgrind -o callgrind.out.1 trace.capnp    for KCachegrind
-  vg-annotate --format=flamegraph -o flame.svg massif.out.42
+  vg-annotate --format=flamegraph -o flame.svg trace.capnp         for a browser
 
 Events of traces:
   Ir   instructions executed; one that repeats itself (rep movs) counts once
 
-Calls, caches and branches are not in traces yet; they are known from files of callgrind and cachegrind.
+Calls and stacks are in recordings with --events=calls; with --events=blocks, which costs less, there are none.
+Caches and branches are not in traces yet; they are known from files of callgrind and cachegrind.
 In recordings with --events=alloc, or shadow, the functions that the recorder answers for the program (malloc, and memcpy
-and the like) cost nothing.
+and the like) cost nothing and are not called.
 
 Exit status: 0, 1 when --fail-above says so, or 2 for a usage error, an unusable file, or one without costs.";
 
@@ -36,7 +37,7 @@ Exit status: 0, 1 when --fail-above says so, or 2 for a usage error, an unusable
     version,
     about = "Shows where a program spent its instructions or memory, by function and source line",
     long_about = "Shows where a program spent its instructions or memory, by function and source line.\n\nReads traces \
-                  made with vg-record --events=blocks, and what callgrind, cachegrind and massif write, from files or stdin; \
+                  made with vg-record --events=calls or blocks, and what callgrind, cachegrind and massif write, from files or stdin; \
                   what a file is follows from its content.",
     after_help = EXAMPLES,
     max_term_width = 100,

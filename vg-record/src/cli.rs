@@ -97,6 +97,7 @@ With --error-exitcode=N, N when there were errors.
 
 Examples:
   vg-record ./bin | vg-leaks
+  vg-record --events=calls ./bin | vg-annotate --inclusive=yes
   vg-record -o trace.capnp ./bin --option-of-bin";
 
 /// A kind of event.
@@ -109,9 +110,10 @@ pub(crate) enum Events {
     Shadow,
     /// Executed instructions, as a clock of all other events
     Instr,
-    /// How often each instruction is executed, for vg-annotate (unfinished: no calls, no costs of caches)
+    /// How often each instruction is executed, for vg-annotate
     Blocks,
-    /// Calls, in the contexts in which they were made, and what instr and blocks record, for vg-annotate
+    /// Calls, in the contexts in which they were made, with what instr and blocks record: inclusive costs, callers and
+    /// stacks, for vg-annotate
     Calls,
     /// Memory accesses (not available yet)
     Access,

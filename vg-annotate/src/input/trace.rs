@@ -3,14 +3,17 @@
 //! What always holds: each instruction costs its function and its line as much as it was executed; what inlined code costs
 //! is its own line's, and its function is the one that it was inlined into. Calls follow from contexts, where those were recorded.
 
+mod functions;
+
 use crate::options::Options;
 use crate::profile::contexts::ContextId;
-use crate::profile::{Event, Function, FunctionId, Place, Profile};
+use crate::profile::{Event, FunctionId, Place, Profile};
 use crate::run::TOOL;
+use functions::{CodePlace, Functions};
 use report::cli::{self, Source, Stop};
-use schema::Context;
 use schema::read::{Ending, Trace};
-use std::collections::{BTreeMap, HashMap};
+use schema::{Context, Contexts};
+use std::collections::HashMap;
 use std::io::Read;
 
 /// Reads a trace.
@@ -47,8 +50,8 @@ fn add(profile: &mut Profile, trace: &Trace, options: &Options) -> bool {
             && options.thread.is_none_or(|wanted| wanted == thread)
     };
     let mut found = false;
-    // By module and place: many instructions have the same names.
-    let mut by_place: BTreeMap<(u32, u32), u64> = BTreeMap::new();
+    // By module and place, with the lowest address: many instructions have the same names.
+    let mut by_place: HashMap<CodePlace, (u64, u64)> = HashMap::new();
     for executions in &trace.executions {
         if !is_selected(executions.process, executions.thread) {
             continue;
@@ -59,38 +62,32 @@ fn add(profile: &mut Profile, trace: &Trace, options: &Options) -> bool {
         found = true;
         for row in &executions.rows {
             for (rva, _) in row.instructions() {
-                let cost = by_place.entry((row.module, trace.code_place(row.module, rva))).or_default();
+                let place = (row.module, trace.code_place(row.module, rva));
+                let (first, cost) = by_place.entry(place).or_insert((rva, 0));
+                *first = (*first).min(rva);
                 *cost = cost.saturating_add(row.times);
             }
         }
     }
-    for ((module, place), cost) in by_place {
-        let (function, written) = names(profile, trace, module, place);
+    let contexts: Vec<&Contexts> =
+        trace.contexts.iter().filter(|contexts| is_selected(contexts.process, contexts.thread)).collect();
+    let starts =
+        contexts.iter().flat_map(|contexts| &contexts.rows).map(|row| (row.module, row.rva)).collect();
+    let places = by_place.iter().map(|((module, place), (first, _))| (*module, *first, *place)).collect();
+    let mut functions = Functions::of(profile, trace, places, &starts);
+    for (place, (_, cost)) in by_place {
+        let (function, written) = functions.at(profile, trace, place);
         profile.add_line(function, written, &[cost]);
     }
-    for contexts in trace.contexts.iter().filter(|contexts| is_selected(contexts.process, contexts.thread)) {
-        add_contexts(profile, trace, &contexts.rows);
+    for contexts in contexts {
+        add_contexts(profile, trace, &mut functions, &contexts.rows);
     }
     profile.derive_calls();
     found
 }
 
-/// The function of a place in a module, and where its code is written.
-fn names(profile: &mut Profile, trace: &Trace, module: u32, place: u32) -> (FunctionId, Place) {
-    let names = trace.place_symbols(module, place);
-    let (inner, outer) = (names.first(), names.last());
-    let function = profile.function_id(Function {
-        name: outer.map_or_else(String::new, |outer| outer.function.to_owned()),
-        file: outer.map_or_else(String::new, |outer| outer.file.to_owned()),
-        module: trace.module(module).map_or_else(String::new, |info| info.module.path.to_string()),
-    });
-    let file = profile.file_id(inner.map_or("", |inner| inner.file));
-    let line = inner.filter(|inner| !inner.file.is_empty()).map_or(0, |inner| inner.line);
-    (function, Place { file, line })
-}
-
 /// Adds the contexts of a thread.
-fn add_contexts(profile: &mut Profile, trace: &Trace, rows: &[Context]) {
+fn add_contexts(profile: &mut Profile, trace: &Trace, functions: &mut Functions, rows: &[Context]) {
     // By row; none: what is called there is outermost.
     let mut ids: Vec<Option<ContextId>> = Vec::with_capacity(rows.len());
     // Many rows are of the same functions and places.
@@ -99,7 +96,7 @@ fn add_contexts(profile: &mut Profile, trace: &Trace, rows: &[Context]) {
         let mut name = |module, rva| {
             *known
                 .entry((module, rva))
-                .or_insert_with(|| names(profile, trace, module, trace.code_place(module, rva)))
+                .or_insert_with(|| functions.at(profile, trace, (module, trace.code_place(module, rva))))
         };
         let (function, _) = name(row.module, row.rva);
         let (_, site) = name(row.site_module, row.site_rva);
@@ -107,6 +104,15 @@ fn add_contexts(profile: &mut Profile, trace: &Trace, rows: &[Context]) {
         let is_function = (row.module, row.rva) != (0, 0);
         if !is_function && row.cost == 0 {
             ids.push(from);
+            continue;
+        }
+        let is_jump = (row.site_module, row.site_rva) == (0, 0) && row.again == 0;
+        if let Some(from) =
+            from.filter(|from| is_jump && profile.contexts.nodes()[from.0].function == function)
+        {
+            // A part of the function that lies elsewhere ("f.cold"), and is called by its name: no recursion.
+            profile.contexts.add(from, &[row.cost]);
+            ids.push(Some(from));
             continue;
         }
         let id = profile.contexts.call(from, site, function, row.calls);
@@ -131,7 +137,8 @@ fn is_complete(trace: &Trace, source: &Source) -> bool {
 /// Why there is nothing to show.
 fn missing(trace: &Trace, options: &Options) -> String {
     if trace.executions.is_empty() {
-        return "the recording has no counts of executed code; record with --events=blocks".to_owned();
+        return "the recording has no counts of executed code; record with --events=calls or --events=blocks"
+            .to_owned();
     }
     let list = |numbers: Vec<u32>| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
     let mut processes: Vec<u32> = trace.executions.iter().map(|executions| executions.process).collect();

@@ -40,6 +40,16 @@ impl Costs {
         }
     }
 
+    /// No event costs less than in `other` any more.
+    pub fn raise(&mut self, other: &Costs) {
+        if self.0.len() < other.0.len() {
+            self.0.resize(other.0.len(), 0);
+        }
+        for (cost, least) in self.0.iter_mut().zip(&other.0) {
+            *cost = (*cost).max(*least);
+        }
+    }
+
     /// Puts the cost of one event in its place.
     pub fn set(&mut self, event: usize, cost: u64) {
         if self.0.len() <= event {
@@ -72,6 +82,8 @@ mod tests {
         assert_eq!(costs, Costs::of(&[7, 0]));
         costs.set(2, 9);
         assert_eq!(costs.values(), [7, 0, 9]);
+        costs.raise(&Costs::of(&[1, 2, 3, 4]));
+        assert_eq!(costs.values(), [7, 2, 9, 4]);
         assert!(!costs.is_zero() && Costs::default().is_zero());
     }
 }

@@ -6,7 +6,7 @@
 //! costs, and those of the calls that leave it. Both are upper bounds of what the function really took, and the lower
 //! one is told. With contexts ([`super::contexts`]) costs are exact, and functions are in no cycle.
 
-use super::{Arc, Calls, Costs, FunctionId, Profile};
+use super::{Arc, Calls, Contexts, Costs, FunctionId, Profile};
 
 /// Totals, inclusive costs and cycles of a profile.
 #[derive(Debug, Default)]
@@ -52,7 +52,28 @@ impl Graph {
             graph.cycle = graph.find_cycles();
         }
         graph.sum();
+        if !profile.contexts.is_empty() {
+            graph.take_exact(&profile.contexts);
+        }
+        for costs in &mut graph.inclusive {
+            costs.limit(&graph.total);
+        }
+        for (arc, calls) in &mut graph.calls {
+            calls.inclusive.limit(&graph.inclusive[arc.callee.0]);
+        }
         graph
+    }
+
+    /// Takes inclusive costs from contexts. They count the code of linkage stubs, and of parts of a function that have a
+    /// name of their own, for the function that was active; by line these are functions, whose own costs no call has.
+    fn take_exact(&mut self, contexts: &Contexts) {
+        self.inclusive.fill(Costs::default());
+        for (node, costs) in contexts.nodes().iter().zip(contexts.inclusive()) {
+            self.inclusive[node.function.0].add(costs.values());
+        }
+        for (costs, own) in self.inclusive.iter_mut().zip(&self.own) {
+            costs.raise(own);
+        }
     }
 
     fn sum(&mut self) {
@@ -75,10 +96,6 @@ impl Graph {
             if *cycle != 0 {
                 costs.limit(&of_cycle[*cycle]);
             }
-            costs.limit(&self.total);
-        }
-        for (arc, calls) in &mut self.calls {
-            calls.inclusive.limit(&self.inclusive[arc.callee.0]);
         }
     }
 
@@ -246,6 +263,24 @@ mod tests {
             assert!(graph.inclusive.iter().all(|costs| costs.get(0) <= graph.total.get(0)));
             assert!(graph.cycle.iter().all(|cycle| *cycle == 0));
         }
+    }
+
+    /// `f` calls `g` through a stub, whose code is a function by line and `f`'s in its context.
+    #[test]
+    fn what_contexts_count_for_another_function_is_in_its_inclusive_cost() {
+        let mut profile = Profile::new(vec![Event::named("Ir")]);
+        let site = Place { file: profile.file_id("f.c"), line: 1 };
+        let [f, g, stub] = ["f", "g", "g@plt"]
+            .map(|name| profile.function_id(Function { name: name.to_owned(), ..Function::default() }));
+        let outer = profile.contexts.call(None, site, f, 1);
+        let inner = profile.contexts.call(Some(outer), site, g, 1);
+        profile.contexts.add(outer, &[13]);
+        profile.contexts.add(inner, &[100]);
+        for (function, cost) in [(f, 10), (g, 100), (stub, 3)] {
+            profile.add_line(function, site, &[cost]);
+        }
+        profile.derive_calls();
+        assert_eq!(inclusive(&Graph::of(&profile)), [113, 100, 3]);
     }
 
     #[test]

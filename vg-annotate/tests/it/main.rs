@@ -1,5 +1,6 @@
 //! The real binary, by what it reads and writes.
 
+mod contexts;
 mod diff;
 mod exports;
 mod inputs;

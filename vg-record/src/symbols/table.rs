@@ -18,9 +18,9 @@ pub(super) struct Symbol<'data> {
     chooses: bool,
 }
 
-/// Greater is better: a symbol with a size, the nearest start, the fewest leading underscores; then the name, so that the
-/// choice does not depend on the order of the table.
-type Rank<'data> = (bool, u64, Reverse<usize>, Reverse<&'data str>);
+/// Greater is better: a symbol with a size, the nearest start, the fewest leading underscores, the shortest name (free, not
+/// cfree; raise, not gsignal); then the name, so that the choice does not depend on the order of the table.
+type Rank<'data> = (bool, u64, Reverse<(usize, usize)>, Reverse<&'data str>);
 
 impl<'data> Symbol<'data> {
     /// Its name, without a version.
@@ -76,7 +76,8 @@ impl<'data> Symbol<'data> {
         let underscores = name.bytes().take_while(|&byte| byte == b'_').count();
         // Mangled names begin with one underscore of their own.
         let underscores = underscores - usize::from(name.starts_with("_Z") || name.starts_with("_R"));
-        Some(Symbol { rank: (size != 0, start, Reverse(underscores), Reverse(name)), end, chooses })
+        let plain = Reverse((underscores, name.len()));
+        Some(Symbol { rank: (size != 0, start, plain, Reverse(name)), end, chooses })
     }
 }
 
@@ -140,7 +141,7 @@ mod tests {
     use super::*;
 
     fn symbol(name: &str, start: u64, end: u64, sized: bool) -> Symbol<'_> {
-        Symbol { rank: (sized, start, Reverse(0), Reverse(name)), end, chooses: false }
+        Symbol { rank: (sized, start, Reverse((0, name.len())), Reverse(name)), end, chooses: false }
     }
 
     #[test]
