@@ -46,7 +46,7 @@ impl Place {
             }
             Place::BitWithin { address, register, size } => {
                 let bits = 8 * u64::from(size.max(1));
-                address.value(registers, registers.general(register) % bits >> 3)
+                address.value(registers, (registers.general(register) % bits) >> 3)
             }
             Place::Element { mask: Some(mask), .. } if !mask.is_set(registers) => registers.general(reg::RSP),
             Place::Element { address, index, lane, size, scale, mask: _ } => {

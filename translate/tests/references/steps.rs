@@ -3,7 +3,7 @@
 //! What always holds: an instruction that faults has made none. Not here: programs with several threads or processes, and
 //! code that changes.
 
-use iced_x86::{Decoder, DecoderOptions, InstructionInfoFactory};
+use iced_x86::{Decoder, DecoderOptions, Instruction, InstructionInfoFactory};
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fs::File;
@@ -24,7 +24,7 @@ pub(crate) struct Step {
 }
 
 /// Instructions after which a program is given up: a minute or so.
-const STEPS_MAX: usize = 5_000_000;
+const STEPS_MAX: usize = 10_000_000;
 
 const NT_X86_XSTATE: usize = 0x202;
 
@@ -103,8 +103,15 @@ impl Drop for Traced {
     }
 }
 
+/// What a program did.
+pub(crate) struct Trace {
+    pub(crate) steps: Vec<Step>,
+    /// The instructions, by their addresses.
+    pub(crate) code: HashMap<u64, Instruction>,
+}
+
 /// Runs the program to its end.
-pub(crate) fn trace(command: &mut Command) -> Vec<Step> {
+pub(crate) fn trace(command: &mut Command) -> Trace {
     let traced = || {
         // SAFETY: the request takes no address and is async-signal-safe, as the code between fork and exec must be.
         let result = unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) };
@@ -117,6 +124,7 @@ pub(crate) fn trace(command: &mut Command) -> Vec<Step> {
     assert_eq!(wait(pid), Some(libc::SIGTRAP), "it stops at its first instruction");
     ptrace(libc::PTRACE_SETOPTIONS, pid, 0, libc::PTRACE_O_EXITKILL as usize);
     let memory = File::open(format!("/proc/{pid}/mem")).unwrap();
+    let mut code: HashMap<u64, Instruction> = HashMap::new();
     let mut known: HashMap<u64, (u32, Vec<Reference>)> = HashMap::new();
     let mut info = InstructionInfoFactory::new();
     let mut steps = Vec::new();
@@ -130,6 +138,7 @@ pub(crate) fn trace(command: &mut Command) -> Vec<Step> {
             let insn = Decoder::with_ip(64, &bytes[..count], pc, DecoderOptions::NONE).decode();
             let mut list = Vec::new();
             references(&insn, &mut info, &mut list);
+            code.insert(pc, insn);
             (insn.len() as u32, list)
         });
         let begun = steps.len();
@@ -144,7 +153,7 @@ pub(crate) fn trace(command: &mut Command) -> Vec<Step> {
         assert!(steps.len() < STEPS_MAX, "the program does not end");
         ptrace(libc::PTRACE_SINGLESTEP, pid, 0, deliver);
         match wait(pid) {
-            None => return steps,
+            None => return Trace { steps, code },
             Some(libc::SIGTRAP) => deliver = 0,
             Some(signal) => {
                 steps.truncate(begun);

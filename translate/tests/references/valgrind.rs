@@ -16,13 +16,19 @@ pub(crate) const AS_CALLGRIND: &[&str] =
 /// Whether these programs are there; says what is missing.
 pub(crate) fn installed(programs: &[&str]) -> bool {
     programs.iter().all(|program| {
-        let found = std::env::var_os("PATH")
-            .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).exists()));
+        let found = find(program).exists();
         if !found {
             eprintln!("skipped: {program} is not installed");
         }
         found
     })
+}
+
+/// The file of a program; its name where there is none.
+pub(crate) fn find(program: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let files = std::env::split_paths(&path).map(|folder| folder.join(program));
+    files.into_iter().find(|file| file.exists()).unwrap_or_else(|| program.into())
 }
 
 /// A directory for a test.
@@ -63,10 +69,31 @@ pub(crate) fn trace(program: &Command, options: &[&str], directory: &Path) -> Ve
     arguments.push(file.as_ref());
     arguments.push(program.get_program());
     arguments.extend(program.get_args());
-    let status = command(Path::new("valgrind"), &arguments).status().unwrap();
+    let status = command(&find("valgrind"), &arguments).status().unwrap();
     assert!(status.success(), "{program:?} in valgrind: {status}");
     let text = String::from_utf8_lossy(&std::fs::read(log).unwrap()).into_owned();
     text.lines().filter_map(step).collect()
+}
+
+/// `Bc` and `Bi` of a program by Callgrind.
+pub(crate) fn branches(program: &Command, directory: &Path) -> [u64; 2] {
+    let out = directory.join("callgrind.out");
+    let file = format!("--callgrind-out-file={}", out.display());
+    let mut arguments: Vec<&OsStr> =
+        ["-q", "--tool=callgrind", "--branch-sim=yes", &file].into_iter().map(OsStr::new).collect();
+    arguments.push(program.get_program());
+    let status = command(&find("valgrind"), &arguments).status().unwrap();
+    assert!(status.success(), "{program:?} in callgrind: {status}");
+    let text = std::fs::read_to_string(out).unwrap();
+    let field = |key: &str| -> Vec<&str> {
+        text.lines().find_map(|line| line.strip_prefix(key)).unwrap().split_whitespace().collect()
+    };
+    let (events, totals) = (field("events:"), field("totals:"));
+    // Zeros at the end are left out.
+    ["Bc", "Bi"].map(|name| {
+        let at = events.iter().position(|event| *event == name).unwrap();
+        totals.get(at).map_or(0, |total| total.parse().unwrap())
+    })
 }
 
 fn step(line: &str) -> Option<Step> {

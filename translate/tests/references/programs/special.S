@@ -7,6 +7,12 @@ data:
     .text
     .intel_syntax noprefix
     .globl _start
+    // The end of a block of Callgrind's. What is a constant in a block is no condition and no target; VEX does not get through
+    // a block that has both x87 and elements.
+    .macro block
+    jmp 99f
+99:
+    .endm
 _start:
     lea rsp, data[rip + 32768]
     mov ebx, offset data + 8192
@@ -31,8 +37,10 @@ _start:
 1:  pop rax
     lea rax, 2f[rip]
     mov [rbx], rax
+    block
     jmp [rbx]
 2:  lea rax, 3f[rip]
+    block
     call rax
 3:  lea rax, 4f[rip]
     mov [rsp], rax
@@ -45,11 +53,6 @@ _start:
     mov [rsp + 8], rax
     call [rsp + 8]
 6:  add rsp, 8
-    // VEX does not get through a block that has both x87 and elements.
-    .macro block
-    jmp 99f
-99:
-    .endm
     // Strings.
     .macro strings
     lea rsi, data[rip + 16384]
@@ -68,30 +71,40 @@ _start:
     scasq
     strings
     mov ecx, 5
+    block
     rep movsb
     mov ecx, 3
+    block
     rep movsq
     xor ecx, ecx
+    block
     rep stosd
     mov ecx, 4
+    block
     rep stosd
     std
     mov ecx, 3
+    block
     rep stosw
     cld
     strings
     mov ecx, 7
+    block
     repe cmpsb
     strings
     mov ecx, 9
     mov al, 1
+    block
     repe scasb
     mov ecx, 4
+    block
     repne scasd
     mov ecx, 1
+    block
     rep lodsq
     strings
     mov ecx, 3
+    block
     addr32 rep movsb
     // Tables and bits.
     mov eax, 0x177
@@ -221,6 +234,7 @@ _start:
     gather vgatherqpd, xmm2, xmm3, xmm1
     // Branches.
     mov ecx, 2
+    block
 7:  loop 7b
     jrcxz 8f
 8:  mov eax, 60
