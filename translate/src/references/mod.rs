@@ -6,9 +6,9 @@
 //! asks [`Reference::address`]. What VEX cannot execute counts like its relatives: with AVX-512 an operand is one reference of
 //! all its bytes whatever its write mask, and only gathers and scatters are taken apart.
 //!
-//! Deviation: VEX drops a load whose result is overwritten, unused, in the same block; here it counts ([`explicit`]: which
-//! those can be does not follow from one instruction). Not here: branches ([`branch`]); instructions that are not supported
-//! (far branches, loads of segment registers); fetches.
+//! Deviation: VEX drops a load whose result is overwritten, unused, in the same block; here it counts, as what is dropped does
+//! not follow from one instruction (`explicit`). Not here: instructions that the translation does not support (far branches, loads
+//! of segment registers); fetches.
 //!
 //! Here rather than in `models`, because emitted code names the addresses ([`Address`]), and `models` knows no instructions.
 

@@ -2,10 +2,11 @@
 //! registers, and under Lackey.
 //!
 //! Programs at fixed addresses have exactly the same references, in the same order. Real programs are compared instruction by
-//! instruction ([`real`]). The tests say so and pass where a program that they need is not installed.
+//! instruction (`real`). The tests say so and pass where a program that they need is not installed.
 #![allow(unsafe_code, reason = "ptrace and waitpid have no safe equivalent in std")]
 
 mod branches;
+mod caches;
 mod every_form;
 mod forms;
 mod real;

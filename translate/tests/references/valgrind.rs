@@ -75,12 +75,12 @@ pub(crate) fn trace(program: &Command, options: &[&str], directory: &Path) -> Ve
     text.lines().filter_map(step).collect()
 }
 
-/// `Bc` and `Bi` of a program by Callgrind.
-pub(crate) fn branches(program: &Command, directory: &Path) -> [u64; 2] {
+/// Totals of events of a program by Callgrind.
+pub(crate) fn totals(program: &Command, options: &[String], names: &[&str], directory: &Path) -> Vec<u64> {
     let out = directory.join("callgrind.out");
     let file = format!("--callgrind-out-file={}", out.display());
-    let mut arguments: Vec<&OsStr> =
-        ["-q", "--tool=callgrind", "--branch-sim=yes", &file].into_iter().map(OsStr::new).collect();
+    let mut arguments: Vec<&OsStr> = ["-q", "--tool=callgrind", &file].into_iter().map(OsStr::new).collect();
+    arguments.extend(options.iter().map(OsStr::new));
     arguments.push(program.get_program());
     let status = command(&find("valgrind"), &arguments).status().unwrap();
     assert!(status.success(), "{program:?} in callgrind: {status}");
@@ -90,10 +90,11 @@ pub(crate) fn branches(program: &Command, directory: &Path) -> [u64; 2] {
     };
     let (events, totals) = (field("events:"), field("totals:"));
     // Zeros at the end are left out.
-    ["Bc", "Bi"].map(|name| {
-        let at = events.iter().position(|event| *event == name).unwrap();
+    let of = |name: &&str| {
+        let at = events.iter().position(|event| event == name).unwrap();
         totals.get(at).map_or(0, |total| total.parse().unwrap())
-    })
+    };
+    names.iter().map(of).collect()
 }
 
 fn step(line: &str) -> Option<Step> {
