@@ -2,7 +2,8 @@
 //! executed and which kinds and sizes of references it made.
 //!
 //! Where both sides execute an instruction equally often, they have to agree. Elsewhere the program went another way: it
-//! depends on addresses (hash tables, alignment), on the time, or on what libc finds out about the processor.
+//! depends on addresses (hash tables, alignment), on the environment, which has more in Valgrind, on the time, or on what libc
+//! finds out about the processor.
 
 use crate::steps::{self, Step};
 use crate::valgrind::{self, AS_CALLGRIND, EACH_INSTRUCTION, command, directory, installed};
@@ -88,7 +89,7 @@ fn perl() {
     }
     let script = "my $t = 0; my %h; for my $i (1 .. 50) { $h{$i % 17} .= chr(65 + $i % 26); $t += length $h{$i % 17}; } \
                   my @s = sort { $a <=> $b } map { ($_ * 7919) % 1000 } 1 .. 30; print $t, join(',', @s), sprintf('%.3f', 1 / 7);";
-    check("perl", "perl", &["-e", script], 10);
+    check("perl", "perl", &["-e", script], 5);
 }
 
 #[test]
@@ -97,10 +98,10 @@ fn bash() {
         return;
     }
     let script = "f() { local i=$1; while ((i > 0)); do s=\"$s${i#1}\"; i=$((i - 1)); done; }; f 12; [[ $s == *12* ]]; case $s in a*) :;; esac; true";
-    check("bash", "bash", &["--norc", "-c", script], 10);
+    check("bash", "bash", &["--norc", "-c", script], 5);
 }
 
 #[test]
 fn gzip() {
-    check("gzip", "gzip", &["-c", "/etc/passwd"], 10);
+    check("gzip", "gzip", &["-c", "/etc/passwd"], 0);
 }
