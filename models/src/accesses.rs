@@ -28,13 +28,19 @@
 //! | x87 load and store | read, write of 2, 4, 8 or 10 |
 //! | `fnstenv`, `fldenv`; `fnsave`, `frstor` | write, read of 28; of 108 |
 //! | `fxsave`, `fxrstor` | write, read: 160 of the beginning, 8 at 24, then 16 at 160, 176 and so on, 16 times |
-//! | `xsave` | as `fxsave`, then 16 at 576, 592 and so on, 16 times (AVX), modify 1 at 512 |
+//! | `xsave` | as `fxsave`, then 16 at 576, 592 and so on, 16 times (AVX), modify 1 at 512; registers that eax does not ask for: none |
 //! | `xrstor` | read 8 at 512, 520 and 528, then as `xsave`, but for the last one |
 //! | `movnt*`, `stmxcsr`, `pextr*`, `vextract*` to memory | write |
 //! | `maskmovdqu`, `maskmovq` | modify of 16, 8: all of it, whatever the mask |
 //! | `vmaskmov*`, `vpmaskmov*` | an access of each element whose mask bit is set |
-//! | `vpgather*`, `vgather*` | a read of each element whose mask bit is set |
+//! | `vpgather*`, `vgather*` | a read of each element; one whose mask bit is not set is read at the stack pointer instead |
 //! | `pcmp?str?` | read 16 |
+//! | fused multiplication of vectors; `cvtps2pd`, `cvt[t]p?2pi`, `roundps`, `roundpd` (not `vround*`) | a read of each element |
+//! | `vmovddup` of 32; `vperm2f128`, `vperm2i128` | read 8 at 0 and 16; read 16 twice |
+//! | shift of a vector by `[m128]`; `punpckl*` of MMX | read 8 |
+//!
+//! `translate::references` is this table as code; its oracle holds each instruction form that Valgrind executes against Lackey.
+//! Not executed by 3.19, and so not known: `cmps` without `repe`, `xlat`, `popf` of 16 bits.
 //!
 //! An access that is longer than the shortest cache line counts with its beginning only.
 //!

@@ -78,7 +78,7 @@ pub(crate) fn accesses(insn: &Instruction) -> bool {
 }
 
 /// Whether the memory operand is more than an address.
-fn names_memory(insn: &Instruction) -> bool {
+pub(crate) fn names_memory(insn: &Instruction) -> bool {
     use Mnemonic::*;
     !matches!(
         insn.mnemonic(),

@@ -3,11 +3,12 @@
 use crate::decode::number;
 use crate::emit::{Emitter, fits_i32, reg};
 use crate::layout::{self, SHADOW_BIAS};
+use crate::references::Registers;
 use iced_x86::{Instruction, Register};
 
 /// A memory operand's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Address {
+pub struct Address {
     /// Register numbers.
     base: Option<u8>,
     index: Option<u8>,
@@ -29,32 +30,51 @@ impl Address {
 
     /// The address of the only explicit memory operand; `None` where it is made of vectors.
     pub(crate) fn of(insn: &Instruction) -> Option<Address> {
+        (!insn.memory_index().is_vector_register()).then(|| Address::of_sum(insn))
+    }
+
+    /// The same, of which an index that is a vector is left out.
+    pub(crate) fn of_sum(insn: &Instruction) -> Address {
         let (base, index) = (insn.memory_base(), insn.memory_index());
-        if index.is_vector_register() {
-            return None;
-        }
-        let segment = match insn.memory_segment() {
-            Register::FS => Some(layout::GUEST_FS),
-            Register::GS => Some(layout::GUEST_GS),
-            _ => None,
-        };
+        let segment = slot(insn.memory_segment());
         if insn.is_ip_rel_memory_operand() {
             let displacement = insn.ip_rel_memory_address();
-            return Some(Address { base: None, index: None, scale: 0, displacement, narrow: false, segment });
+            return Address { base: None, index: None, scale: 0, displacement, narrow: false, segment };
         }
         let absolute = base == Register::None && index == Register::None;
         let narrow = base.is_gpr32() || index.is_gpr32() || (absolute && insn.memory_displ_size() == 4);
         let displacement = insn.memory_displacement64();
         // With no register there is nothing left to cut to 32 bits.
         let displacement = if absolute && narrow { u64::from(displacement as u32) } else { displacement };
-        Some(Address {
+        Address {
             base: number(base),
             index: number(index),
             scale: insn.memory_index_scale().trailing_zeros() as u8,
             displacement,
             narrow: narrow && !absolute,
             segment,
-        })
+        }
+    }
+
+    /// The same without its index.
+    pub(crate) fn without_index(self) -> Address {
+        Address { index: None, scale: 0, ..self }
+    }
+
+    /// The same behind FS or GS, if it is one of these; `narrow`: the register counts with its low 32 bits.
+    pub(crate) fn behind(self, segment: Register, narrow: bool) -> Address {
+        Address { segment: slot(segment), narrow, ..self }
+    }
+
+    /// Its value, `offset` bytes further on.
+    pub fn value(self, registers: &impl Registers, offset: u64) -> u64 {
+        let of = |register: Option<u8>| register.map_or(0, |number| registers.general(number));
+        let sum = of(self.base)
+            .wrapping_add(of(self.index) << self.scale)
+            .wrapping_add(self.displacement)
+            .wrapping_add(offset);
+        let sum = if self.narrow { u64::from(sum as u32) } else { sum };
+        sum.wrapping_add(self.segment.map_or(0, |slot| registers.base(slot)))
     }
 
     /// The same with an index register, times 1 << `scale`.
@@ -198,5 +218,14 @@ impl Address {
             }
         }
         e.bytes(immediate);
+    }
+}
+
+/// The context's slot with the base of a segment register, if that can be other than 0.
+fn slot(segment: Register) -> Option<u32> {
+    match segment {
+        Register::FS => Some(layout::GUEST_FS),
+        Register::GS => Some(layout::GUEST_GS),
+        _ => None,
     }
 }

@@ -11,6 +11,8 @@ pub(crate) mod reg {
     pub(crate) const RCX: u8 = 1;
     pub(crate) const RSP: u8 = 4;
     pub(crate) const RBP: u8 = 5;
+    pub(crate) const RSI: u8 = 6;
+    pub(crate) const RDI: u8 = 7;
     pub(crate) const R11: u8 = 11;
 }
 

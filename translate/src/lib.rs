@@ -30,6 +30,7 @@ mod known;
 mod mode;
 mod operand;
 mod precise;
+pub mod references;
 mod registers;
 mod request;
 mod segment;
@@ -39,6 +40,7 @@ mod stubs;
 mod tables;
 
 pub use access::{Access, is_beyond};
+pub use address::Address;
 pub use check::{Check, What};
 pub use count::Counted;
 pub use decode::{Block, Limits, Pointer, Scratch, Special};
