@@ -39,6 +39,7 @@ pub fn exit_thread(engine: &'static Engine, thread: &mut Thread, status: u64) ->
         writer.close();
     }
     thread.unwinder = None;
+    thread.calls = None;
     thread.descriptors = None;
     thread.heap = None;
     let mut threads = engine.threads.lock();

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         each_variant(&mut suite, "whole", "counts", name, whole);
     }
     suite.case("says/no-stacks", None, no_stacks);
+    suite.case("says/recursion", None, recursion);
     suite.run()
 }
 
@@ -273,13 +274,29 @@ fn whole(program: &Program, variant: &Variant) -> Verdict {
     Ok(())
 }
 
-/// Stacks are asked of a trace that has none.
-fn no_stacks() -> Verdict {
+fn shapes(options: &[&str], scratch: &Scratch) -> Result<PathBuf, Problem> {
     let program = Program::read(&root().join("calls/shapes.c"))?;
     let program = program.ok_or_else(|| Problem::wrong("shapes.c has no build line"))?;
-    let exe = program.compile(&program.variants[0])?;
+    record(options, &program.compile(&program.variants[0])?, scratch)
+}
+
+/// Calls of a function by itself are shown, whatever share of the total they are.
+fn recursion() -> Verdict {
+    let scratch = Scratch::new("recursion")?;
+    let trace = shapes(&["--events=calls"], &scratch)?;
+    let out =
+        annotate(&["--tree=both", "--annotate=no", "--only=^down$", "--min-percent=0.05"], &trace)?.out();
+    let shown = out.lines().filter(|line| line.contains(":down ") && line.contains("(50x)")).count();
+    if shown != 2 {
+        return Err(Problem::wrong(format!("as caller and as callee:\n{out}")));
+    }
+    Ok(())
+}
+
+/// Stacks are asked of a trace that has none.
+fn no_stacks() -> Verdict {
     let scratch = Scratch::new("none")?;
-    let trace = record(&["--events=blocks"], &exe, &scratch)?;
+    let trace = shapes(&["--events=blocks"], &scratch)?;
     let outcome = annotate(&["--format=flamegraph"], &trace)?;
     let says = outcome.err();
     let is_clear = says.lines().count() == 1 && says.contains("--events=calls");

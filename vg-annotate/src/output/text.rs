@@ -37,7 +37,8 @@ fn functions(out: &mut dyn Write, view: &View<'_>, columns: &Columns<'_>, style:
         let neighbours = |out: &mut dyn Write, mark, callers| {
             let least = view.least();
             for (other, times, costs) in view.neighbours(function, callers) {
-                if (costs.get(view.chosen.main()) as f64) < least {
+                // A call of itself costs nothing where it is folded, and tells much.
+                if other != function && (costs.get(view.chosen.main()) as f64) < least {
                     continue;
                 }
                 let name = display(view, other);
