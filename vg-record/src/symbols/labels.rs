@@ -7,7 +7,9 @@
 //! frames of stacks, which stay without a name.
 
 use super::plt::{self, Stub, Stubs};
-use gimli::{BaseAddresses, EhFrame, EhFrameHdr, EndianSlice, LittleEndian, UnwindSection as _};
+use gimli::{
+    BaseAddresses, EhFrame, EhFrameHdr, EhFrameOffset, EndianSlice, LittleEndian, UnwindSection as _,
+};
 use object::read::elf::ElfFile64;
 use object::{Object, ObjectSection};
 use std::ops::Range;
@@ -82,9 +84,14 @@ impl<'data> Unwind<'data> {
 
     fn start(&mut self, address: u64) -> Option<u64> {
         if !self.last.contains(&address) {
-            let table = self.header.table()?;
-            let entry =
-                table.fde_for_address(&self.entries, &self.bases, address, EhFrame::cie_from_offset).ok()?;
+            // Not by gimli's own way from the table to the entry, which overflows in damaged tables.
+            let pointer = self.header.table()?.lookup(address, &self.bases).ok()?.direct().ok()?;
+            let section = self.header.eh_frame_ptr().direct().ok()?;
+            let offset = EhFrameOffset(usize::try_from(pointer.checked_sub(section)?).ok()?);
+            let entry = self.entries.fde_from_offset(&self.bases, offset, EhFrame::cie_from_offset).ok()?;
+            if !entry.contains(address) {
+                return None;
+            }
             self.last = entry.initial_address()..entry.end_address();
         }
         Some(self.last.start)

@@ -62,11 +62,13 @@ fn an_address_has_the_same_name_alone_and_among_others() {
     let with_lines = compile(&directory, "lines", &["-O2", "-g", "-std=c++17"]);
     let without = compile(&directory, "plain", &["-O2", "-g0", "-std=c++17"]);
     let this = std::fs::read_link("/proc/self/exe").expect("own path");
+    // Each address for itself is a minute's work without optimization.
+    let every = if cfg!(debug_assertions) { 5 } else { 1 };
     let mut inlined = 0;
     for (path, step) in
         [(with_lines, 1), (without, 1), (this, 3989)].into_iter().chain(libc().map(|path| (path, 5987)))
     {
-        let addresses = addresses(&path, step);
+        let addresses = addresses(&path, every * step);
         let file = File::open(&path).expect("opens");
         let check = |files: &elf::Files<'_, '_>| {
             elf::with_lines(files, &addresses, |context| {
@@ -89,7 +91,7 @@ fn an_address_has_the_same_name_alone_and_among_others() {
         };
         elf::with_files(&path, &file, None, check).expect("an ELF file");
     }
-    assert!(inlined > 1000, "{inlined}");
+    assert!(inlined > 1000 / every, "{inlined}");
 }
 
 #[test]
