@@ -1,3 +1,5 @@
+//! Trees that follow from logs written by hand.
+
 use super::*;
 use alloc::format;
 use alloc::string::String;
