@@ -16,6 +16,7 @@ pub mod callgrind;
 pub mod compare;
 pub mod diff;
 pub mod errors;
+pub mod executed;
 pub mod guest;
 pub mod leaks;
 pub mod peer;

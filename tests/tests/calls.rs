@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::Value;
+use tests::executed::{annotate, record};
 use tests::guest::{Program, Variant, root};
-use tests::run::{Outcome, Run, Scratch};
+use tests::run::{Run, Scratch};
 use tests::suite::{Problem, Suite, Verdict, need};
-use tests::tools;
 
 /// Calls alone, with evictions, and with all else that changes the code.
 const MODES: [&[&str]; 3] = [
@@ -57,26 +57,6 @@ fn each_variant(
         }
         Err(problem) => suite.case(format!("{what}/{name}"), None, || Err(problem)),
     }
-}
-
-/// Records `exe`, which must pass.
-fn record(options: &[&str], exe: &Path, scratch: &Scratch) -> Result<PathBuf, Problem> {
-    let trace = scratch.path().join("trace.capnp");
-    let mut argv = vec![tools::tool("vg-record")?.display().to_string()];
-    argv.extend(options.iter().map(|option| (*option).to_owned()));
-    argv.extend(["-o".into(), trace.display().to_string(), "--".into(), exe.display().to_string()]);
-    let outcome = Run::new(argv, &scratch.fresh("cwd")?).run()?;
-    if outcome.code() != Some(0) || outcome.out() != "EXIT-SUCCESS\n" {
-        return Err(Problem::wrong(format!("{options:?}: {}", outcome.summary())));
-    }
-    Ok(trace)
-}
-
-fn annotate(options: &[&str], file: &Path) -> Result<Outcome, Problem> {
-    let mut argv = vec![tools::tool("vg-annotate")?.display().to_string()];
-    argv.extend(options.iter().map(|option| (*option).to_owned()));
-    argv.push(file.display().to_string());
-    Ok(Run::new(argv, &std::env::temp_dir()).run()?)
 }
 
 /// A function's name, and the end of its source file's path.
@@ -170,7 +150,7 @@ fn beside_the_calls(program: &Program, variant: &Variant) -> Verdict {
     let exe = program.compile(variant)?;
     let scratch = Scratch::new("calls")?;
     for options in MODES {
-        let calls = Calls::read(&record(options, &exe, &scratch)?)?;
+        let calls = Calls::read(&record(options, &exe, &scratch)?.0)?;
         let mut checked = 0;
         for line in program.text.lines() {
             let Some((_, expectation)) = line.split_once("//~ ") else { continue };
@@ -214,7 +194,7 @@ fn against_callgrind(program: &Program, variant: &Variant) -> Verdict {
         calls.arcs.iter().filter(|(arc, _)| is_own(arc)).map(|(arc, found)| (arc.clone(), *found)).collect()
     };
     for options in MODES {
-        let calls = Calls::read(&record(options, &exe, &scratch)?)?;
+        let calls = Calls::read(&record(options, &exe, &scratch)?.0)?;
         let (expected, found) = (own(&peer), own(&calls));
         if expected.len() < 3 {
             return Err(Problem::wrong(format!("callgrind knows too little: {expected:?}")));
@@ -258,7 +238,7 @@ fn whole(program: &Program, variant: &Variant) -> Verdict {
     let exe = program.compile(variant)?;
     let scratch = Scratch::new("whole")?;
     for options in MODES {
-        let trace = record(options, &exe, &scratch)?;
+        let (trace, _) = record(options, &exe, &scratch)?;
         let calls = Calls::read(&trace)?;
         let stacks = annotate(&["--format=collapsed"], &trace)?.out();
         let costs = stacks.lines().filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok());
@@ -277,7 +257,7 @@ fn whole(program: &Program, variant: &Variant) -> Verdict {
 fn shapes(options: &[&str], scratch: &Scratch) -> Result<PathBuf, Problem> {
     let program = Program::read(&root().join("calls/shapes.c"))?;
     let program = program.ok_or_else(|| Problem::wrong("shapes.c has no build line"))?;
-    record(options, &program.compile(&program.variants[0])?, scratch)
+    Ok(record(options, &program.compile(&program.variants[0])?, scratch)?.0)
 }
 
 /// Calls of a function by itself are shown, whatever share of the total they are.

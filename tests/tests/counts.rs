@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::Value;
+use tests::executed::{annotate, record};
 use tests::guest::{Program, Variant, root};
 use tests::run::{Outcome, Run, Scratch};
 use tests::suite::{Problem, Suite, Verdict, need};
@@ -68,31 +69,6 @@ fn guest(name: &str) -> Result<Program, Problem> {
 fn compiled(name: &str) -> Result<PathBuf, Problem> {
     let program = guest(name)?;
     program.compile(&program.variants[0])
-}
-
-/// Records `exe`, which must pass, and gives the trace and what the program said.
-fn record(options: &[&str], exe: &Path, scratch: &Scratch) -> Result<(PathBuf, Outcome), Problem> {
-    let trace = scratch.path().join("trace.capnp");
-    let mut argv = vec![tools::tool("vg-record")?.display().to_string()];
-    argv.extend(options.iter().map(|option| (*option).to_owned()));
-    argv.extend(["-o".into(), trace.display().to_string(), "--".into(), exe.display().to_string()]);
-    let outcome = Run::new(argv, &scratch.fresh("cwd")?).run()?;
-    if outcome.code() != Some(0) || outcome.out() != "EXIT-SUCCESS\n" {
-        return Err(Problem::wrong(format!("{options:?}: {}", outcome.summary())));
-    }
-    Ok((trace, outcome))
-}
-
-/// Runs vg-annotate, which must not panic.
-fn annotate(options: &[&str], trace: &Path) -> Result<Outcome, Problem> {
-    let mut argv = vec![tools::tool("vg-annotate")?.display().to_string()];
-    argv.extend(options.iter().map(|option| (*option).to_owned()));
-    argv.push(trace.display().to_string());
-    let outcome = Run::new(argv, &std::env::temp_dir()).run()?;
-    if !matches!(outcome.code(), Some(0 | 2)) || outcome.err().contains("panicked") {
-        return Err(Problem::wrong(format!("vg-annotate {}", outcome.summary())));
-    }
-    Ok(outcome)
 }
 
 /// All that vg-annotate knows of a trace.

@@ -1,11 +1,9 @@
 //! The real binary on a trace with calls, written for the purpose: parts of a function that look like functions of their own.
 
 use super::report::source;
-use super::support::vg_annotate;
+use super::support::{vg_annotate, whole};
 use schema::write::{Codec, TraceWriter};
-use schema::{
-    Bytes, CodeLine, Context, End, Executed, Header, Module, Place, Process, Start, ThreadStart, Trailer,
-};
+use schema::{Bytes, CodeLine, Context, Executed, Header, Module, Place, Process, Start, ThreadStart};
 
 /// `main` calls `f` twice and once through a stub; `f` has code that the line table puts into a header without saying that it
 /// is inlined, and jumps once to a part of itself that lies elsewhere.
@@ -62,16 +60,7 @@ fn trace(file: &str) -> Vec<u8> {
     // The stub's instruction is main's.
     let rows = [context(0, 0x10, 0, 1, 4), context(1, 0x20, 0x13, 3, 1003), context(2, 0x40, 0, 1, 20)];
     writer.contexts(1, 1, &rows).unwrap();
-    let trailer = Trailer {
-        time: 9,
-        how: End::Exit,
-        value: 0,
-        complete: true,
-        lost: Vec::new(),
-        messages: 0,
-        events: 0,
-    };
-    writer.trailer(&trailer).unwrap();
+    writer.trailer(&whole()).unwrap();
     bytes
 }
 

@@ -1,8 +1,8 @@
 //! The real binary on a trace written for the purpose: text, CSV and JSON, what is selected, and what cannot be answered.
 
-use super::support::vg_annotate;
+use super::support::{vg_annotate, whole};
 use schema::write::{Codec, TraceWriter};
-use schema::{Bytes, CodeLine, End, Executed, Header, Module, Place, Process, Start, ThreadStart, Trailer};
+use schema::{Bytes, CodeLine, Executed, Header, Module, Place, Process, Start, ThreadStart};
 use std::path::{Path, PathBuf};
 
 /// A source file of six lines.
@@ -55,16 +55,7 @@ pub(crate) fn trace(file: &Path, counts: bool) -> Vec<u8> {
         writer.executions(1, 1, &first).unwrap();
         writer.executions(2, 2, &[row(1, 0x10, 5, 0x22)]).unwrap();
     }
-    let trailer = Trailer {
-        time: 9,
-        how: End::Exit,
-        value: 0,
-        complete: true,
-        lost: Vec::new(),
-        messages: 0,
-        events: 0,
-    };
-    writer.trailer(&trailer).unwrap();
+    writer.trailer(&whole()).unwrap();
     bytes
 }
 

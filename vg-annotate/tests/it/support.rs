@@ -1,5 +1,6 @@
 //! Runs the real binary; folders for what tests write; peers that may be missing.
 
+use schema::{End, Trailer};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -29,6 +30,11 @@ pub(crate) fn vg_annotate(arguments: &[&str], stdin: &[u8]) -> Outcome {
         stdout: String::from_utf8(output.stdout).expect("text"),
         stderr: String::from_utf8(output.stderr).expect("text"),
     }
+}
+
+/// The end of a trace that is whole.
+pub(crate) fn whole() -> Trailer {
+    Trailer { time: 9, how: End::Exit, value: 0, complete: true, lost: Vec::new(), messages: 0, events: 0 }
 }
 
 /// An empty folder of a test's own.

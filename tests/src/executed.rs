@@ -1,0 +1,32 @@
+//! Recordings of what a program executes, and what vg-annotate says of them.
+
+use std::path::{Path, PathBuf};
+
+use crate::run::{Outcome, Run, Scratch};
+use crate::suite::Problem;
+use crate::tools;
+
+/// Records `exe`, which must pass, and gives the trace and what the program said.
+pub fn record(options: &[&str], exe: &Path, scratch: &Scratch) -> Result<(PathBuf, Outcome), Problem> {
+    let trace = scratch.path().join("trace.capnp");
+    let mut argv = vec![tools::tool("vg-record")?.display().to_string()];
+    argv.extend(options.iter().map(|option| (*option).to_owned()));
+    argv.extend(["-o".into(), trace.display().to_string(), "--".into(), exe.display().to_string()]);
+    let outcome = Run::new(argv, &scratch.fresh("cwd")?).run()?;
+    if outcome.code() != Some(0) || outcome.out() != "EXIT-SUCCESS\n" {
+        return Err(Problem::wrong(format!("{options:?}: {}", outcome.summary())));
+    }
+    Ok((trace, outcome))
+}
+
+/// Runs vg-annotate, which must not panic.
+pub fn annotate(options: &[&str], trace: &Path) -> Result<Outcome, Problem> {
+    let mut argv = vec![tools::tool("vg-annotate")?.display().to_string()];
+    argv.extend(options.iter().map(|option| (*option).to_owned()));
+    argv.push(trace.display().to_string());
+    let outcome = Run::new(argv, &std::env::temp_dir()).run()?;
+    if !matches!(outcome.code(), Some(0 | 2)) || outcome.err().contains("panicked") {
+        return Err(Problem::wrong(format!("vg-annotate {}", outcome.summary())));
+    }
+    Ok(outcome)
+}
