@@ -68,6 +68,10 @@ const SYSTEM: [(&str, &[&str]); 6] = [
     ("awk", &["awk", "BEGIN { for (i = 0; i < 100; i++) a[i] = i * i; print length(a) }"]),
 ];
 
+/// How often Valgrind may differ before it is believed. Its heap lies below 4 GiB, where one number in memory of one
+/// run (a time, an inode) looks like a pointer into a block of megabytes: `big_blocks` differs in every sixth run.
+const PEER_RUNS: usize = 6;
+
 fn add(suite: &mut Suite, program: &Program, variant: Variant) {
     let name = program.case_name(&variant);
     let (same, other) = (program.clone(), variant.clone());
@@ -111,8 +115,7 @@ fn against_peer(program: &Program, variant: &Variant) -> Verdict {
     let expected = leaks::expectations(&program.text, &variant.name)?;
     let scratch = Scratch::new("peer")?;
     let mut last = String::new();
-    // Twice: now and then a number in memory (a time, an inode) looks to Valgrind like a pointer into a block of megabytes.
-    for _ in 0..2 {
+    for _ in 0..PEER_RUNS {
         let (found, outcome) = peer(program, variant, &exe, &scratch.fresh("cwd")?)?;
         let problems = leaks::differences(&expected, &found.records);
         if problems.is_empty() {
@@ -143,14 +146,23 @@ fn recorded(program: &Program, variant: &Variant) -> Verdict {
     let found = report(&trace, &source_name(program))?;
     let mut problems = leaks::differences(&expected, &found.records);
     problems.extend(leaks::total_differences("the summary", &found.totals, "the records", &found.sums()));
-    let cwd = scratch.fresh("cwd")?;
-    match peer(program, variant, &exe, &cwd) {
-        Ok((theirs, _)) => {
-            problems.extend(leaks::total_differences("vg-leaks", &found.totals, "valgrind", &theirs.totals));
+    let mut differing = Vec::new();
+    for _ in 0..PEER_RUNS {
+        differing = match peer(program, variant, &exe, &scratch.fresh("cwd")?) {
+            Ok((theirs, _)) => {
+                leaks::total_differences("vg-leaks", &found.totals, "valgrind", &theirs.totals)
+            }
+            Err(Problem::Skip(reason)) => {
+                println!("{}: totals not compared: {reason}", program.name);
+                Vec::new()
+            }
+            Err(problem) => return Err(problem),
+        };
+        if differing.is_empty() {
+            break;
         }
-        Err(Problem::Skip(reason)) => println!("{}: totals not compared: {reason}", program.name),
-        Err(problem) => return Err(problem),
     }
+    problems.extend(differing);
     if problems.is_empty() { Ok(()) } else { Err(Problem::wrong(problems.join("\n"))) }
 }
 
