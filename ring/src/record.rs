@@ -80,7 +80,16 @@ pub enum Kind {
     /// `return address`: of the call, 1: a jump, 0: not known; `target`: the node's own number, or that of the ancestor of the
     /// same function, which the calls go on at. What is told of a node more than once adds up.
     Contexts = 22,
+    /// `guest pc, set of events` and then how often each of them occurred, from the lowest bit of the set on, again and again: what
+    /// instructions of the ring's process have cost. Bits stand for [`EVENTS`]. What is told of an instruction more than once adds up.
+    Costs = 23,
 }
+
+/// The events of [`Kind::Costs`], by Callgrind's names.
+pub const EVENTS: [&str; 15] = [
+    "Dr", "Dw", "I1mr", "D1mr", "D1mw", "ILmr", "DLmr", "DLmw", "ILdmr", "DLdmr", "DLdmw", "Bc", "Bcm", "Bi",
+    "Bim",
+];
 
 /// Words of a node of [`Kind::Contexts`].
 pub const CONTEXT_WORDS: usize = 6;
@@ -94,7 +103,7 @@ impl Kind {
     /// The kind with this number.
     pub fn from_number(number: u16) -> Option<Kind> {
         use Kind::*;
-        const ALL: [Kind; 23] = [
+        const ALL: [Kind; 24] = [
             Pad,
             ProcessStart,
             ThreadStart,
@@ -118,6 +127,7 @@ impl Kind {
             Error,
             Executed,
             Contexts,
+            Costs,
         ];
         ALL.get(number as usize).copied()
     }

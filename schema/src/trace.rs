@@ -104,6 +104,8 @@ pub struct Trace {
     pub executions: Vec<Executions>,
     /// Calling-context trees, one for each thread whose calls were recorded.
     pub contexts: Vec<Contexts>,
+    /// What instructions have cost besides, by process.
+    pub costs: Vec<Costs>,
     /// The trailer; `None` in an incomplete trace.
     pub trailer: Option<Trailer>,
     /// How the trace ended.
@@ -170,6 +172,7 @@ impl Trace {
             errors: Vec::new(),
             executions: Vec::new(),
             contexts: Vec::new(),
+            costs: Vec::new(),
             trailer: None,
             ending: Ending::Truncated { bytes: 0, messages: 1 },
             events: 0,
@@ -247,6 +250,7 @@ impl Trace {
             Message::Errors(errors) => self.take_errors(errors),
             Message::Executions(executions) => code::merge(&mut self.executions, executions),
             Message::Contexts(contexts) => code::extend(&mut self.contexts, contexts)?,
+            Message::Costs(costs) => code::merge_costs(&mut self.costs, costs),
             Message::Places(table) => self.code.take_places(table)?,
             Message::CodeLines(lines) => self.code.take_lines(lines)?,
             Message::Skipped(Skipped::Events { rows, .. }) => self.events += u64::from(rows),

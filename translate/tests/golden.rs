@@ -47,6 +47,7 @@ struct Case {
     count: bool,
     count_segments: bool,
     calls: bool,
+    accesses: bool,
     check: bool,
     mode: Mode,
     pointer: Pointer,
@@ -70,6 +71,7 @@ fn parse(text: &str) -> Case {
         count: false,
         count_segments: false,
         calls: false,
+        accesses: false,
         check: false,
         mode: Mode::Plain,
         pointer: Pointer::Unknown,
@@ -217,6 +219,7 @@ fn render(case: &Case) -> String {
         count: case.count,
         count_segments: case.count_segments,
         log_calls: case.calls,
+        log_accesses: case.accesses,
         check_stubs: case.check.then_some(CHECK_STUBS),
         mode: case.mode,
     };

@@ -7,6 +7,7 @@
 
 use crate::clock::Clock;
 use crate::contexts::Contexts;
+use crate::costs::Costs;
 use crate::counts::Counts;
 use crate::errors::Errors;
 use crate::images::{First, ImageId, Images};
@@ -52,6 +53,7 @@ pub(crate) struct Recording {
     pub counts: Counts,
     /// In which contexts.
     pub contexts: Contexts,
+    pub costs: Costs,
     /// Where they are printed meanwhile.
     pub live: Option<Live>,
     threads: HashMap<(u32, u32), u32>,
@@ -151,6 +153,7 @@ impl Recording {
             errors: Errors::default(),
             counts: Counts::default(),
             contexts: Contexts::default(),
+            costs: Costs::default(),
             live: None,
             threads: HashMap::new(),
             last_thread: 0,
@@ -317,6 +320,7 @@ impl Recording {
             Kind::Message => self.message(stream, record),
             Kind::Error => return self.error(stream, record, force),
             Kind::Contexts => return self.contexts(stream, record),
+            Kind::Costs => return self.costs(stream, record),
             Kind::Executed => return self.executed(stream, record),
             Kind::SnapshotBegin
             | Kind::SnapshotBlocks

@@ -63,6 +63,8 @@ fn code() -> Vec<Message> {
     let run = Executed { module: 1, rva: 0x1230, times: 1000, lengths: 0x5_1f43 };
     let executions = |thread, rows| Message::Executions(Executions { process: 1, thread, rows });
     let contexts = |thread, rows| Message::Contexts(Contexts { process: 1, thread, rows });
+    let costs = |process, rows| Message::Costs(Costs { process, rows });
+    let cost = Cost { module: 1, rva: 0x1230, event: 1, times: 1000 };
     let context = Context {
         parent: 1,
         module: 1,
@@ -91,6 +93,9 @@ fn code() -> Vec<Message> {
         contexts(1, vec![Context { cost: 5, ..Context::default() }, context]),
         contexts(2, vec![Context { parent: 0, again: 0, ..context }]),
         contexts(1, vec![Context { parent: 2, cost: 0, ..context }]),
+        costs(1, vec![Cost { module: 0, rva: u64::MAX, ..cost }, cost, Cost { event: 5, ..cost }]),
+        costs(1, vec![Cost { times: u64::MAX, ..cost }]),
+        costs(2, vec![cost]),
     ]
 }
 
