@@ -53,6 +53,7 @@ struct Message {
     codeLines @26 :CodeLines;
     contexts @27 :Contexts;
     costs @28 :Costs;
+    contextCosts @29 :ContextCosts;
   }
 }
 
@@ -412,6 +413,19 @@ struct Costs {
 #   2 rva *      of the instruction
 #   3 event *    string: the event's name, as Callgrind's ("D1mr")
 #   4 times *    how often it occurred
+
+# What was spent in contexts of a thread themselves, besides instructions. A row is a context and an event; rows rise by context in
+# one message, at most 65536, and come behind the contexts. 2 to 4 bytes.
+struct ContextCosts {
+  process @0 :UInt32;
+  thread @1 :UInt32;
+  count @2 :UInt32;                 # Rows.
+  columns @3 :List(Column);         # All columns must be there.
+}
+# Columns:
+#   1 context    row of contexts
+#   2 event      string: the event's name, as in costs
+#   3 times      how often it occurred
 
 # Appends places of code: the n-th is entries ends[n-1]..ends[n], innermost inlined function first, the last one the
 # real function; id firstId + n. An entry is encoded as in symbols. 4 bytes a place and 20 an entry. A function that has no

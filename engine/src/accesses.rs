@@ -4,8 +4,11 @@
 //! and take turns by a log each, as they do with one core. Not here: what the logs hold (`translate::accesses`), the models
 //! (`models`).
 
+use crate::calls;
+use crate::calls::tree::Tree;
 use crate::context::{Context, Thread};
 use crate::state::Engine;
+use crate::trace::Writer;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
@@ -14,6 +17,7 @@ use ring::record::{EVENTS, Kind, MAX_RECORD_WORDS, header};
 use ring::shared::{Control, EVENTS_ACCESS, MODEL_BRANCHES, MODEL_CACHES, MODEL_PREFETCH, MODEL_WRITE_BACK};
 use simulation::{Models, Simulation};
 use translate::accesses::Bases;
+use translate::calls::{ENTER_WORDS, IS_ENTRY, LEAVE_WORDS};
 
 /// The events in the order of [`EVENTS`].
 const ORDER: [Event; EVENTS.len()] = [
@@ -70,6 +74,8 @@ pub fn new(control: &Control) -> Option<Simulation> {
 pub struct Log {
     thread: simulation::Thread,
     has_bases: bool,
+    /// What was spent in each context, by its number in the thread's tree. Empty when calls are not told of.
+    contexts: Vec<Counts>,
 }
 
 /// Of a thread that begins.
@@ -78,14 +84,8 @@ pub fn begin(engine: &Engine) -> Option<Log> {
 }
 
 impl Log {
-    /// Works through a log. `call` is given what is left of it at each event of calls, and says how many words that has.
-    pub fn follow(
-        &mut self,
-        engine: &Engine,
-        context: &Context,
-        mut log: &[u64],
-        mut call: impl FnMut(&[u64]) -> usize,
-    ) {
+    /// Works through a log; calls are the tree's.
+    pub fn follow(&mut self, engine: &Engine, context: &Context, mut log: &[u64], tree: &mut Tree) {
         if !self.has_bases {
             self.set_bases(context);
         }
@@ -96,10 +96,35 @@ impl Log {
         while !log.is_empty() {
             let done = simulation.follow(&mut self.thread, log);
             log = &log[done..];
-            if !log.is_empty() {
-                log = &log[call(log).clamp(1, log.len())..];
+            if calls::are_kept(engine) {
+                self.spend(simulation, tree.current());
             }
+            let Some(head) = log.first() else { break };
+            let words = if head & IS_ENTRY != 0 { ENTER_WORDS } else { LEAVE_WORDS };
+            let (event, behind) = log.split_at(words.min(log.len()));
+            tree.follow(event);
+            log = behind;
         }
+    }
+
+    /// What was spent since this was done last was spent in the context with this number.
+    fn spend(&mut self, simulation: &mut Simulation, context: u32) {
+        let context = context as usize;
+        if self.contexts.len() <= context {
+            self.contexts.resize(context + 1, Counts::default());
+        }
+        self.contexts[context] += simulation.take_spent();
+    }
+
+    /// Begins to count anew.
+    pub fn forget(&mut self) {
+        self.contexts.fill(Counts::default());
+    }
+
+    /// Tells the recorder what was spent in the contexts of the thread whose writer this is, and begins anew.
+    pub fn tell(&mut self, engine: &Engine, writer: &mut Writer) {
+        let costs = (0..).zip(core::mem::take(&mut self.contexts));
+        push(engine, writer, Kind::ContextCosts, costs);
     }
 
     /// What the bases of the thread's segments are.
@@ -119,35 +144,40 @@ pub fn forget(engine: &Engine) {
 /// Tells the recorder, in the ring of a thread of the process, what was counted since this was told last. All logs have been worked
 /// through that are to count.
 pub fn tell(engine: &Engine, thread: &mut Thread) {
-    const MOST_WORDS: usize = MAX_RECORD_WORDS - 32;
     let mut accesses = engine.accesses.lock();
     let (Some(simulation), Some(writer)) = (&mut *accesses, &mut thread.writer) else { return };
-    let bits = engine.shared.control().models.load(Ordering::Relaxed);
-    let wanted = if bits & MODEL_BRANCHES != 0 { u64::MAX } else { !OF_BRANCHES };
     let mut by_pc: BTreeMap<u64, Counts> = BTreeMap::new();
     for (pc, counts) in simulation.costs() {
         *by_pc.entry(pc).or_default() += counts;
     }
     simulation.clear_costs();
+    push(engine, writer, Kind::Costs, by_pc.into_iter());
+}
+
+/// Tells the recorder what something has cost, by whatever number tells it apart.
+fn push(engine: &Engine, writer: &mut Writer, kind: Kind, costs: impl Iterator<Item = (u64, Counts)>) {
+    const MOST_WORDS: usize = MAX_RECORD_WORDS - 32;
+    let bits = engine.shared.control().models.load(Ordering::Relaxed);
+    let wanted = if bits & MODEL_BRANCHES != 0 { u64::MAX } else { !OF_BRANCHES };
     let mut words = Vec::with_capacity(MOST_WORDS + ORDER.len() + 2);
     words.push(0);
-    for (pc, counts) in by_pc {
+    for (number, counts) in costs {
         let occurred =
             (0..ORDER.len()).filter(|&event| wanted & 1 << event != 0 && counts[ORDER[event]] != 0);
         let set = occurred.clone().fold(0u64, |set, event| set | 1 << event);
         if set == 0 {
             continue;
         }
-        words.extend([pc, set]);
+        words.extend([number, set]);
         words.extend(occurred.map(|event| counts[ORDER[event]]));
         if words.len() > MOST_WORDS {
-            words[0] = header(Kind::Costs, words.len());
+            words[0] = header(kind, words.len());
             writer.push(&words);
             words.truncate(1);
         }
     }
     if words.len() > 1 {
-        words[0] = header(Kind::Costs, words.len());
+        words[0] = header(kind, words.len());
         writer.push(&words);
     }
 }

@@ -83,6 +83,9 @@ pub enum Kind {
     /// `guest pc, set of events` and then how often each of them occurred, from the lowest bit of the set on, again and again: what
     /// instructions of the ring's process have cost. Bits stand for [`EVENTS`]. What is told of an instruction more than once adds up.
     Costs = 23,
+    /// The same with the numbers of nodes of [`Kind::Contexts`], which were told before, in place of addresses: what was spent in the
+    /// contexts themselves.
+    ContextCosts = 24,
 }
 
 /// The events of [`Kind::Costs`], by Callgrind's names.
@@ -103,7 +106,7 @@ impl Kind {
     /// The kind with this number.
     pub fn from_number(number: u16) -> Option<Kind> {
         use Kind::*;
-        const ALL: [Kind; 24] = [
+        const ALL: [Kind; 25] = [
             Pad,
             ProcessStart,
             ThreadStart,
@@ -128,6 +131,7 @@ impl Kind {
             Executed,
             Contexts,
             Costs,
+            ContextCosts,
         ];
         ALL.get(number as usize).copied()
     }

@@ -61,6 +61,7 @@ pub(crate) fn message(
         Which::Places(m) => code::places(&field("places", m)?)?,
         Which::Contexts(m) => code::contexts(&field("contexts", m)?)?,
         Which::Costs(m) => code::costs(&field("costs", m)?)?,
+        Which::ContextCosts(m) => code::context_costs(&field("contextCosts", m)?)?,
         Which::CodeLines(m) => code::code_lines(&field("codeLines", m)?)?,
     };
     Ok((sequence, message))

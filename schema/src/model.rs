@@ -145,6 +145,7 @@ pub enum Message {
     CodeLines(CodeLines),
     Contexts(Contexts),
     Costs(Costs),
+    ContextCosts(ContextCosts),
     /// Something this build does not know or was told not to decode.
     Skipped(Skipped),
 }

@@ -344,6 +344,7 @@ impl<W: Write> TraceWriter<W> {
             Message::Places(table) => self.places(table.first_id, &table.places),
             Message::Contexts(piece) => self.contexts(piece.process, piece.thread, &piece.rows),
             Message::Costs(piece) => self.costs(piece.process, &piece.rows),
+            Message::ContextCosts(piece) => self.context_costs(piece.process, piece.thread, &piece.rows),
             Message::CodeLines(piece) => self.code_lines(piece.module, &piece.rows),
             Message::Skipped(_) => Ok(()),
         }

@@ -19,7 +19,7 @@ mod run;
 mod tests;
 
 use alloc::vec::Vec;
-use models::{Branches, Caches, Counts, Event, LineTooShort, Modify, Operand, Shapes};
+use models::{Branches, Caches, Counts, Event, Events, LineTooShort, Modify, Operand, Shapes, Sink};
 use run::Run;
 use translate::accesses::{Bases, Form, Head};
 use translate::references::Kind;
@@ -55,6 +55,23 @@ pub struct Simulation {
     runs: Vec<Run>,
     /// Of the run that is being simulated.
     addresses: Vec<u64>,
+    /// All events since this was asked for last.
+    spent: Counts,
+    /// Counts how often costs were forgotten. A forked child does so first, and is not to touch all of its parent's memory.
+    generation: u32,
+}
+
+/// Where events go: to their instruction, and to what was spent in all.
+struct Both<'a> {
+    costs: &'a mut [Counts],
+    spent: &'a mut Counts,
+}
+
+impl Sink for Both<'_> {
+    fn add(&mut self, instruction: usize, events: Events) {
+        self.costs.add(instruction, events);
+        *self.spent += events;
+    }
 }
 
 impl Simulation {
@@ -71,6 +88,8 @@ impl Simulation {
             branches: Branches::new(),
             runs: Vec::new(),
             addresses: Vec::new(),
+            spent: Counts::default(),
+            generation: 0,
         })
     }
 
@@ -112,48 +131,57 @@ impl Simulation {
     #[inline]
     fn led_to(&mut self, thread: &mut Thread, pc: u64) {
         if let Some(number) = thread.branched.take() {
-            let Run { segment, costs, .. } = &mut self.runs[number as usize];
-            self.branches.run(segment, pc, &mut costs[..]);
+            let run = &mut self.runs[number as usize];
+            run.begin(self.generation);
+            let Run { segment, costs, .. } = run;
+            self.branches.run(segment, pc, &mut Both { costs, spent: &mut self.spent });
         }
     }
 
     #[inline]
     fn run(&mut self, thread: &mut Thread, number: u32, record: &[u64]) {
         let run = &mut self.runs[number as usize];
+        run.begin(self.generation);
         run.executions += 1;
+        for &(event, times) in &run.each {
+            self.spent[event] += times;
+        }
         if self.models.branches {
             if run.is_artificial {
-                artificial(run, record, &mut self.branches);
+                artificial(run, record, &mut self.branches, &mut self.spent);
             }
             thread.branched = run.form.branch.map(|_| number);
         }
         if run.is_rare {
-            rare(run, record, thread, self.models.caches.then_some(&mut self.caches));
+            rare(run, record, thread, self.models.caches.then_some(&mut self.caches), &mut self.spent);
         } else if self.models.caches {
             let (form, bases) = (&run.form, thread.bases);
             self.addresses.clear();
             self.addresses.extend(form.accesses.iter().map(|access| form.address(access, record, bases)));
-            self.caches.run(&run.segment, &self.addresses, &mut run.costs[..]);
+            let mut sink = Both { costs: &mut run.costs, spent: &mut self.spent };
+            self.caches.run(&run.segment, &self.addresses, &mut sink);
         }
     }
 
     /// The instructions of a run that begin in front of a byte of it.
     #[cold]
     fn run_partly(&mut self, thread: &mut Thread, number: u32, bytes: u16, record: &[u64]) {
-        let Run { form, costs, .. } = &mut self.runs[number as usize];
+        let run = &mut self.runs[number as usize];
+        run.begin(self.generation);
+        let Run { form, costs, .. } = run;
+        let mut sink = Both { costs, spent: &mut self.spent };
         let done = form.pieces.iter().take_while(|piece| piece.offset < bytes);
         for (i, piece) in done.enumerate() {
             let pc = form.start.wrapping_add(piece.offset.into());
-            let mut events = models::Events::NONE;
             if self.models.caches {
-                events = self.caches.fetch(pc, piece.length.into());
+                sink.add(i, self.caches.fetch(pc, piece.length.into()));
+            } else {
+                sink.add(i, Events::of(&[Event::Ir]));
             }
-            costs[i] += events;
-            costs[i][Event::Ir] += u64::from(!self.models.caches);
             for access in form.accesses.iter().filter(|access| usize::from(access.instruction) == i) {
                 let address = form.address(access, record, thread.bases);
                 let caches = self.models.caches.then_some(&mut self.caches);
-                costs[i] += accessed(caches, access.kind, access.size, address);
+                sink.add(i, accessed(caches, access.kind, access.size, address));
             }
         }
     }
@@ -161,81 +189,97 @@ impl Simulation {
     /// What each instruction has cost that was told of, by its address, and how often it was executed; one that is in several runs
     /// comes several times.
     pub fn costs(&self) -> impl Iterator<Item = (u64, Counts)> {
-        self.runs.iter().flat_map(Run::total)
+        self.runs.iter().filter(|run| run.generation == self.generation).flat_map(Run::total)
+    }
+
+    /// All events since this was asked last: what is to be spent for whatever was going on.
+    pub fn take_spent(&mut self) -> Counts {
+        core::mem::take(&mut self.spent)
     }
 
     /// Forgets what was counted, but not the state of the models.
     pub fn clear_costs(&mut self) {
-        self.runs.iter_mut().for_each(Run::clear);
+        self.generation += 1;
     }
 }
 
 /// The events of an access.
-fn accessed(caches: Option<&mut Caches>, kind: Kind, size: u16, address: u64) -> models::Events {
+fn accessed(caches: Option<&mut Caches>, kind: Kind, size: u16, address: u64) -> Events {
     let size = size.into();
     match (caches, kind) {
         (Some(caches), Kind::Read) => caches.read(address, size),
         (Some(caches), Kind::Write) => caches.write(address, size),
         (Some(caches), Kind::Modify) => caches.modify(address, size),
-        (None, Kind::Read) => models::Events::of(&[Event::Dr]),
-        (None, Kind::Write | Kind::Modify) => models::Events::of(&[Event::Dw]),
+        (None, Kind::Read) => Events::of(&[Event::Dr]),
+        (None, Kind::Write | Kind::Modify) => Events::of(&[Event::Dw]),
     }
 }
 
 /// A run that sets a segment's base, or whose only instruction has accesses that depend on more than general registers.
 #[cold]
-fn rare(run: &mut Run, record: &[u64], thread: &mut Thread, mut caches: Option<&mut Caches>) {
+fn rare(
+    run: &mut Run,
+    record: &[u64],
+    thread: &mut Thread,
+    mut caches: Option<&mut Caches>,
+    spent: &mut Counts,
+) {
     let Run { form, segment, costs, .. } = run;
+    let mut sink = Both { costs, spent };
     let bases = thread.bases;
     if let Some(caches) = &mut caches {
         let addresses: Vec<u64> =
             form.accesses.iter().map(|access| form.address(access, record, bases)).collect();
-        caches.run(segment, &addresses, &mut costs[..]);
+        caches.run(segment, &addresses, &mut sink);
     }
     thread.bases = form.bases_behind(record, bases);
-    let Some(cost) = costs.first_mut() else { return };
     if let Some(rounds) = form.rounds(record) {
         let mut operands = Vec::new();
         form.special(record, bases, |kind, size, address| {
             operands.push(Operand { address, size: size.into(), written: kind != Kind::Read });
         });
         for operand in &operands {
-            cost[if operand.written { Event::Dw } else { Event::Dr }] += rounds.count;
+            let event = if operand.written { Event::Dw } else { Event::Dr };
+            if let Some(cost) = sink.costs.first_mut() {
+                cost[event] += rounds.count;
+            }
+            sink.spent[event] += rounds.count;
         }
         let size = operands.first().map_or(0, |operand| i64::from(operand.size));
         let step = if rounds.backwards { -size } else { size };
         if let Some(caches) = caches {
-            caches.repeat(&operands, step, rounds.count, 0, cost);
+            caches.repeat(&operands, step, rounds.count, 0, &mut sink);
         }
     } else {
         form.special(record, bases, |kind, size, address| {
-            *cost += accessed(caches.as_deref_mut(), kind, size, address);
+            sink.add(0, accessed(caches.as_deref_mut(), kind, size, address));
         });
     }
 }
 
 /// The branches that Valgrind makes of what the processor does in one instruction.
 #[cold]
-fn artificial(run: &mut Run, record: &[u64], branches: &mut Branches) {
+fn artificial(run: &mut Run, record: &[u64], branches: &mut Branches, spent: &mut Counts) {
     let rounds = run.form.rounds(record);
-    for (piece, cost) in run.form.pieces.iter().zip(&mut run.costs) {
+    let mut sink = Both { costs: &mut run.costs, spent };
+    for (i, piece) in run.form.pieces.iter().enumerate() {
         let pc = run.form.start.wrapping_add(piece.offset.into());
         let count = rounds.map_or(0, |rounds| rounds.count);
         match piece.artificial {
             None => (),
-            Some(Artificial::Exchange) => *cost += branches.conditional(pc, false),
+            Some(Artificial::Exchange) => sink.add(i, branches.conditional(pc, false)),
             Some(Artificial::Rounds) => {
-                (0..count).for_each(|_| *cost += branches.conditional(pc, false));
-                *cost += branches.conditional(pc, true);
+                (0..count).for_each(|_| sink.add(i, branches.conditional(pc, true)));
+                sink.add(i, branches.conditional(pc, false));
             }
             Some(Artificial::ComparingRounds) => {
                 let ran_out = rounds.is_none_or(|rounds| rounds.ran_out);
                 for round in 0..count {
-                    *cost += branches.conditional(pc, false);
-                    *cost += branches.conditional(pc, ran_out || round + 1 < count);
+                    sink.add(i, branches.conditional(pc, false));
+                    sink.add(i, branches.conditional(pc, ran_out || round + 1 < count));
                 }
                 if ran_out {
-                    *cost += branches.conditional(pc, true);
+                    sink.add(i, branches.conditional(pc, true));
                 }
             }
         }

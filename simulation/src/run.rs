@@ -15,6 +15,10 @@ pub(crate) struct Run {
     pub(crate) costs: Box<[Counts]>,
     /// Whole ones.
     pub(crate) executions: u64,
+    /// To which its counts belong: see [`Simulation`](crate::Simulation).
+    pub(crate) generation: u32,
+    /// What each execution costs, besides misses and instructions.
+    pub(crate) each: Box<[(Event, u64)]>,
     /// It has branches where the processor has none.
     pub(crate) is_artificial: bool,
     /// It does more than make accesses that general registers say.
@@ -40,10 +44,20 @@ impl Run {
             Some(Branch::Indirect) => builder.indirect(),
             None => (),
         }
+        let segment = builder.finish();
+        let mut each = vec![Counts::default(); form.pieces.len()];
+        segment.add_executions(1, &mut each);
+        let each = each.into_iter().fold(Counts::default(), |mut sum, counts| {
+            sum += counts;
+            sum
+        });
+        let occurring = Event::ALL.iter().filter(|event| **event != Event::Ir && each[**event] != 0);
         Run {
-            segment: builder.finish(),
+            each: occurring.map(|event| (*event, each[*event])).collect(),
+            segment,
             costs: vec![Counts::default(); form.pieces.len()].into_boxed_slice(),
             executions: 0,
+            generation: 0,
             is_artificial: form.pieces.iter().any(|piece| piece.artificial.is_some()),
             is_rare: form.is_special() || form.sets_base(),
             form,
@@ -59,7 +73,17 @@ impl Run {
         all.filter(|(_, counts)| Event::ALL.iter().any(|event| counts[*event] != 0))
     }
 
-    pub(crate) fn clear(&mut self) {
+    /// Something of it is about to be counted: what was forgotten since is cleared now.
+    #[inline]
+    pub(crate) fn begin(&mut self, generation: u32) {
+        if self.generation != generation {
+            self.clear(generation);
+        }
+    }
+
+    #[cold]
+    fn clear(&mut self, generation: u32) {
+        self.generation = generation;
         self.executions = 0;
         self.costs.fill(Counts::default());
     }

@@ -21,21 +21,32 @@ pub(crate) struct Costs {
     pub counted: u32,
 }
 
+pub(crate) fn add(sum: &mut u64, more: u64) {
+    *sum = sum.saturating_add(more);
+}
+
+/// What a record tells: of what, which event by number, how often.
+pub(crate) fn each(record: Record<'_>, mut take: impl FnMut(u64, u8, u64)) {
+    let mut rest = record.words.get(1..).unwrap_or_default();
+    while let [of, set, behind @ ..] = rest {
+        rest = behind;
+        for event in (0..EVENTS.len() as u8).filter(|event| set >> event & 1 != 0) {
+            let Some((times, behind)) = rest.split_first() else { break };
+            take(*of, event, *times);
+            rest = behind;
+        }
+    }
+}
+
 impl Recording {
     /// What instructions of a process have cost.
     pub(crate) fn costs(&mut self, stream: &mut Stream, record: Record<'_>) -> bool {
         let image = self.image(stream);
         let mut costs = self.costs.told.remove(&stream.process).unwrap_or_default();
-        let mut rest = record.words.get(1..).unwrap_or_default();
-        while let [pc, set, behind @ ..] = rest {
-            let (module, rva) = self.counts.place(&self.images, image, *pc);
-            rest = behind;
-            for event in (0..EVENTS.len() as u8).filter(|event| set >> event & 1 != 0) {
-                let Some((times, behind)) = rest.split_first() else { break };
-                costs.add((module, rva, event), *times, |sum, more| *sum = sum.saturating_add(more));
-                rest = behind;
-            }
-        }
+        each(record, |pc, event, times| {
+            let (module, rva) = self.counts.place(&self.images, image, pc);
+            costs.add((module, rva, event), times, add);
+        });
         self.costs.told.insert(stream.process, costs);
         true
     }
@@ -44,7 +55,7 @@ impl Recording {
     pub(crate) fn finish_costs(&mut self) {
         for (process, costs) in std::mem::take(&mut self.costs.told) {
             let ids = EVENTS.map(|name| self.trace.string(name));
-            let sorted = costs.into_sorted(|sum, more| *sum = sum.saturating_add(more));
+            let sorted = costs.into_sorted(add);
             let row = |((module, rva, event), times): (At, u64)| Cost {
                 module,
                 rva,

@@ -321,6 +321,7 @@ impl Recording {
             Kind::Error => return self.error(stream, record, force),
             Kind::Contexts => return self.contexts(stream, record),
             Kind::Costs => return self.costs(stream, record),
+            Kind::ContextCosts => return self.context_costs(stream, record),
             Kind::Executed => return self.executed(stream, record),
             Kind::SnapshotBegin
             | Kind::SnapshotBlocks

@@ -22,7 +22,7 @@ use core::ops::Range;
 use ring::record::{CONTEXT_WORDS, Kind, header, pair};
 use ring::shared::{EVENTS_ACCESS, EVENTS_CALLS};
 use translate::accesses::{FIRST_RUN, goes_on, partly};
-use translate::calls::{ENTER_WORDS, IS_ENTRY, LEAVE_WORDS};
+use translate::calls::LEAVE_WORDS;
 use tree::Tree;
 
 /// Bytes of a log. It is read again from the processor's second cache.
@@ -81,16 +81,7 @@ impl Calls {
         let events = unsafe { core::slice::from_raw_parts(self.log as *const u64, words) };
         match &mut self.accesses {
             None => self.tree.follow(events),
-            Some(log) => log.follow(engine, context, events, |event| {
-                let words = if event.first().is_some_and(|head| head & IS_ENTRY != 0) {
-                    ENTER_WORDS
-                } else {
-                    LEAVE_WORDS
-                };
-                let event = event.get(..words).unwrap_or(event);
-                self.tree.follow(event);
-                event.len()
-            }),
+            Some(log) => log.follow(engine, context, events, &mut self.tree),
         }
         context.log = self.log;
     }
@@ -202,6 +193,9 @@ pub fn forget(engine: &Engine, thread: &mut Thread) {
         calls.follow(engine, &mut thread.context);
         calls.tree.spend(thread.context.instructions());
         calls.tree.forget();
+        if let Some(log) = &mut calls.accesses {
+            log.forget();
+        }
         accesses::forget(engine);
     }
 }
@@ -246,5 +240,8 @@ pub fn tell(engine: &Engine, thread: &mut Thread) {
         }
     }
     calls.tree.forget();
+    if let (Some(log), Some(writer)) = (&mut calls.accesses, &mut thread.writer) {
+        log.tell(engine, writer);
+    }
     thread.calls = Some(calls);
 }

@@ -118,6 +118,11 @@ impl Tree {
         &self.nodes
     }
 
+    /// The node of the innermost active function.
+    pub fn current(&self) -> u32 {
+        self.top().node
+    }
+
     /// Begins to count anew, where the thread stands.
     pub fn forget(&mut self) {
         for node in &mut self.nodes {

@@ -20,6 +20,11 @@ pub(super) fn costs(m: &raw::costs::Reader<'_>) -> Decoded<Message> {
     rows(m.get_columns(), m.get_count(), |rows| Message::Costs(Costs { process, rows }))
 }
 
+pub(super) fn context_costs(m: &raw::context_costs::Reader<'_>) -> Decoded<Message> {
+    let (process, thread) = (m.get_process(), m.get_thread());
+    rows(m.get_columns(), m.get_count(), |rows| Message::ContextCosts(ContextCosts { process, thread, rows }))
+}
+
 pub(super) fn code_lines(m: &raw::code_lines::Reader<'_>) -> Decoded<Message> {
     let module = m.get_module();
     rows(m.get_columns(), m.get_count(), |rows| Message::CodeLines(CodeLines { module, rows }))

@@ -100,6 +100,28 @@ pub struct Cost {
     pub times: u64,
 }
 
+/// What was spent in contexts of a thread themselves, or the next rows of that.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ContextCosts {
+    /// The thread's process.
+    pub process: u32,
+    /// The thread.
+    pub thread: u32,
+    /// Contexts and events. Those of one message rise by context.
+    pub rows: Vec<ContextCost>,
+}
+
+/// How often an event occurred in a context itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct ContextCost {
+    /// Row of the thread's contexts.
+    pub context: u32,
+    /// String: the event's name, as in costs.
+    pub event: u32,
+    /// How often.
+    pub times: u64,
+}
+
 /// Places of code appended to the table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Places {

@@ -4,7 +4,7 @@
 use super::{Columns, Piece, Row, RowError, Spec, spec};
 use crate::{
     column::Shape,
-    model::{CodeLine, Context, Cost, Executed},
+    model::{CodeLine, Context, ContextCost, Cost, Executed},
 };
 
 impl Row for Executed {
@@ -137,6 +137,33 @@ impl Piece for Cost {
     }
 }
 
+impl Row for ContextCost {
+    const SPECS: &'static [Spec] = &[
+        spec(1, "context", Shape::Near, true),
+        spec(2, "event", Shape::Few, true),
+        spec(3, "times", Shape::Small, true),
+    ];
+
+    fn rows(columns: &Columns<'_>, count: usize) -> Result<Vec<Self>, RowError> {
+        let mut context = columns.column(0, count)?;
+        let mut event = columns.column(1, count)?;
+        let mut times = columns.column(2, count)?;
+        let row =
+            |_| Ok(ContextCost { context: context.next_as()?, event: event.next_as()?, times: times.next() });
+        (0..count).map(row).collect()
+    }
+}
+
+impl Piece for ContextCost {
+    fn values(rows: &[Self], i: usize, out: &mut Vec<u64>) {
+        match i {
+            0 => out.extend(rows.iter().map(|row| u64::from(row.context))),
+            1 => out.extend(rows.iter().map(|row| u64::from(row.event))),
+            _ => out.extend(rows.iter().map(|row| row.times)),
+        }
+    }
+}
+
 impl Row for CodeLine {
     const SPECS: &'static [Spec] =
         &[spec(1, "rva", Shape::Near, true), spec(2, "place", Shape::Small, false)];
@@ -199,6 +226,9 @@ mod tests {
         assert_eq!(rows(&columns(&contexts), 2), Ok(contexts.to_vec()));
         let costs = [Cost::default(), Cost { module: 1, rva: u64::MAX, event: u32::MAX, times: 7 }];
         assert_eq!(rows(&columns(&costs), 2), Ok(costs.to_vec()));
+        let spent =
+            [ContextCost::default(), ContextCost { context: u32::MAX, event: u32::MAX, times: u64::MAX }];
+        assert_eq!(rows(&columns(&spent), 2), Ok(spent.to_vec()));
         let lines = [CodeLine { rva: 0, place: u32::MAX }, CodeLine { rva: u64::MAX, place: 0 }];
         assert_eq!(rows(&columns(&lines), 2), Ok(lines.to_vec()));
         assert_eq!(rows::<CodeLine>(&columns::<CodeLine>(&[]), 0), Ok(vec![]));

@@ -51,6 +51,7 @@ arms! {
     CodeLines "codeLines",
     Contexts "contexts",
     Costs "costs",
+    ContextCosts "contextCosts",
 }
 
 /// Number of kinds.

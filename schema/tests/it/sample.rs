@@ -63,6 +63,7 @@ fn code() -> Vec<Message> {
     let run = Executed { module: 1, rva: 0x1230, times: 1000, lengths: 0x5_1f43 };
     let executions = |thread, rows| Message::Executions(Executions { process: 1, thread, rows });
     let contexts = |thread, rows| Message::Contexts(Contexts { process: 1, thread, rows });
+    let spent = |thread, rows| Message::ContextCosts(ContextCosts { process: 1, thread, rows });
     let costs = |process, rows| Message::Costs(Costs { process, rows });
     let cost = Cost { module: 1, rva: 0x1230, event: 1, times: 1000 };
     let context = Context {
@@ -96,6 +97,14 @@ fn code() -> Vec<Message> {
         costs(1, vec![Cost { module: 0, rva: u64::MAX, ..cost }, cost, Cost { event: 5, ..cost }]),
         costs(1, vec![Cost { times: u64::MAX, ..cost }]),
         costs(2, vec![cost]),
+        spent(1, vec![ContextCost { context: 1, event: 1, times: 0 }]),
+        spent(
+            2,
+            vec![
+                ContextCost { context: 1, event: 1, times: 5 },
+                ContextCost { context: 3, event: 2, times: u64::MAX },
+            ],
+        ),
     ]
 }
 

@@ -93,7 +93,17 @@ fn add(profile: &mut Profile, trace: &Trace, options: &Options) -> bool {
         profile.add_line(function, written, &cost);
     }
     for contexts in contexts {
-        add_contexts(profile, trace, &mut functions, &contexts.rows);
+        let ids = add_contexts(profile, trace, &mut functions, &contexts.rows);
+        let of = (contexts.process, contexts.thread);
+        let spent = trace.context_costs.iter().filter(|costs| (costs.process, costs.thread) == of);
+        for row in spent.flat_map(|costs| &costs.rows) {
+            let id = row.context.checked_sub(1).and_then(|at| ids.get(at as usize).copied().flatten());
+            if let (Some(id), Some(&event)) = (id, events.get(&row.event)) {
+                let mut costs = vec![0; 1 + event];
+                costs[event] = row.times;
+                profile.contexts.add(id, &costs);
+            }
+        }
     }
     profile.derive_calls();
     found
@@ -111,8 +121,13 @@ fn add_events(profile: &mut Profile, trace: &Trace, costs: &[&schema::Costs]) ->
     events
 }
 
-/// Adds the contexts of a thread.
-fn add_contexts(profile: &mut Profile, trace: &Trace, functions: &mut Functions, rows: &[Context]) {
+/// Adds the contexts of a thread; those of the profile, by row.
+fn add_contexts(
+    profile: &mut Profile,
+    trace: &Trace,
+    functions: &mut Functions,
+    rows: &[Context],
+) -> Vec<Option<ContextId>> {
     // By row; none: what is called there is outermost.
     let mut ids: Vec<Option<ContextId>> = Vec::with_capacity(rows.len());
     // Many rows are of the same functions and places.
@@ -144,6 +159,7 @@ fn add_contexts(profile: &mut Profile, trace: &Trace, functions: &mut Functions,
         profile.contexts.add(id, &[row.cost]);
         ids.push(if is_function { Some(id) } else { from });
     }
+    ids
 }
 
 /// Says what is missing in a trace.
