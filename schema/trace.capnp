@@ -52,6 +52,7 @@ struct Message {
     places @25 :Places;
     codeLines @26 :CodeLines;
     contexts @27 :Contexts;
+    partEnd @28 :PartEnd;
   }
 }
 
@@ -369,6 +370,7 @@ struct Executions {
   thread @1 :UInt32;
   count @2 :UInt32;                 # Rows.
   columns @3 :List(Column);         # A column that is not marked * may be absent: its values are 0.
+  part @4 :UInt32;                  # See partEnd.
 }
 # Columns:
 #   1 module     as in frames: the first module of a file; 0: none, rva is then the absolute address
@@ -376,7 +378,7 @@ struct Executions {
 #   3 times *    how often
 #   4 lengths *  bytes of each instruction, four bits each, from the lowest four on; 0: no more. Never 0 for the first
 
-# The calling-context tree of a thread. Rows are numbered from 1 over all messages of the thread; a row is a function in one
+# The calling-context tree of a thread in a part. Rows are numbered from 1 over all messages of that; a row is a function in one
 # context: called from one place of one other context. Every executed instruction is counted for the innermost function
 # that was active. No function is its own ancestor: one that was called while it was active went on where it became so, and
 # a row of its own (`again`) counts those calls. The contexts of signal handlers have no caller. At most 65536 rows in
@@ -386,6 +388,7 @@ struct Contexts {
   thread @1 :UInt32;
   count @2 :UInt32;                 # Rows.
   columns @3 :List(Column);         # A column that is not marked * may be absent: its values are 0.
+  part @4 :UInt32;                  # See partEnd.
 }
 # Columns:
 #   1 parent       the caller's row, less than this one's; 0: none
@@ -396,6 +399,17 @@ struct Contexts {
 #   6 calls
 #   7 cost         instructions executed in the function itself
 #   8 again        row of the ancestor where the calls went on; 0: here
+
+# What a process executes comes in parts, which end where the program asks for it (CALLGRIND_DUMP_STATS and its relatives).
+# Numbers of parts rise in a process, from 0, with gaps; the last one ends with the process, and nothing says so.
+struct PartEnd {
+  process @0 :UInt32;
+  part @1 :UInt32;
+  zeroed @2 :Bool;                  # Nothing of it counts (CALLGRIND_ZERO_STATS), nor do executions and contexts that
+                                    # were written before.
+  time @3 :UInt64;
+  name @4 :Data;                    # As the program gave it; may be empty.
+}
 
 # Appends places of code: the n-th is entries ends[n-1]..ends[n], innermost inlined function first, the last one the
 # real function; id firstId + n. An entry is encoded as in symbols. 4 bytes a place and 20 an entry. A function that has no

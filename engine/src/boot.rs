@@ -192,6 +192,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
         stopper: AtomicU32::new(0),
         foreign: AtomicU32::new(0),
         at_first_error: AtomicU32::new(0),
+        windows: crate::windows::Windows::new(control, options.flags, handover.process.is_some()),
         counters: [const { AtomicU64::new(0) }; ring::record::STAT_COUNT],
         started: sys::Moment::now(),
     }));

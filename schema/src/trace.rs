@@ -99,11 +99,13 @@ pub struct Trace {
     pub not_followed: Vec<NotFollowed>,
     /// Errors in the order in which the trace tells them, with their last counts.
     pub errors: Vec<Error>,
-    /// How often threads executed code. Messages of the same thread that follow each other are one entry; the same
+    /// How often threads executed code. Messages of the same thread and part that follow each other are one entry; the same
     /// instruction may be in several rows, whose counts add up.
     pub executions: Vec<Executions>,
-    /// Calling-context trees, one for each thread whose calls were recorded.
+    /// Calling-context trees, one for each thread whose calls were recorded, and each part.
     pub contexts: Vec<Contexts>,
+    /// Ends of parts, in the order in which they are told.
+    pub part_ends: Vec<PartEnd>,
     /// The trailer; `None` in an incomplete trace.
     pub trailer: Option<Trailer>,
     /// How the trace ended.
@@ -170,6 +172,7 @@ impl Trace {
             errors: Vec::new(),
             executions: Vec::new(),
             contexts: Vec::new(),
+            part_ends: Vec::new(),
             trailer: None,
             ending: Ending::Truncated { bytes: 0, messages: 1 },
             events: 0,
@@ -247,6 +250,7 @@ impl Trace {
             Message::Errors(errors) => self.take_errors(errors),
             Message::Executions(executions) => code::merge(&mut self.executions, executions),
             Message::Contexts(contexts) => code::extend(&mut self.contexts, contexts)?,
+            Message::PartEnd(end) => self.part_ends.push(end),
             Message::Places(table) => self.code.take_places(table)?,
             Message::CodeLines(lines) => self.code.take_lines(lines)?,
             Message::Skipped(Skipped::Events { rows, .. }) => self.events += u64::from(rows),

@@ -84,6 +84,9 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "N")]
     pub error_exitcode: Option<u8>,
 
+    #[command(flatten)]
+    pub windows: crate::windows::Options,
+
     /// The program to run, found as a shell finds it, and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "PROGRAM")]
     pub command: Vec<OsString>,
@@ -198,6 +201,7 @@ impl Cli {
             self.track_fds == TrackFds::No || bits & ring::shared::EVENTS_ALLOC != 0,
             "--track-fds: stacks are known with --events=alloc only; ask for that, too"
         );
+        self.windows.check(bits)?;
         Ok(bits)
     }
 
@@ -294,11 +298,12 @@ impl Cli {
             add(true, format!("--error-exitcode={status}"));
         }
         add(!self.run_libc_freeres.0, format!("--run-libc-freeres={no}"));
+        list.extend(self.windows.changed());
         list
     }
 }
 
-fn yes_no(text: &str) -> Result<Flag, String> {
+pub(crate) fn yes_no(text: &str) -> Result<Flag, String> {
     match text {
         "yes" => Ok(Flag(true)),
         "no" => Ok(Flag(false)),

@@ -1,7 +1,7 @@
 //! In which contexts functions were called: the trees that the engine tells, with places in modules.
 //!
-//! A tree is told when its thread ends, and perhaps before; what is told of a node adds up. They are written when all is
-//! over. Always holds: a caller comes before what it calls; a record that makes no sense
+//! A tree is told when its thread ends, and perhaps before; what is told of a node adds up. They are written where a part ends, and
+//! when all is over. Always holds: a caller comes before what it calls; a record that makes no sense
 //! costs data, never the recorder. Not here: building the tree (`engine::calls`), what functions are called (`counts`).
 
 use crate::decode::{Recording, Stream};
@@ -10,9 +10,14 @@ use ring::record::{CONTEXT_WORDS, Record};
 use schema::Context;
 use std::collections::BTreeMap;
 
-/// Trees by process, thread and image of the process.
+/// What is known of all threads.
 #[derive(Debug, Default)]
-pub(crate) struct Contexts(BTreeMap<(u32, u32, ImageId), Vec<Context>>);
+pub(crate) struct Contexts {
+    /// Trees by process, thread and image of the process, with the part that they are of.
+    trees: BTreeMap<(u32, u32, ImageId), (u32, Vec<Context>)>,
+    /// Rows written, by process, thread and part.
+    written: BTreeMap<(u32, u32, u32), u32>,
+}
 
 /// Return address of a call that was none.
 const JUMP: u64 = 1;
@@ -21,7 +26,8 @@ impl Recording {
     /// Nodes of a thread's calling-context tree.
     pub(crate) fn contexts(&mut self, stream: &mut Stream, record: Record<'_>) -> bool {
         let image = self.image(stream);
-        let tree = self.contexts.0.entry((stream.process, stream.thread, image)).or_default();
+        let (part, tree) = self.contexts.trees.entry((stream.process, stream.thread, image)).or_default();
+        *part = stream.part;
         for piece in record.words.get(1..).unwrap_or_default().chunks_exact(CONTEXT_WORDS) {
             let &[ids, target, function, site, calls, cost] = piece else { break };
             let (number, parent) = (ids as u32, (ids >> 32) as u32);
@@ -56,16 +62,39 @@ impl Recording {
         true
     }
 
+    /// A part ends for the thread of a ring, whose tree is told for it. `zeroed`: it counts for nothing.
+    pub(crate) fn end_contexts(&mut self, stream: &mut Stream, zeroed: bool) {
+        let image = self.image(stream);
+        let key = (stream.process, stream.thread, image);
+        let Some((part, mut tree)) = self.contexts.trees.remove(&key) else { return };
+        if !zeroed {
+            self.write_tree(stream.process, stream.thread, part, &tree);
+        }
+        // The next part's are told for the same numbers.
+        for node in &mut tree {
+            (node.calls, node.cost) = (0, 0);
+        }
+        self.contexts.trees.insert(key, (part, tree));
+    }
+
     /// Writes all trees.
     pub(crate) fn finish_contexts(&mut self) {
-        let trees = std::mem::take(&mut self.contexts.0);
-        let mut written: BTreeMap<(u32, u32), u32> = BTreeMap::new();
-        for ((process, thread, _), tree) in trees {
-            let before = written.entry((process, thread)).or_default();
-            let rows = renumbered(&tree, *before);
-            *before += rows.len() as u32;
-            self.trace.put(|writer| writer.contexts(process, thread, &rows));
+        for ((process, thread, _), (part, tree)) in std::mem::take(&mut self.contexts.trees) {
+            self.write_tree(process, thread, part, &tree);
         }
+    }
+
+    fn write_tree(&mut self, process: u32, thread: u32, part: u32, tree: &[Context]) {
+        let before = self.contexts.written.entry((process, thread, part)).or_default();
+        let rows = renumbered(tree, *before);
+        *before += rows.len() as u32;
+        // What was called before it was collected has no counts that would name it.
+        for row in &rows {
+            for at in [(row.module, row.rva), (row.site_module, row.site_rva)] {
+                self.counts.is_named(at, 1);
+            }
+        }
+        self.trace.put(|writer| writer.contexts(process, thread, part, &rows));
     }
 }
 

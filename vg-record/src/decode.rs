@@ -59,6 +59,8 @@ pub(crate) struct Recording {
     /// Modules by their numbers in an image.
     pub(crate) mapped: HashMap<(ImageId, u32), Mapped>,
     said: BTreeSet<String>,
+    /// Parts whose end is in the trace, with their processes.
+    pub(crate) parts: BTreeSet<(u32, u32)>,
 }
 
 /// A process of the recording.
@@ -111,6 +113,8 @@ pub(crate) struct Stream {
     image: Option<ImageId>,
     /// Number of the thread in the recording.
     pub thread: u32,
+    /// The part of what it executes.
+    pub part: u32,
     time: u64,
     /// Records that wait, as in the ring.
     backlog: Vec<u64>,
@@ -155,6 +159,7 @@ impl Recording {
             threads: HashMap::new(),
             last_thread: 0,
             mapped: HashMap::new(),
+            parts: BTreeSet::new(),
             said: BTreeSet::new(),
         }
     }
@@ -282,6 +287,7 @@ impl Recording {
                 let (tid, parent_tid) = halves(word(2));
                 self.last_thread += 1;
                 stream.thread = self.last_thread;
+                stream.part = record.word(3) as u32;
                 let start = schema::ThreadStart {
                     number: stream.thread,
                     process: stream.process,
@@ -302,7 +308,7 @@ impl Recording {
             Kind::ThreadExit => {
                 stream.ended = true;
                 let time = self.time(stream, word(1));
-                self.write_counts(stream.process, stream.thread);
+                self.write_counts(stream.process, stream.thread, stream.part);
                 let end = schema::ThreadEnd { thread: stream.thread, time, instructions: word(2) };
                 self.trace.put(|writer| writer.thread_end(&end));
             }
@@ -317,6 +323,7 @@ impl Recording {
             Kind::Message => self.message(stream, record),
             Kind::Error => return self.error(stream, record, force),
             Kind::Contexts => return self.contexts(stream, record),
+            Kind::Part => return self.part_end(stream, record),
             Kind::Executed => return self.executed(stream, record),
             Kind::SnapshotBegin
             | Kind::SnapshotBlocks
@@ -332,7 +339,7 @@ impl Recording {
             Kind::ProcessEnd => {
                 stream.ended = true;
                 let time = self.time(stream, word(1));
-                self.write_counts(stream.process, stream.thread);
+                self.write_counts(stream.process, stream.thread, stream.part);
                 let how = End::from_number(word(2) as u16);
                 let value = word(3) as u32;
                 self.process_end(stream.process, time, how, value, word(4));

@@ -41,8 +41,8 @@ pub(crate) fn finish(recording: &mut Recording, ending: Ending) -> Phases {
     recording.flush();
     let start = Instant::now();
     name_frames(recording, time);
-    recording.finish_counts();
     recording.finish_contexts();
+    recording.finish_counts();
     variables::write(recording);
     phases.symbols = start.elapsed();
     if ending.heap {

@@ -35,6 +35,7 @@ mod testing;
 mod trace;
 mod variables;
 mod wait;
+mod windows;
 
 use anyhow::Context as _;
 use clap::Parser as _;

@@ -114,6 +114,14 @@ pub fn forget(thread: &mut Thread) {
     }
 }
 
+/// From here on what the thread executes is collected, or is not.
+pub fn collect(thread: &mut Thread, on: bool) {
+    if let Some(calls) = &mut thread.calls {
+        calls.follow(&mut thread.context);
+        calls.tree.collect(thread.context.instructions(), on);
+    }
+}
+
 /// Tells the recorder of the contexts of all threads. The world is stopped.
 pub fn tell_all(engine: &Engine) {
     let threads = engine.threads.lock();

@@ -61,8 +61,8 @@ fn code() -> Vec<Message> {
     let place = Place { function: 1, raw_name: 2, file: 3, line: 12, column: 5 };
     let line = |rva, place| CodeLine { rva, place };
     let run = Executed { module: 1, rva: 0x1230, times: 1000, lengths: 0x5_1f43 };
-    let executions = |thread, rows| Message::Executions(Executions { process: 1, thread, rows });
-    let contexts = |thread, rows| Message::Contexts(Contexts { process: 1, thread, rows });
+    let executions = |thread, rows| Message::Executions(Executions { process: 1, thread, part: 0, rows });
+    let contexts = |thread, rows| Message::Contexts(Contexts { process: 1, thread, part: 0, rows });
     let context = Context {
         parent: 1,
         module: 1,
@@ -91,6 +91,9 @@ fn code() -> Vec<Message> {
         contexts(1, vec![Context { cost: 5, ..Context::default() }, context]),
         contexts(2, vec![Context { parent: 0, again: 0, ..context }]),
         contexts(1, vec![Context { parent: 2, cost: 0, ..context }]),
+        Message::Executions(Executions { process: 1, thread: 2, part: 3, rows: vec![run] }),
+        Message::PartEnd(PartEnd { process: 1, part: 0, zeroed: true, time: 5, name: Bytes::default() }),
+        Message::PartEnd(PartEnd { process: 1, part: 3, zeroed: false, time: 6, name: "set up".into() }),
     ]
 }
 
