@@ -47,14 +47,14 @@ impl Toggles {
         })
     }
 
-    /// A function of this pattern has been entered.
-    pub fn note(&self, pattern: u32) {
-        self.entered.fetch_or(1 << (pattern % 64), Ordering::Relaxed);
+    /// A function has been entered that these patterns stand for, a bit each.
+    pub fn note(&self, patterns: u64) {
+        self.entered.fetch_or(patterns, Ordering::Relaxed);
     }
 
-    /// Whether one has been.
-    pub fn was_entered(&self, pattern: u32) -> bool {
-        self.entered.load(Ordering::Relaxed) & 1 << (pattern % 64) != 0
+    /// The patterns of all functions that have been entered.
+    pub fn entered(&self) -> u64 {
+        self.entered.load(Ordering::Relaxed)
     }
 }
 
@@ -72,8 +72,8 @@ mod tests {
         assert_eq!(toggles.bytes().count(), 0);
         assert!(toggles.write([b"main".as_slice(), b"ns::f*"].into_iter()));
         assert!(toggles.bytes().eq(*b"main\0ns::f*\0"));
-        toggles.note(1);
-        assert!(!toggles.was_entered(0) && toggles.was_entered(1));
+        toggles.note(0b10);
+        assert_eq!(toggles.entered(), 0b10);
     }
 
     #[test]

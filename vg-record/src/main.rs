@@ -113,6 +113,7 @@ fn record(cli: &cli::Cli, program: &program::Program) -> anyhow::Result<wait::Ou
         };
         let drain = started.elapsed().saturating_sub(guest_time);
         let phases = stats::Phases { guest: guest_time, drain, symbols: Duration::ZERO };
+        cli.windows.explain(&mut recording, memory.shared().control());
         let phases = finish::finish(&mut recording, finish::Ending { outcome, running, heap, phases });
         if cli.stats {
             eprint!("{}", stats::text(&recording, phases));

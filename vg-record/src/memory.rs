@@ -104,6 +104,7 @@ impl Memory {
         control.flags.store(flags, Relaxed);
         control.next_process.store(1, Relaxed);
         control.next_part.store(1, Relaxed);
+        cli.windows.set_up(control)?;
         control.stack_depth.store(cli.num_callers, Relaxed);
         control.cache_bytes.store(cli.cache_size, Relaxed);
         control.freelist_bytes.store(cli.freelist_vol, Relaxed);

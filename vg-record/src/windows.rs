@@ -6,8 +6,10 @@
 use crate::cli::{Flag, yes_no};
 use crate::decode::{Recording, Stream, strings};
 use ring::record::{PartEnd, Record, halves};
-use ring::shared::{EVENTS_BLOCKS, FLAG_COLLECT_LATER, FLAG_INSTRUMENT_LATER};
-use schema::Bytes;
+use ring::shared::{Control, EVENTS_BLOCKS, FLAG_COLLECT_LATER, FLAG_INSTRUMENT_LATER};
+use schema::{Bytes, Severity};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 
 /// The options.
 #[derive(Debug, clap::Args)]
@@ -20,6 +22,11 @@ pub(crate) struct Options {
     /// The same for all threads at once, with CALLGRIND_START_INSTRUMENTATION and CALLGRIND_STOP_INSTRUMENTATION
     #[arg(long, value_name = "yes|no", default_value = "yes", value_parser = yes_no, hide_default_value = true)]
     pub instr_atstart: Flag,
+
+    /// Switch collection where FUNCTION is entered, and where it has been left; may be repeated. A name in the symbol table, or
+    /// demangled, of C++ with or without parameters; "*" stands for any characters, "?" for one
+    #[arg(long, value_name = "FUNCTION")]
+    pub toggle_collect: Vec<OsString>,
 }
 
 impl Options {
@@ -31,12 +38,47 @@ impl Options {
             "{}: executed code is counted with --events=calls or --events=blocks only; ask for that, too",
             self.changed().join(" ")
         );
+        anyhow::ensure!(
+            self.toggle_collect.iter().all(|name| !name.is_empty()),
+            "--toggle-collect=: give the name of a function"
+        );
         Ok(())
+    }
+
+    /// Tells the engines, before the first one starts.
+    ///
+    /// # Errors
+    /// Too many functions, or too long names.
+    pub(crate) fn set_up(&self, control: &Control) -> anyhow::Result<()> {
+        let written = control.toggles.write(self.toggle_collect.iter().map(|name| name.as_bytes()));
+        anyhow::ensure!(
+            written,
+            "--toggle-collect: at most {} functions, with {} bytes in all; a pattern may stand for many",
+            ring::toggles::MOST,
+            ring::toggles::BYTES
+        );
+        Ok(())
+    }
+
+    /// Tells of functions that were never entered.
+    pub(crate) fn explain(&self, recording: &mut Recording, control: &Control) {
+        let entered = control.toggles.entered();
+        for (name, bit) in self.toggle_collect.iter().zip(0u32..) {
+            if entered & 1 << bit == 0 {
+                let text = format!(
+                    "--toggle-collect={0}: {0} was never entered; either no function of that name has a symbol, or it is inlined, \
+                     not called, or answered by the engine",
+                    name.to_string_lossy()
+                );
+                let time = recording.now();
+                recording.trace.remark(Severity::Warning, 0, 0, time, &text);
+            }
+        }
     }
 
     /// Whether threads collect from the start.
     fn collects(&self) -> bool {
-        self.collect_atstart.is_none_or(|flag| flag.0)
+        self.collect_atstart.map_or(self.toggle_collect.is_empty(), |flag| flag.0)
     }
 
     /// `FLAG_*` bits of the control block.
@@ -54,6 +96,9 @@ impl Options {
         if !self.instr_atstart.0 {
             list.push("--instr-atstart=no".to_owned());
         }
+        list.extend(
+            self.toggle_collect.iter().map(|name| format!("--toggle-collect={}", name.to_string_lossy())),
+        );
         list
     }
 }

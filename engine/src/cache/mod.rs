@@ -20,6 +20,7 @@ mod lookup;
 mod pages;
 mod place;
 mod pointers;
+mod watched;
 
 use crate::space::{self, PAGE};
 use crate::sys;
@@ -38,6 +39,7 @@ use translate::{
     Block, Calls, Check, Config, First, Limits, Mode, Pointer, Prefix, Replaced, Scratch, Start, StubTable,
     Tables, Translator, Vectors, What,
 };
+use watched::Watched;
 
 /// Bytes of one branch table.
 const TABLE_BYTES: u64 = Tables::ENTRIES * Tables::ENTRY_BYTES;
@@ -237,10 +239,11 @@ pub struct Cache {
     steps: Vec<Vec<Instruction>>,
     counted: Counters,
     functions: Functions,
+    watched: Watched,
     pages: Pages,
     pointers: Pointers,
     detached: BTreeMap<u64, Detached>,
-    /// Fragments of replaced functions' own code, which no table leads to.
+    /// Fragments of replaced functions' own code, and of watched places, which no table leads to.
     own: BTreeMap<(u64, usize), FragmentId>,
     /// Some function returns a flag, against the ABI.
     flags_are_returned: bool,
@@ -304,6 +307,7 @@ impl Cache {
             count,
             count_segments,
             log_calls,
+            watch_stack: false,
             check_stubs,
             mode: modes[0],
         };
@@ -334,6 +338,7 @@ impl Cache {
             code_changes: 0,
             counted: Counters::default(),
             functions: Functions::default(),
+            watched: Watched::default(),
             counters: [0; 4],
         };
         cache.reset_tables();
@@ -400,6 +405,9 @@ impl Cache {
         reached: Reached,
         peek: Peek<'_>,
     ) -> Result<FragmentId, Full> {
+        if self.is_watched(pc, mode) {
+            return self.translate_watched(pc, mode);
+        }
         // No table leads to precise code.
         let prefix = reached.through.filter(|_| !mode.is_precise());
         let reached = Reached { through: prefix, ..reached };
@@ -417,20 +425,22 @@ impl Cache {
         self.pages.add(&mut self.fragments, id);
     }
 
-    /// The living fragment of a replaced function's own code.
+    /// The living fragment of the own code of a replaced function, or of a watched place.
     pub fn find_own(&self, pc: u64, mode: Mode) -> Option<FragmentId> {
         self.own.get(&(pc, realm(mode))).copied().filter(|id| self.fragments[*id as usize].alive)
     }
 
-    /// Translates the own code of the replaced function at `pc`: only [`Cache::find_own`] leads to it.
+    /// Translates the own code of the replaced function, or the watched place, at `pc`: only [`Cache::find_own`] leads to it.
+    /// `call`: a function begins there, and that is to be told.
     pub fn translate_own(
         &mut self,
         pc: u64,
         mode: Mode,
         bytes: &[u8],
+        call: bool,
         peek: Peek<'_>,
     ) -> Result<FragmentId, Full> {
-        let reached = Reached { call: self.config.log_calls, ..Reached::default() };
+        let reached = Reached { call, ..Reached::default() };
         let (id, _) = self.emit(pc, mode, bytes, false, reached, peek)?;
         self.depends_on_source(id);
         self.own.insert((pc, realm(mode)), id);

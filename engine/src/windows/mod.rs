@@ -4,6 +4,9 @@
 //! calls are followed up to there. That happens at a client request or at the entry and the leave of a function, so at the end of
 //! a segment. Always holds: a thread collects while its process instruments and its own collection is on, as in Callgrind.
 
+pub mod functions;
+pub mod names;
+
 use crate::calls;
 use crate::context::Thread;
 use crate::counts;
@@ -13,6 +16,8 @@ use crate::threads::stop::stop_world;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use functions::Active;
+use names::Patterns;
 use ring::record::{Kind, PartEnd, pair};
 use ring::shared::{Control, FLAG_COLLECT_LATER, FLAG_INSTRUMENT_LATER};
 
@@ -22,6 +27,8 @@ pub struct Windows {
     instruments: AtomicBool,
     /// The part that it is in.
     part: AtomicU32,
+    /// Functions that switch collection.
+    pub patterns: Patterns,
 }
 
 impl Windows {
@@ -33,6 +40,7 @@ impl Windows {
         Windows {
             instruments: AtomicBool::new(flags & FLAG_INSTRUMENT_LATER == 0),
             part: AtomicU32::new(part),
+            patterns: Patterns::read(&control.toggles),
         }
     }
 
@@ -53,6 +61,8 @@ pub struct Window {
     collects: bool,
     /// What its counters hold is to be collected.
     counts: bool,
+    /// The functions that switch collection and are active, the innermost last.
+    active: Vec<Active>,
     /// What was collected since it was told last, by counter; those beyond its end: nothing.
     pub kept: Vec<u64>,
 }
@@ -63,13 +73,13 @@ impl Window {
         counts::are_kept(engine).then(|| {
             let collects = engine.options.flags & FLAG_COLLECT_LATER == 0;
             let counts = collects && engine.windows.instruments.load(Ordering::Relaxed);
-            Box::new(Window { collects, counts, kept: Vec::new() })
+            Box::new(Window { collects, counts, active: Vec::new(), kept: Vec::new() })
         })
     }
 
     /// Of a child of vfork.
     pub fn of_child(&self) -> Box<Window> {
-        Box::new(Window { kept: Vec::new(), ..*self })
+        Box::new(Window { active: self.active.clone(), kept: Vec::new(), ..*self })
     }
 
     /// Whether what is counted is to be collected.
