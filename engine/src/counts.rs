@@ -98,7 +98,9 @@ fn tell_from(cache: &Cache, thread: &mut Thread) {
             if words.is_empty() {
                 words.push(0);
             }
-            let packed = lengths.iter().rev().fold(0u64, |packed, length| packed << 4 | u64::from(*length));
+            // A client request counts as one instruction, which is longer than any other.
+            let packed =
+                lengths.iter().rev().fold(0u64, |packed, length| packed << 4 | u64::from(*length.min(&15)));
             words.extend([pc, signed, packed]);
             pc += lengths.iter().map(|length| u64::from(*length)).sum::<u64>();
         }

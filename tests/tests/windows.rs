@@ -43,7 +43,12 @@ fn main() -> ExitCode {
     let mut suite = Suite::new();
     for (name, functions) in [("functions.c", &IN_C[..]), ("exceptions.cpp", &IN_CPP[..])] {
         each_variant(&mut suite, "callgrind", name, move |program, variant| {
-            functions.iter().try_for_each(|names| against_callgrind(program, variant, names))
+            // Callgrind takes parts of functions that lie elsewhere for functions.
+            let compared = variant.name != "parted";
+            functions
+                .iter()
+                .filter(|_| compared)
+                .try_for_each(|names| against_callgrind(program, variant, names))
         });
     }
     each_variant(&mut suite, "parts", "parts.c", parts);
@@ -220,7 +225,9 @@ fn stays_off() -> Verdict {
     for option in ["--collect-atstart=no", "--instr-atstart=no"] {
         let (trace, _) = record(&["--events=calls", option], &exe, &scratch)?;
         let outcome = annotate(&[], &trace)?;
-        if outcome.code() != Some(2) || !outcome.err().contains(&format!("nothing was collected: with {option}")) {
+        if outcome.code() != Some(2)
+            || !outcome.err().contains(&format!("nothing was collected: with {option}"))
+        {
             return Err(Problem::wrong(outcome.summary()));
         }
     }
@@ -229,7 +236,9 @@ fn stays_off() -> Verdict {
 
 /// Names of C++ without parameters stand for all overloads, names in the symbol table for one.
 fn short_names() -> Verdict {
-    let exe = compiled("exceptions.cpp")?;
+    let program = guest("exceptions.cpp")?;
+    let parted = program.variants.iter().find(|variant| variant.name == "parted");
+    let exe = program.compile(parted.ok_or_else(|| Problem::wrong("no such variant"))?)?;
     let scratch = Scratch::new("names")?;
     let total = |names: &[&str]| -> Result<u64, Problem> {
         let toggles: Vec<String> = names.iter().map(|name| format!("--toggle-collect={name}")).collect();

@@ -123,3 +123,40 @@ impl Recording {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::Cli;
+    use clap::Parser as _;
+    use ring::shared::{FLAG_COLLECT_LATER, FLAG_INSTRUMENT_LATER};
+
+    fn parse(words: &[&str]) -> Cli {
+        let all = ["vg-record", "--events=calls"].iter().chain(words).chain(&["p"]);
+        Cli::try_parse_from(all).expect("parses")
+    }
+
+    #[test]
+    fn collection_is_off_at_the_start_where_functions_switch_it() {
+        let flags = |words: &[&str]| parse(words).windows.flags();
+        assert_eq!(flags(&[]), 0);
+        assert_eq!(flags(&["--toggle-collect=f"]), FLAG_COLLECT_LATER);
+        assert_eq!(flags(&["--toggle-collect=f", "--collect-atstart=yes"]), 0);
+        assert_eq!(
+            flags(&["--collect-atstart=no", "--instr-atstart=no"]),
+            FLAG_COLLECT_LATER | FLAG_INSTRUMENT_LATER
+        );
+        let cli = parse(&["--toggle-collect=f(int, char)", "--toggle-collect=g*"]);
+        assert_eq!(cli.windows.changed(), ["--toggle-collect=f(int, char)", "--toggle-collect=g*"]);
+    }
+
+    #[test]
+    fn there_has_to_be_something_to_collect() {
+        assert!(parse(&["--toggle-collect=f"]).event_bits().is_ok());
+        assert!(parse(&["--toggle-collect="]).event_bits().is_err());
+        for option in ["--toggle-collect=f", "--collect-atstart=yes", "--instr-atstart=no"] {
+            let cli = Cli::try_parse_from(["vg-record", option, "p"]).expect("parses");
+            let says = cli.event_bits().unwrap_err().to_string();
+            assert!(says.starts_with(option) && says.contains("--events=calls"), "{says}");
+        }
+    }
+}

@@ -37,6 +37,9 @@ impl Patterns {
 
     /// A bit for each pattern that a function is meant by, given its name in the symbol table.
     pub fn matched(&self, raw: &[u8]) -> u64 {
+        if is_cold(raw) {
+            return 0;
+        }
         let mut found = self.matched_by(raw);
         if matches!(raw, [b'_', b'Z' | b'R', ..])
             && let Ok(raw) = core::str::from_utf8(raw)
@@ -52,6 +55,12 @@ impl Patterns {
             .filter(|(pattern, _)| matches(pattern, name))
             .fold(0, |found, (_, number)| found | 1 << number)
     }
+}
+
+/// Whether it is the name of a part of a function that lies elsewhere: "f.cold", "f.cold.1".
+fn is_cold(raw: &[u8]) -> bool {
+    let number = raw.iter().rev().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+    raw.ends_with(b".cold") || raw[..raw.len() - number].ends_with(b".cold")
 }
 
 /// The names of the source language.
@@ -139,6 +148,13 @@ mod tests {
         assert_eq!(list.matched(b"_ZN2ns1tIiEEvT_"), 0b110_0000);
         assert_eq!(list.matched(b"_Z"), 0);
         assert_eq!(list.matched(&[0xff, b'_']), 0);
+    }
+
+    #[test]
+    fn a_part_of_a_function_is_none() {
+        let list = patterns(&["*f*"]);
+        assert_eq!([list.matched(b"_ZN2ns1fEi.cold"), list.matched(b"f.cold.12")], [0, 0]);
+        assert_eq!([list.matched(b"f.part.0"), list.matched(b"f.coldest"), list.matched(b"f")], [1, 1, 1]);
     }
 
     #[test]

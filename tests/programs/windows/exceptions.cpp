@@ -1,5 +1,6 @@
-// build: c++ -g -O2
-// build frames: c++ -g -O1 -fno-omit-frame-pointer
+// build: g++ -g -O2 -fno-plt -fno-reorder-blocks-and-partition
+// build frames: g++ -g -O1 -fno-plt -fno-omit-frame-pointer
+// build parted: g++ -g -O2 -fno-plt
 // Functions that switch collection, with the names of C++, and left by exceptions.
 #include "../guest.h"
 #include <stdexcept>

@@ -1,7 +1,7 @@
 // build: cc -g -O2 -fno-plt -pthread -Wl,-z,now
-// build frames: cc -g -O1 -fno-omit-frame-pointer -fno-optimize-sibling-calls -pthread
+// build frames: cc -g -O1 -fno-plt -fno-omit-frame-pointer -fno-optimize-sibling-calls -pthread
 // build static: cc -g -O2 -static -pthread
-// build unoptimized: cc -g -O0 -pthread
+// build unoptimized: cc -g -O0 -fno-plt -pthread
 // Functions that switch collection, in all ways to enter and to leave them. What each costs, callgrind says.
 #include "../guest.h"
 #include <alloca.h>
