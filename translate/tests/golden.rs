@@ -47,6 +47,7 @@ struct Case {
     count: bool,
     count_segments: bool,
     calls: bool,
+    watch: bool,
     check: bool,
     mode: Mode,
     pointer: Pointer,
@@ -70,6 +71,7 @@ fn parse(text: &str) -> Case {
         count: false,
         count_segments: false,
         calls: false,
+        watch: false,
         check: false,
         mode: Mode::Plain,
         pointer: Pointer::Unknown,
@@ -84,6 +86,7 @@ fn parse(text: &str) -> Case {
             }
             "prefix" if value == "return" => case.prefix = Some(Prefix::Return),
             "prefix" if value == "indirect" => case.prefix = Some(Prefix::Indirect),
+            "watch" => case.watch = true,
             "calls" => (case.count, case.calls) = (true, true),
             "count" => (case.count, case.count_segments) = (value != "segments", value != "yes"),
             "check" => case.check = value == "yes",
@@ -217,6 +220,7 @@ fn render(case: &Case) -> String {
         count: case.count,
         count_segments: case.count_segments,
         log_calls: case.calls,
+        watch_stack: case.watch,
         check_stubs: case.check.then_some(CHECK_STUBS),
         mode: case.mode,
     };

@@ -501,14 +501,7 @@ impl Cache {
         let id = self.fragments.len() as FragmentId;
         for (exit, number) in code.exits.iter().zip(first_exit..) {
             let stub = self.config.exit_stub_code(number, exit);
-            // SAFETY: below the stubs of all other exits and far above `at`, by the room that was asked for.
-            unsafe {
-                core::ptr::copy_nonoverlapping(
-                    stub.as_ptr(),
-                    self.config.exit_stub(number) as *mut u8,
-                    stub.len(),
-                );
-            }
+            self.put(self.config.exit_stub(number), &stub);
             self.exits.push(ExitInfo {
                 fragment: id,
                 target: exit.target,
@@ -614,6 +607,18 @@ impl Cache {
         let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, REPLACED_BYTES) };
         let size = translate::emit_replaced(pc, replaced, self.config.stubs.heap_call, at, room);
         self.at += REPLACED_BYTES as u64;
+        Ok(self.stand_in(pc, mode, (at, size), (0, 0)))
+    }
+
+    /// Writes code to where nothing leads yet: between the fragments and the stubs of their exits, as far as either may grow.
+    fn put(&mut self, at: u64, code: &[u8]) {
+        assert!(at >= self.at && at + code.len() as u64 <= self.end);
+        // SAFETY: in our mapping, behind the fragments, by the assertion; the lock around the cache is held.
+        unsafe { core::ptr::copy_nonoverlapping(code.as_ptr(), at as *mut u8, code.len()) };
+    }
+
+    /// A fragment that all ways to a guest pc lead to and that executes nothing of the guest's: its code, and its exits.
+    fn stand_in(&mut self, pc: u64, mode: Mode, (start, size): (u64, u32), exits: (u32, u32)) -> FragmentId {
         let id = self.fragments.len() as FragmentId;
         let first_entry = self.maps.len() as u32;
         self.maps.push(PackedEntry { cache: 0, guest: 0, fix: Fix::NONE });
@@ -621,14 +626,14 @@ impl Cache {
             pc,
             mode,
             end: pc + 1,
-            start: at,
+            start,
             size,
             body: 0,
             jumped: 0,
             inner: 0,
             function: true,
             alive: true,
-            exits: (0, 0),
+            exits,
             incoming: NONE,
             incoming_checks: NONE,
             prefixes: [None; 2],
@@ -638,7 +643,7 @@ impl Cache {
         });
         self.depends_on_source(id);
         self.realms[realm(mode)].table.insert(pc, id);
-        Ok(id)
+        id
     }
 
     /// Makes sure that a fragment can be reached through a branch table; the address to enter now.

@@ -3,29 +3,22 @@
 //! Always holds: all ways to such a place lead to a fragment of its own, which is a way out to the engine and nothing else. What is
 //! executed there is the place's own code, to which no table leads ([`Cache::find_own`]). Not here: what the engine does (`windows`).
 
-use super::{Cache, ExitInfo, FRAGMENT_ROOM, Fragment, FragmentId, Full, NONE, PackedEntry, realm};
+use super::{Cache, ExitInfo, FRAGMENT_ROOM, FragmentId, Full, NONE};
 use alloc::collections::BTreeMap;
-use translate::layout::Fix;
 use translate::{Calls, Exit, Mode, Special};
 
 /// Bytes of the fragment: a jump to the exit's stub.
 const BYTES: u64 = 5;
 
-/// What a place is watched for.
-#[derive(Debug, Default, Clone, Copy)]
-struct Place {
-    /// The function that begins there switches collection: by these patterns, a bit each.
-    function: u64,
-}
-
-/// All places, by guest pc.
+/// All places, by guest pc: the patterns by which the function switches collection that begins there, a bit each; none, where
+/// such functions only return to.
 #[derive(Debug, Default)]
-pub(super) struct Watched(BTreeMap<u64, Place>);
+pub(super) struct Watched(BTreeMap<u64, u64>);
 
 impl Cache {
     /// The function at `pc` switches collection, by these patterns.
     pub fn watch_function(&mut self, pc: u64, patterns: u64) {
-        self.watch(pc).function |= patterns;
+        *self.watch(pc) |= patterns;
     }
 
     /// A function that does returns to `pc`.
@@ -41,7 +34,7 @@ impl Cache {
 
     /// By which patterns the function switches collection that begins there, if one does.
     pub fn watched_function(&self, pc: u64) -> Option<u64> {
-        self.watched.0.get(&pc).map(|place| place.function).filter(|patterns| *patterns != 0)
+        self.watched.0.get(&pc).copied().filter(|patterns| *patterns != 0)
     }
 
     /// Other code comes to these addresses.
@@ -55,12 +48,13 @@ impl Cache {
         self.realms.iter_mut().for_each(|realm| realm.config.watch_stack = true);
     }
 
-    fn watch(&mut self, pc: u64) -> &mut Place {
+    fn watch(&mut self, pc: u64) -> &mut u64 {
         if !self.watched.0.contains_key(&pc) {
             // What leads there is to lead to the engine.
-            for mode in self.realms.iter().map(|realm| realm.config.mode).collect::<alloc::vec::Vec<_>>() {
-                if !mode.is_precise()
-                    && let Some(id) = self.find(pc, mode)
+            for at in 0..self.realms.len() {
+                let realm = &self.realms[at];
+                if !realm.config.mode.is_precise()
+                    && let Some(id) = realm.table.get(pc)
                 {
                     self.remove(id);
                 }
@@ -81,15 +75,10 @@ impl Cache {
         let place = self.config.exit_stub(number);
         let mut jump = [0xe9, 0, 0, 0, 0];
         jump[1..].copy_from_slice(&(place.wrapping_sub(at + BYTES) as u32).to_le_bytes());
-        // SAFETY: the fragment's range lies between the fragments and the exits' stubs, and that of the stub below those of all other
-        // exits, both in our mapping by the room that was asked for; nothing leads there yet.
-        unsafe {
-            core::ptr::copy_nonoverlapping(jump.as_ptr(), at as *mut u8, jump.len());
-            core::ptr::copy_nonoverlapping(stub.as_ptr(), place as *mut u8, stub.len());
-        }
-        let id = self.fragments.len() as FragmentId;
+        self.put(at, &jump);
+        self.put(place, &stub);
         self.exits.push(ExitInfo {
-            fragment: id,
+            fragment: self.fragments.len() as FragmentId,
             target: pc,
             patch: 0,
             linked: NONE,
@@ -98,30 +87,7 @@ impl Cache {
             to: mode,
             calls: Calls::No,
         });
-        let first_entry = self.maps.len() as u32;
-        self.maps.push(PackedEntry { cache: 0, guest: 0, fix: Fix::NONE });
-        self.fragments.push(Fragment {
-            pc,
-            mode,
-            end: pc + 1,
-            start: at,
-            size: BYTES as u32,
-            body: 0,
-            jumped: 0,
-            inner: 0,
-            function: true,
-            alive: true,
-            exits: (number, 1),
-            incoming: NONE,
-            incoming_checks: NONE,
-            prefixes: [None; 2],
-            map: (first_entry, 1),
-            counters: (0, 0),
-            next_in_page: [NONE; 2],
-        });
         self.at = at + BYTES;
-        self.depends_on_source(id);
-        self.realms[realm(mode)].table.insert(pc, id);
-        Ok(id)
+        Ok(self.stand_in(pc, mode, (at, BYTES as u32), (number, 1)))
     }
 }

@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn a_handler_on_its_own_stack_leaves_nothing() {
         let active = Active { pc: 1, sp: 0x1000 };
-        let alternate = AltStack { sp: 0x5000, size: 0x1000, ..AltStack::NONE };
+        let alternate = AltStack::at(0x5000, 0x1000);
         let left = |active: Active, sp| active.is_left(sp, &alternate);
         assert!(!left(active, 0x1000) && left(active, 0x1008) && left(active, 0x8000));
         assert!(!left(active, 0x5800));

@@ -91,7 +91,6 @@ fn damage_in_columns_is_noticed() {
         |m| matches!(m, Message::Events(_)),
         |m| matches!(m, Message::Executions(_)),
         |m| matches!(m, Message::Contexts(_)),
-        |m| matches!(m, Message::PartEnd(_)),
         |m| matches!(m, Message::CodeLines(_)),
     ];
     for kind in kinds {

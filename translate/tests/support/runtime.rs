@@ -207,6 +207,7 @@ impl Runtime {
             count: self.options.count,
             count_segments: self.options.count,
             log_calls: self.options.calls,
+            watch_stack: self.options.calls,
             check_stubs: self.options.check.then(|| self.base() + CHECK_STUBS),
             mode: self.options.mode,
         }
