@@ -1,7 +1,8 @@
 //! Collection windows: what functions and lines cost between the entries and the leaves of functions, against callgrind with the same
 //! options; what a program says of its own collection, and its parts, against what stands in its source.
 //!
-//! Expectations: `//~ PART NAME 32`: `work` costs 32 more in this part; `//~ CHILD 47`: the same in the first part of the child.
+//! Expectations: `//~ PART NAME 32`: `work` costs 32 more in this part; `//~ CHILD 47`: the same in the first part of the child;
+//! `//~ WORK 32`: the same in all.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         });
     }
     each_variant(&mut suite, "parts", "parts.c", parts);
+    each_variant(&mut suite, "signals", "interrupted.c", interrupted);
     suite.case("deterministic", None, deterministic);
     suite.case("stays-off", None, stays_off);
     suite.case("names/short", None, short_names);
@@ -158,6 +160,31 @@ fn stacks_cost_all(report: &Value, trace: &Path) -> Verdict {
     Ok(())
 }
 
+fn cost_of_work(report: &Value) -> u64 {
+    list(report, "functions").filter(|function| function["function"] == "work").map(cost).sum()
+}
+
+/// Signals come at any place of windows, and a handler leaves one.
+fn interrupted(program: &Program, variant: &Variant) -> Verdict {
+    let exe = program.compile(variant)?;
+    let scratch = Scratch::new("interrupted")?;
+    let expectations =
+        program.text.lines().filter_map(|line| line.split_once("//~ WORK ")?.1.parse::<u64>().ok());
+    let expected: u64 = expectations.sum();
+    for mode in MODES {
+        let toggles = ["--toggle-collect=collected", "--toggle-collect=left"];
+        let (trace, _) = record(&[mode, &toggles].concat(), &exe, &scratch)?;
+        let report = report(&[], &trace)?;
+        if cost_of_work(&report) != expected {
+            return Err(Problem::wrong(format!("{mode:?}: {} instead of {expected}", cost_of_work(&report))));
+        }
+        if mode[0].contains("calls") {
+            stacks_cost_all(&report, &trace)?;
+        }
+    }
+    Ok(())
+}
+
 /// What `work` costs in each part.
 fn parts(program: &Program, variant: &Variant) -> Verdict {
     let exe = program.compile(variant)?;
@@ -174,9 +201,6 @@ fn parts(program: &Program, variant: &Variant) -> Verdict {
         let cost: u64 = cost.parse().map_err(|_| Problem::wrong(format!("no number: {expectation}")))?;
         *expected.entry(part).or_default() += cost;
     }
-    let cost_of_work = |report: &Value| -> u64 {
-        list(report, "functions").filter(|function| function["function"] == "work").map(cost).sum()
-    };
     for mode in MODES {
         let (trace, _) = record(&[mode, &["--collect-atstart=no"]].concat(), &exe, &scratch)?;
         let mut sum = 0;
