@@ -54,6 +54,7 @@ struct Message {
     contexts @27 :Contexts;
     costs @28 :Costs;
     contextCosts @29 :ContextCosts;
+    partEnd @30 :PartEnd;
   }
 }
 
@@ -371,6 +372,7 @@ struct Executions {
   thread @1 :UInt32;
   count @2 :UInt32;                 # Rows.
   columns @3 :List(Column);         # A column that is not marked * may be absent: its values are 0.
+  part @4 :UInt32;                  # See partEnd.
 }
 # Columns:
 #   1 module     as in frames: the first module of a file; 0: none, rva is then the absolute address
@@ -378,7 +380,7 @@ struct Executions {
 #   3 times *    how often
 #   4 lengths *  bytes of each instruction, four bits each, from the lowest four on; 0: no more. Never 0 for the first
 
-# The calling-context tree of a thread. Rows are numbered from 1 over all messages of the thread; a row is a function in one
+# The calling-context tree of a thread in a part. Rows are numbered from 1 over all messages of that; a row is a function in one
 # context: called from one place of one other context. Every executed instruction is counted for the innermost function
 # that was active. No function is its own ancestor: one that was called while it was active went on where it became so, and
 # a row of its own (`again`) counts those calls. The contexts of signal handlers have no caller. At most 65536 rows in
@@ -388,6 +390,7 @@ struct Contexts {
   thread @1 :UInt32;
   count @2 :UInt32;                 # Rows.
   columns @3 :List(Column);         # A column that is not marked * may be absent: its values are 0.
+  part @4 :UInt32;                  # See partEnd.
 }
 # Columns:
 #   1 parent       the caller's row, less than this one's; 0: none
@@ -407,6 +410,7 @@ struct Costs {
   process @0 :UInt32;
   count @1 :UInt32;                 # Rows.
   columns @2 :List(Column);         # A column that is not marked * may be absent: its values are 0.
+  part @3 :UInt32;                  # Of what the process executed; see PartEnd.
 }
 # Columns:
 #   1 module     as in frames: the first module of a file; 0: none, rva is then the absolute address
@@ -421,11 +425,22 @@ struct ContextCosts {
   thread @1 :UInt32;
   count @2 :UInt32;                 # Rows.
   columns @3 :List(Column);         # All columns must be there.
+  part @4 :UInt32;                  # That the contexts are of.
 }
 # Columns:
 #   1 context    row of contexts
 #   2 event      string: the event's name, as in costs
 #   3 times      how often it occurred
+# What a process executes comes in parts, which end where the program asks for it (CALLGRIND_DUMP_STATS and its relatives).
+# Numbers of parts rise in a process, from 0, with gaps; the last one ends with the process, and nothing says so.
+struct PartEnd {
+  process @0 :UInt32;
+  part @1 :UInt32;
+  zeroed @2 :Bool;                  # Nothing of it counts (CALLGRIND_ZERO_STATS), nor do executions and contexts that
+                                    # were written before.
+  time @3 :UInt64;
+  name @4 :Data;                    # As the program gave it; may be empty.
+}
 
 # Appends places of code: the n-th is entries ends[n-1]..ends[n], innermost inlined function first, the last one the
 # real function; id firstId + n. An entry is encoded as in symbols. 4 bytes a place and 20 an entry. A function that has no

@@ -86,6 +86,9 @@ pub fn begin(engine: &Engine) -> Option<Log> {
 impl Log {
     /// Works through a log; calls are the tree's.
     pub fn follow(&mut self, engine: &Engine, context: &Context, mut log: &[u64], tree: &mut Tree) {
+        if log.is_empty() {
+            return;
+        }
         if !self.has_bases {
             self.set_bases(context);
         }
@@ -114,6 +117,11 @@ impl Log {
             self.contexts.resize(context + 1, Counts::default());
         }
         self.contexts[context] += simulation.take_spent();
+    }
+
+    /// From here on what is simulated counts, or does not.
+    pub fn collect(&mut self, on: bool) {
+        self.thread.collects = on;
     }
 
     /// Begins to count anew.

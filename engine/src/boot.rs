@@ -158,7 +158,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
             || track && crate::syscalls::descriptors::is_wanted(number);
         crate::syscalls::class(number) | u8::from(wanted)
     };
-    let cache = match Cache::new(options.cache_bytes, count, check, follow, class) {
+    let mut cache = match Cache::new(options.cache_bytes, count, check, follow, class) {
         Ok(cache) => cache,
         Err(_) => crate::fatal::fail("no address space for the code cache"),
     };
@@ -170,6 +170,10 @@ pub unsafe fn boot(stack: *const u64) -> ! {
     set_name(&execfn);
     describe_to_kernel(&program, &space, &layout);
 
+    let windows = crate::windows::Windows::new(control, options.flags, handover.process.is_some());
+    if !windows.patterns.is_empty() {
+        cache.watch_stack();
+    }
     let stubs = cache.stubs().clone();
     let engine = Box::leak(Box::new(Engine {
         shared,
@@ -198,6 +202,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
         stopper: AtomicU32::new(0),
         foreign: AtomicU32::new(0),
         at_first_error: AtomicU32::new(0),
+        windows,
         counters: [const { AtomicU64::new(0) }; ring::record::STAT_COUNT],
         started: sys::Moment::now(),
     }));

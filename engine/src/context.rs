@@ -238,6 +238,8 @@ pub struct Thread {
     pub stack_bounds: (u64, u64),
     /// The generation of the cache's counters that its own are of.
     pub counters: u32,
+    /// What of it is collected, where it is counted.
+    pub window: Option<alloc::boxed::Box<crate::windows::Window>>,
     /// Its calls, where they are told of.
     pub calls: Option<alloc::boxed::Box<crate::calls::Calls>>,
     /// Counters, in the order of `ring::record::Stat`.

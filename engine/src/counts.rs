@@ -1,7 +1,8 @@
 //! How often each segment of guest code was executed: the counters of each thread, and telling the recorder.
 //!
 //! Emitted code adds to them behind FS, without locks; what they count is the cache's (`cache::counted`). They are told when
-//! the thread or the process ends, before another program is executed, and before the cache is emptied.
+//! the thread or the process ends, before another program is executed, and before the cache is emptied. What of it is to be
+//! collected is decided elsewhere (`windows`).
 //!
 //! # Safety
 //! `unsafe` here reads and writes a thread's counters: `THREAD_BYTES` behind its structure, all mapped by `threads::create`.
@@ -14,6 +15,7 @@ use crate::context::{Context, Thread};
 use crate::space::PAGE;
 use crate::state::Engine;
 use crate::sys;
+use crate::threads::stop::WorldStopped;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use ring::record::{EXECUTED_LENGTHS, EXECUTED_WORDS, Kind, header};
@@ -87,12 +89,10 @@ fn tell_from(cache: &Cache, thread: &mut Thread) {
         // They are of code that is gone: of a child of vfork, which nobody could tell of in time.
         return begin(cache, thread);
     }
-    for number in 0..cache.counters_used() {
-        // SAFETY: see the head of this file.
-        let count = unsafe { counter(&raw const thread.context, number).replace(0) };
-        if count == 0 {
-            continue;
-        }
+    let counts = thread.window.as_ref().is_some_and(|window| window.counts());
+    take(cache, thread, counts);
+    let kept = thread.window.as_mut().map(|window| core::mem::take(&mut window.kept)).unwrap_or_default();
+    for (number, &count) in kept.iter().enumerate().filter(|(_, count)| **count != 0) {
         let executed = cache.executed(number);
         let signed = if executed.less { count.wrapping_neg() } else { count };
         let mut pc = executed.pc;
@@ -100,7 +100,9 @@ fn tell_from(cache: &Cache, thread: &mut Thread) {
             if words.is_empty() {
                 words.push(0);
             }
-            let packed = lengths.iter().rev().fold(0u64, |packed, length| packed << 4 | u64::from(*length));
+            // A client request counts as one instruction, which is longer than any other.
+            let packed =
+                lengths.iter().rev().fold(0u64, |packed, length| packed << 4 | u64::from(*length.min(&15)));
             words.extend([pc, signed, packed]);
             pc += lengths.iter().map(|length| u64::from(*length)).sum::<u64>();
         }
@@ -109,6 +111,36 @@ fn tell_from(cache: &Cache, thread: &mut Thread) {
         }
     }
     push(thread, &mut words);
+}
+
+/// Takes what the thread has counted, to be told of later if that is wanted. The thread is the calling one, or stopped.
+pub fn take(cache: &Cache, thread: &mut Thread, keep: bool) {
+    if thread.counters != cache.counters_generation() {
+        return begin(cache, thread);
+    }
+    let used = cache.counters_used();
+    let first = counter(&raw const thread.context, 0);
+    // SAFETY: see the head of this file; there are no more of them in use than `MOST`.
+    let counters = unsafe { core::slice::from_raw_parts_mut(first, used) };
+    match &mut thread.window {
+        Some(window) if keep => {
+            window.kept.resize(used.max(window.kept.len()), 0);
+            for (kept, count) in window.kept.iter_mut().zip(counters) {
+                *kept = kept.wrapping_add(*count);
+                *count = 0;
+            }
+        }
+        _ => counters.fill(0),
+    }
+}
+
+/// Does something with each thread of the process.
+pub fn each(engine: &Engine, _: &WorldStopped<'_>, mut act: impl FnMut(&mut Thread)) {
+    let threads = engine.threads.lock();
+    for &thread in threads.pointers() {
+        // SAFETY: registered, and stopped, or the calling one, which holds no reference to what is changed.
+        act(unsafe { &mut *thread });
+    }
 }
 
 fn push(thread: &mut Thread, words: &mut Vec<u64>) {
@@ -142,6 +174,9 @@ pub fn begin(cache: &Cache, thread: &mut Thread) {
 
 /// What the thread has counted was its parent's.
 pub fn forget(thread: &mut Thread) {
+    if let Some(window) = &mut thread.window {
+        window.kept.clear();
+    }
     let start = &raw const *thread as u64 + u64::from(layout::COUNTERS);
     let (from, to) = (start.next_multiple_of(PAGE), (start + 8 * MOST as u64) & !(PAGE - 1));
     // SAFETY: see the head of this file; what lies between whole pages is cleared by itself.

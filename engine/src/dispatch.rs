@@ -11,7 +11,7 @@ use crate::syscalls::{self, Call, Outcome, descriptors, marks};
 use crate::threads::stop;
 use crate::{
     boot, calls, code, counts, errors, faults, heap_calls, precise, process_end, requests, stacks, strings,
-    symbols, sys, threads,
+    symbols, sys, threads, windows,
 };
 use core::sync::atomic::{AtomicU32, Ordering};
 use ring::record::Stat;
@@ -49,17 +49,25 @@ pub extern "C" fn dispatch(context: *mut Context) {
         layout::EXIT_INDIRECT => {
             thread.stats[Stat::IndirectMisses as usize] += 1;
             thread.context.pc = thread.context.target;
+            windows::functions::left(engine, thread);
             from = From::Table(Prefix::Indirect);
         }
         layout::EXIT_RETURN => {
             thread.stats[Stat::IndirectMisses as usize] += 1;
             thread.context.pc = thread.context.target;
+            windows::functions::left(engine, thread);
             from = From::Table(Prefix::Return);
         }
         layout::EXIT_SPECIAL => {
             let exit = engine.cache.lock().exit_target(thread.context.exit);
             thread.context.pc = exit.target;
-            special(engine, thread, exit.special);
+            if exit.special == Some(Special::Watched) {
+                if pass_watched(engine, thread) {
+                    return;
+                }
+            } else {
+                special(engine, thread, exit.special);
+            }
         }
         layout::EXIT_STEP => {
             let resume = thread.context.resume;
@@ -176,7 +184,7 @@ pub fn enter_own_code(engine: &'static Engine, thread: &mut Thread) -> ! {
     // A signal is handled first; the guest then calls the function again.
     while !settle(engine, thread, false) {
         let mode = precise::mode(thread);
-        match own_code(engine, thread.context.pc, mode) {
+        match own_code(engine, thread.context.pc, mode, calls::are_kept(engine), Arrival::Jump) {
             Ok(Some(body)) => {
                 if leave(thread, body) {
                     break;
@@ -189,15 +197,35 @@ pub fn enter_own_code(engine: &'static Engine, thread: &mut Thread) -> ! {
     boot::enter_cache(engine)
 }
 
-/// Cache address of the own code of the replaced function at `pc`; `None` when nothing executable is there.
-fn own_code(engine: &Engine, pc: u64, mode: Mode) -> Result<Option<u64>, Full> {
+/// The thread has come to a place that is watched: sees to that, and goes on there. False when something else comes first; the thread
+/// comes to the place again then.
+fn pass_watched(engine: &'static Engine, thread: &mut Thread) -> bool {
+    let function = windows::functions::arrived(engine, thread);
+    if thread.context.pending.load(Ordering::Acquire) != 0 {
+        return false;
+    }
+    let arrival = if function { Arrival::Jump } else { Arrival::Within };
+    let mode = precise::mode(thread);
+    let pc = thread.context.pc;
+    counts::begin(&engine.cache.lock(), thread);
+    match own_code(engine, pc, mode, function, arrival) {
+        Ok(Some(body)) => return leave(thread, body),
+        Ok(None) => unmapped(engine, thread, pc),
+        Err(Full) => make_room(engine, thread),
+    }
+    false
+}
+
+/// Cache address of the own code of the replaced function, or the watched place, at `pc`; `None` when nothing executable is there.
+/// `call`: a function begins there.
+fn own_code(engine: &Engine, pc: u64, mode: Mode, call: bool, arrival: Arrival) -> Result<Option<u64>, Full> {
     let found = find_or_translate(
         engine,
         pc,
         |cache| cache.find_own(pc, mode),
-        |cache, bytes| cache.translate_own(pc, mode, bytes, &|at, to| code::peek(engine, at, to)),
+        |cache, bytes| cache.translate_own(pc, mode, bytes, call, &|at, to| code::peek(engine, at, to)),
     )?;
-    Ok(found.map(|id| engine.cache.lock().body(id, Arrival::Jump)))
+    Ok(found.map(|id| engine.cache.lock().body(id, arrival)))
 }
 
 /// The fragment that `find` finds, or that `translate` makes of the bytes at `pc`; `None` when nothing executable is
@@ -505,6 +533,7 @@ fn special(engine: &'static Engine, thread: &mut Thread, special: Option<Special
         Some(what @ (Special::ClientRequest | Special::ReplacedAddress | Special::CallOriginal)) => {
             requests::handle(engine, thread, what);
         }
+        Some(Special::Watched) => (),
         Some(Special::Undefined) => {
             let _ = fault(thread, sig::ILL, ILLOPN, pc, Some((6, 0, 0)));
         }

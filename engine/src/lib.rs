@@ -45,6 +45,7 @@ pub mod shadow_range;
 pub mod stacks;
 pub mod strings;
 pub mod symbols;
+pub mod windows;
 
 pub mod cache;
 pub mod code;

@@ -199,6 +199,7 @@ pub fn unmapped(engine: &Engine, start: u64, end: u64) {
     }
     engine.heap.targets.lock().forget(start, end);
     engine.strings.lock().forget(start, end);
+    engine.cache.lock().forget_watched(start, end);
     if let Some(writer) = &mut crate::threads::current().writer {
         for id in gone {
             writer.push(&[header(Kind::ModuleGone, 3), sys::tsc(), u64::from(id)]);

@@ -40,6 +40,7 @@ pub fn exit_thread(engine: &'static Engine, thread: &mut Thread, status: u64) ->
     }
     thread.unwinder = None;
     thread.calls = None;
+    thread.window = None;
     thread.descriptors = None;
     thread.heap = None;
     let mut threads = engine.threads.lock();

@@ -1,9 +1,9 @@
-//! Valgrind's client requests: what a program asks when it runs under us, with the numbers of `valgrind.h` and
-//! `memcheck.h`.
+//! Valgrind's client requests: what a program asks when it runs under us, with the numbers of `valgrind.h`,
+//! `memcheck.h` and `callgrind.h`.
 //!
 //! A request that is not known, or that is about something not recorded (memory, without the shadow), is answered as
 //! natively: with the default that the program gave. Not here: finding the sequence in code (`translate`), what blocks and
-//! memory come to (`client_blocks`, `client_memory`), the scan (`leak`).
+//! memory come to (`client_blocks`, `client_memory`), the scan (`leak`), what is collected (`windows`).
 
 mod blocks;
 pub mod call;
@@ -13,11 +13,11 @@ mod print;
 use crate::context::{Thread, gpr};
 use crate::state::Engine;
 use crate::threads::stop::stop_world;
-use crate::{code, dispatch, errors, guest_mem, leak, shadow, stacks};
+use crate::{code, counts, dispatch, errors, guest_mem, leak, shadow, stacks, windows};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 use print::VaList;
-use ring::record::Reason;
+use ring::record::{PartEnd, Reason};
 use translate::Special;
 
 /// Numbers of requests. Tools number theirs from two letters on.
@@ -64,6 +64,13 @@ mod number {
     pub(super) const COUNT_LEAK_BLOCKS: u64 = MEMCHECK + 12;
     pub(super) const ENABLE_ADDR_ERROR_REPORTING_IN_RANGE: u64 = MEMCHECK + 13;
     pub(super) const DISABLE_ADDR_ERROR_REPORTING_IN_RANGE: u64 = MEMCHECK + 14;
+    const CALLGRIND: u64 = (b'C' as u64) << 24 | (b'T' as u64) << 16;
+    pub(super) const DUMP_STATS: u64 = CALLGRIND;
+    pub(super) const ZERO_STATS: u64 = CALLGRIND + 1;
+    pub(super) const TOGGLE_COLLECT: u64 = CALLGRIND + 2;
+    pub(super) const DUMP_STATS_AT: u64 = CALLGRIND + 3;
+    pub(super) const START_INSTRUMENTATION: u64 = CALLGRIND + 4;
+    pub(super) const STOP_INSTRUMENTATION: u64 = CALLGRIND + 5;
 }
 
 /// Ids of registered stacks; Valgrind's begin at 1 too, the main stack being 0.
@@ -172,7 +179,30 @@ impl Request<'_> {
             n::MAKE_MEM_NOACCESS..=n::DISABLE_ADDR_ERROR_REPORTING_IN_RANGE if shadow::is_on() => {
                 self.memory()
             }
+            n::DUMP_STATS..=n::STOP_INSTRUMENTATION if counts::are_kept(self.engine) => {
+                self.collection();
+                Answer::Value(0)
+            }
             _ => Answer::Default,
+        }
+    }
+
+    /// Of what is executed, which is collected from here on.
+    fn collection(&mut self) {
+        use number as n;
+        const LONGEST: usize = 500;
+        let [number, name, ..] = self.arguments;
+        let (engine, thread) = (self.engine, &mut *self.thread);
+        match number {
+            n::TOGGLE_COLLECT => windows::toggle(engine, thread),
+            n::START_INSTRUMENTATION => windows::instrument(engine, thread, true),
+            n::STOP_INSTRUMENTATION => windows::instrument(engine, thread, false),
+            n::ZERO_STATS => windows::end_part(engine, thread, PartEnd::Zeroed, b""),
+            n::DUMP_STATS_AT => {
+                let name = guest_mem::read_string(name, LONGEST).unwrap_or_default();
+                windows::end_part(engine, thread, PartEnd::Dumped, &name);
+            }
+            _ => windows::end_part(engine, thread, PartEnd::Dumped, b""),
         }
     }
 

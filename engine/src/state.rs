@@ -80,6 +80,8 @@ pub struct Engine {
     pub foreign: AtomicU32,
     /// Set once the process has made an error at which it is to end.
     pub at_first_error: AtomicU32,
+    /// What of the executed code is collected.
+    pub windows: crate::windows::Windows,
     /// Process-wide counters.
     pub counters: [AtomicU64; ring::record::STAT_COUNT],
     /// When the process image began, by both clocks.

@@ -1,4 +1,4 @@
-//! Which guest functions are replaced: the search for allocation functions in modules.
+//! Which guest functions are replaced, and which switch collection: the search for functions in modules.
 //!
 //! A module is looked at once, when the first code of it is about to be translated: its dynamic symbols in memory,
 //! its full symbol table from the file.
@@ -8,6 +8,7 @@ use crate::calls;
 use crate::context::Thread;
 use crate::modules::Module;
 use crate::state::Engine;
+use crate::windows::names::Patterns;
 use crate::{guest_mem, loader, shadow, strings};
 use alloc::vec::Vec;
 
@@ -32,7 +33,11 @@ fn symbol(bytes: &[u8]) -> Symbol {
 
 /// What was found in a module.
 #[derive(Default)]
-struct Found {
+struct Found<'a> {
+    /// Names of functions that switch collection.
+    patterns: Option<&'a Patterns>,
+    /// Such functions: pc and patterns, a bit each.
+    toggles: Vec<(u64, u64)>,
     /// Pc, bytes of code, what stands in for it.
     functions: Vec<(u64, u64, Replacement)>,
     /// Names that are allocation functions only in jemalloc.
@@ -46,7 +51,7 @@ struct Found {
     eh_frame: (u64, u64),
 }
 
-impl Found {
+impl Found<'_> {
     /// `old`: a version of the name that programs are not linked with any more.
     fn consider(&mut self, symbol: &Symbol, name: &[u8], bias: u64, old: bool) {
         const FUNC: u8 = 2;
@@ -56,6 +61,10 @@ impl Found {
             return;
         }
         let pc = symbol.value.wrapping_add(bias);
+        let matched = self.patterns.map_or(0, |patterns| patterns.matched(name));
+        if matched != 0 && kind == FUNC {
+            self.toggles.push((pc, matched));
+        }
         if shadow::is_on() {
             let global = symbol.info >> 4 != 0;
             self.strings.consider(name, pc, symbol.size, kind == GNU_IFUNC, global, old);
@@ -76,7 +85,7 @@ impl Found {
     }
 }
 
-impl Found {
+impl Found<'_> {
     fn functions(&mut self) -> Vec<(u64, u64, Replacement)> {
         let mut functions = core::mem::take(&mut self.functions);
         if self.jemalloc {
@@ -104,17 +113,21 @@ pub fn analyse(engine: &Engine, pc: u64) {
         }
     };
     let replaces = engine.heap.get().is_some();
-    if !replaces && !calls::are_kept(engine) {
+    let patterns = Some(&engine.windows.patterns).filter(|patterns| !patterns.is_empty());
+    if !replaces && !calls::are_kept(engine) && patterns.is_none() {
         return;
     }
     let mut module = module;
-    let mut found = Found::default();
-    let needs_file = replaces || !module.has_search_table();
+    let mut found = Found { patterns, ..Found::default() };
+    let needs_file = replaces || patterns.is_some() || !module.has_search_table();
     if needs_file && !from_file(&module, &mut found) {
         from_memory(&module, &mut found);
     }
     module.eh_frame = found.eh_frame;
     engine.stacks.add_module(&module);
+    for (pc, patterns) in found.toggles.drain(..) {
+        engine.cache.lock().watch_function(pc, patterns);
+    }
     if !replaces || is_dynamic_linker(&module) {
         return;
     }
@@ -143,14 +156,14 @@ pub(crate) fn is_dynamic_linker(module: &Module) -> bool {
 }
 
 /// All symbol tables of the file.
-fn from_file(module: &Module, found: &mut Found) -> bool {
+fn from_file(module: &Module, found: &mut Found<'_>) -> bool {
     let Ok(fd) = loader::open(&module.path) else { return false };
     let done = loader::identity(fd) == module.file && sections(fd, module, found).is_some();
     loader::close(fd);
     done
 }
 
-fn sections(fd: i64, module: &Module, found: &mut Found) -> Option<()> {
+fn sections(fd: i64, module: &Module, found: &mut Found<'_>) -> Option<()> {
     let bias = module.bias;
     let mut head = [0u8; 64];
     (loader::pread(fd, &mut head, 0) == 64 && head.starts_with(b"\x7fELF")).then_some(())?;
@@ -204,7 +217,7 @@ fn sections(fd: i64, module: &Module, found: &mut Found) -> Option<()> {
 }
 
 /// The dynamic symbols in memory, for a module without a readable file.
-fn from_memory(module: &Module, found: &mut Found) {
+fn from_memory(module: &Module, found: &mut Found<'_>) {
     const HASH_GNU: u64 = 0x6fff_fef5;
     let (mut symbols, mut strings, mut size, mut gnu_hash) = (0, 0, 0, 0);
     let absolute = |value: u64| if value < module.start { value.wrapping_add(module.bias) } else { value };

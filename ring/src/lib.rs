@@ -10,6 +10,7 @@
 
 pub mod record;
 pub mod shared;
+pub mod toggles;
 
 pub use record::{Kind, MAX_RECORD_WORDS, Record, header};
 pub use shared::{Consumer, Control, Producer, RingHeader, Shared};

@@ -19,7 +19,7 @@ pub enum Kind {
     /// excerpt (empty). `how`: see [`Start`]. The first record of a process, and again after each execve (same process
     /// number). Smaller ids of nodes and modules than the first are those of the process that it is a fork of.
     ProcessStart = 1,
-    /// `tsc, tid|parent tid`. The first record of each ring (after ProcessStart in a process's first ring).
+    /// `tsc, tid|parent tid, part`. The first record of each ring (after ProcessStart in a process's first ring).
     ThreadStart = 2,
     /// one byte string: the thread's name (PR_SET_NAME).
     ThreadName = 3,
@@ -86,6 +86,10 @@ pub enum Kind {
     /// The same with the numbers of nodes of [`Kind::Contexts`], which were told before, in place of addresses: what was spent in the
     /// contexts themselves.
     ContextCosts = 24,
+    /// `tsc, part that ends|part that begins, how` then one byte string, its name: what the ring's thread has executed is in
+    /// another part from here on. Numbers rise and are those of the whole recording, each process begins with 0. In the rings of all
+    /// threads of the process, each with the same. `how`: see [`PartEnd`].
+    Part = 25,
 }
 
 /// The events of [`Kind::Costs`], by Callgrind's names.
@@ -106,7 +110,7 @@ impl Kind {
     /// The kind with this number.
     pub fn from_number(number: u16) -> Option<Kind> {
         use Kind::*;
-        const ALL: [Kind; 25] = [
+        const ALL: [Kind; 26] = [
             Pad,
             ProcessStart,
             ThreadStart,
@@ -132,6 +136,7 @@ impl Kind {
             Contexts,
             Costs,
             ContextCosts,
+            Part,
         ];
         ALL.get(number as usize).copied()
     }
@@ -311,6 +316,16 @@ pub mod descriptor {
     pub const KINDS: u32 = 0xff;
     /// The program was started with it.
     pub const INHERITED: u32 = 0x100;
+}
+
+/// `how` of [`Kind::Part`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+pub enum PartEnd {
+    /// It is kept, under its name.
+    Dumped = 0,
+    /// Nothing of it counts.
+    Zeroed = 1,
 }
 
 /// `reason` of [`Kind::SnapshotBegin`].
@@ -526,6 +541,6 @@ mod tests {
         for number in 0..23 {
             assert_eq!(Kind::from_number(number).map(|kind| kind as u16), Some(number));
         }
-        assert_eq!(Kind::from_number(23), None);
+        assert_eq!(Kind::from_number(24), None);
     }
 }

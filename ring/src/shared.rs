@@ -10,6 +10,7 @@
 #![allow(unsafe_code, reason = "turns the mapping into references; see the module documentation")]
 
 use crate::record;
+use crate::toggles::Toggles;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// First word of the control block: "vgring01", little endian.
@@ -84,6 +85,10 @@ pub const FLAG_UNCLOSED: u32 = 128;
 pub const FLAG_FIRST_ERROR: u32 = 512;
 /// Standard input, output and error, too (with [`FLAG_UNCLOSED`]).
 pub const FLAG_STANDARD_DESCRIPTORS: u32 = 256;
+/// What a thread executes is not collected before it is asked for.
+pub const FLAG_COLLECT_LATER: u32 = 1024;
+/// The same of a process.
+pub const FLAG_INSTRUMENT_LATER: u32 = 2048;
 
 /// Bit of `Control::models`: caches.
 pub const MODEL_CACHES: u32 = 1;
@@ -133,6 +138,10 @@ pub struct Control {
     pub caches: [[AtomicU32; 3]; 3],
     /// What is simulated: `MODEL_*` bits.
     pub models: AtomicU32,
+    /// The number that the next part of what is executed gets; see [`record::Kind::Part`].
+    pub next_part: AtomicU32,
+    /// The functions that switch collection.
+    pub toggles: Toggles,
 }
 
 /// The head of a ring slot. Producer and consumer words lie in different cache lines.

@@ -59,6 +59,7 @@ pub(crate) fn message(
         Which::Errors(m) => errors::errors(field("errors", m)?)?,
         Which::Executions(m) => code::executions(&field("executions", m)?)?,
         Which::Places(m) => code::places(&field("places", m)?)?,
+        Which::PartEnd(m) => code::part_end(&field("partEnd", m)?)?,
         Which::Contexts(m) => code::contexts(&field("contexts", m)?)?,
         Which::Costs(m) => code::costs(&field("costs", m)?)?,
         Which::ContextCosts(m) => code::context_costs(&field("contextCosts", m)?)?,

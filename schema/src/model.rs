@@ -146,6 +146,7 @@ pub enum Message {
     Contexts(Contexts),
     Costs(Costs),
     ContextCosts(ContextCosts),
+    PartEnd(PartEnd),
     /// Something this build does not know or was told not to decode.
     Skipped(Skipped),
 }

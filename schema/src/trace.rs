@@ -99,15 +99,17 @@ pub struct Trace {
     pub not_followed: Vec<NotFollowed>,
     /// Errors in the order in which the trace tells them, with their last counts.
     pub errors: Vec<Error>,
-    /// How often threads executed code. Messages of the same thread that follow each other are one entry; the same
+    /// How often threads executed code. Messages of the same thread and part that follow each other are one entry; the same
     /// instruction may be in several rows, whose counts add up.
     pub executions: Vec<Executions>,
-    /// Calling-context trees, one for each thread whose calls were recorded.
+    /// Calling-context trees, one for each thread whose calls were recorded, and each part.
     pub contexts: Vec<Contexts>,
     /// What instructions have cost besides, by process.
     pub costs: Vec<Costs>,
     /// What was spent in contexts besides instructions, by thread.
     pub context_costs: Vec<ContextCosts>,
+    /// Ends of parts, in the order in which they are told.
+    pub part_ends: Vec<PartEnd>,
     /// The trailer; `None` in an incomplete trace.
     pub trailer: Option<Trailer>,
     /// How the trace ended.
@@ -176,6 +178,7 @@ impl Trace {
             contexts: Vec::new(),
             costs: Vec::new(),
             context_costs: Vec::new(),
+            part_ends: Vec::new(),
             trailer: None,
             ending: Ending::Truncated { bytes: 0, messages: 1 },
             events: 0,
@@ -255,6 +258,7 @@ impl Trace {
             Message::Contexts(contexts) => code::extend(&mut self.contexts, contexts)?,
             Message::Costs(costs) => code::merge_costs(&mut self.costs, costs),
             Message::ContextCosts(costs) => self.context_costs.push(costs),
+            Message::PartEnd(end) => self.part_ends.push(end),
             Message::Places(table) => self.code.take_places(table)?,
             Message::CodeLines(lines) => self.code.take_lines(lines)?,
             Message::Skipped(Skipped::Events { rows, .. }) => self.events += u64::from(rows),

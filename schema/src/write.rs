@@ -340,11 +340,16 @@ impl<W: Write> TraceWriter<W> {
             Message::NotFollowed(child) => self.not_followed(child),
             Message::Trailer(trailer) => self.trailer(trailer),
             Message::Errors(errors) => self.errors(errors),
-            Message::Executions(piece) => self.executions(piece.process, piece.thread, &piece.rows),
+            Message::Executions(piece) => {
+                self.executions(piece.process, piece.thread, piece.part, &piece.rows)
+            }
             Message::Places(table) => self.places(table.first_id, &table.places),
-            Message::Contexts(piece) => self.contexts(piece.process, piece.thread, &piece.rows),
-            Message::Costs(piece) => self.costs(piece.process, &piece.rows),
-            Message::ContextCosts(piece) => self.context_costs(piece.process, piece.thread, &piece.rows),
+            Message::Costs(piece) => self.costs(piece.process, piece.part, &piece.rows),
+            Message::ContextCosts(piece) => {
+                self.context_costs(piece.process, piece.thread, piece.part, &piece.rows)
+            }
+            Message::Contexts(piece) => self.contexts(piece.process, piece.thread, piece.part, &piece.rows),
+            Message::PartEnd(end) => self.part_end(end),
             Message::CodeLines(piece) => self.code_lines(piece.module, &piece.rows),
             Message::Skipped(_) => Ok(()),
         }

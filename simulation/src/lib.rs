@@ -39,12 +39,20 @@ pub struct Models {
 }
 
 /// Where the log of a thread stands.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Thread {
+    /// What it does counts; the models see it in any case.
+    pub collects: bool,
     /// The run whose branch has not led anywhere yet.
     branched: Option<u32>,
     /// The bases of its segments.
     pub bases: Bases,
+}
+
+impl Default for Thread {
+    fn default() -> Thread {
+        Thread { collects: true, branched: None, bases: Bases::default() }
+    }
 }
 
 /// The models, what is known of runs, and what they have cost.
@@ -55,8 +63,8 @@ pub struct Simulation {
     runs: Vec<Run>,
     /// Of the run that is being simulated.
     addresses: Vec<u64>,
-    /// All events since this was asked for last.
-    spent: Counts,
+    /// All events since this was asked for last; in the second place those that do not count.
+    spent: [Counts; 2],
     /// Counts how often costs were forgotten. A forked child does so first, and is not to touch all of its parent's memory.
     generation: u32,
 }
@@ -65,6 +73,14 @@ pub struct Simulation {
 struct Both<'a> {
     costs: &'a mut [Counts],
     spent: &'a mut Counts,
+}
+
+impl<'a> Both<'a> {
+    /// Of what does not count, nowhere.
+    fn of(thread: &Thread, costs: &'a mut [Counts], spent: &'a mut [Counts; 2]) -> Both<'a> {
+        let [spent, nowhere] = spent;
+        if thread.collects { Both { costs, spent } } else { Both { costs: &mut [], spent: nowhere } }
+    }
 }
 
 impl Sink for Both<'_> {
@@ -88,7 +104,7 @@ impl Simulation {
             branches: Branches::new(),
             runs: Vec::new(),
             addresses: Vec::new(),
-            spent: Counts::default(),
+            spent: [Counts::default(); 2],
             generation: 0,
         })
     }
@@ -134,7 +150,7 @@ impl Simulation {
             let run = &mut self.runs[number as usize];
             run.begin(self.generation);
             let Run { segment, costs, .. } = run;
-            self.branches.run(segment, pc, &mut Both { costs, spent: &mut self.spent });
+            self.branches.run(segment, pc, &mut Both::of(thread, costs, &mut self.spent));
         }
     }
 
@@ -142,13 +158,15 @@ impl Simulation {
     fn run(&mut self, thread: &mut Thread, number: u32, record: &[u64]) {
         let run = &mut self.runs[number as usize];
         run.begin(self.generation);
-        run.executions += 1;
-        for &(event, times) in &run.each {
-            self.spent[event] += times;
+        if thread.collects {
+            run.executions += 1;
+            for &(event, times) in &run.each {
+                self.spent[0][event] += times;
+            }
         }
         if self.models.branches {
             if run.is_artificial {
-                artificial(run, record, &mut self.branches, &mut self.spent);
+                artificial(run, record, thread, &mut self.branches, &mut self.spent);
             }
             thread.branched = run.form.branch.map(|_| number);
         }
@@ -158,7 +176,7 @@ impl Simulation {
             let (form, bases) = (&run.form, thread.bases);
             self.addresses.clear();
             self.addresses.extend(form.accesses.iter().map(|access| form.address(access, record, bases)));
-            let mut sink = Both { costs: &mut run.costs, spent: &mut self.spent };
+            let mut sink = Both::of(thread, &mut run.costs, &mut self.spent);
             self.caches.run(&run.segment, &self.addresses, &mut sink);
         }
     }
@@ -169,7 +187,7 @@ impl Simulation {
         let run = &mut self.runs[number as usize];
         run.begin(self.generation);
         let Run { form, costs, .. } = run;
-        let mut sink = Both { costs, spent: &mut self.spent };
+        let mut sink = Both::of(thread, costs, &mut self.spent);
         let done = form.pieces.iter().take_while(|piece| piece.offset < bytes);
         for (i, piece) in done.enumerate() {
             let pc = form.start.wrapping_add(piece.offset.into());
@@ -194,7 +212,7 @@ impl Simulation {
 
     /// All events since this was asked last: what is to be spent for whatever was going on.
     pub fn take_spent(&mut self) -> Counts {
-        core::mem::take(&mut self.spent)
+        core::mem::take(&mut self.spent[0])
     }
 
     /// Forgets what was counted, but not the state of the models.
@@ -222,10 +240,10 @@ fn rare(
     record: &[u64],
     thread: &mut Thread,
     mut caches: Option<&mut Caches>,
-    spent: &mut Counts,
+    spent: &mut [Counts; 2],
 ) {
     let Run { form, segment, costs, .. } = run;
-    let mut sink = Both { costs, spent };
+    let mut sink = Both::of(thread, costs, spent);
     let bases = thread.bases;
     if let Some(caches) = &mut caches {
         let addresses: Vec<u64> =
@@ -259,9 +277,15 @@ fn rare(
 
 /// The branches that Valgrind makes of what the processor does in one instruction.
 #[cold]
-fn artificial(run: &mut Run, record: &[u64], branches: &mut Branches, spent: &mut Counts) {
+fn artificial(
+    run: &mut Run,
+    record: &[u64],
+    thread: &Thread,
+    branches: &mut Branches,
+    spent: &mut [Counts; 2],
+) {
     let rounds = run.form.rounds(record);
-    let mut sink = Both { costs: &mut run.costs, spent };
+    let mut sink = Both::of(thread, &mut run.costs, spent);
     for (i, piece) in run.form.pieces.iter().enumerate() {
         let pc = run.form.start.wrapping_add(piece.offset.into());
         let count = rounds.map_or(0, |rounds| rounds.count);

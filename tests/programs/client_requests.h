@@ -46,6 +46,12 @@ enum {
     COUNT_LEAK_BLOCKS,
     ENABLE_ADDR_ERROR_REPORTING_IN_RANGE,
     DISABLE_ADDR_ERROR_REPORTING_IN_RANGE,
+    DUMP_STATS = 'C' << 24 | 'T' << 16,
+    ZERO_STATS,
+    TOGGLE_COLLECT,
+    DUMP_STATS_AT,
+    START_INSTRUMENTATION,
+    STOP_INSTRUMENTATION,
 };
 
 #define REQUEST_PREAMBLE "rolq $3, %%rdi; rolq $13, %%rdi; rolq $61, %%rdi; rolq $51, %%rdi\n\t"

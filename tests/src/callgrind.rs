@@ -19,20 +19,22 @@ pub struct Costs {
     pub lines: BTreeMap<u64, u64>,
 }
 
-/// Runs `exe`, which is compiled from a file whose path ends with `source`, in `cwd`. A skip when Valgrind is not installed.
-pub fn run(exe: &Path, source: &str, cwd: &Path) -> Result<Costs, Problem> {
+/// Runs `exe`, which is compiled from a file whose path ends with `source`, in `cwd`, with these options besides. A skip when Valgrind is
+/// not installed.
+pub fn run(exe: &Path, source: &str, cwd: &Path, options: &[&str]) -> Result<Costs, Problem> {
     need("valgrind")?;
     let scratch = Scratch::new("callgrind")?;
     let (file, program) = (scratch.path().join("out"), exe.display().to_string());
-    let argv = [
+    let mut argv = vec![
         "valgrind".to_owned(),
         "-q".to_owned(),
         "--tool=callgrind".to_owned(),
         format!("--callgrind-out-file={}", file.display()),
         "--compress-strings=no".to_owned(),
         "--compress-pos=no".to_owned(),
-        program.clone(),
     ];
+    argv.extend(options.iter().map(|option| (*option).to_owned()));
+    argv.push(program.clone());
     let outcome = Run::new(argv, cwd).run()?;
     if outcome.code() != Some(0) {
         return Err(Problem::wrong(format!("callgrind: {}", outcome.summary())));

@@ -152,7 +152,7 @@ fn against_callgrind(program: &Program, variant: &Variant) -> Verdict {
     let exe = program.compile(variant)?;
     let source = program.source.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let scratch = Scratch::new("callgrind")?;
-    let expected = callgrind::run(&exe, &source, &scratch.fresh("cwd")?)?;
+    let expected = callgrind::run(&exe, &source, &scratch.fresh("cwd")?, &[])?;
     if expected.functions.len() < 5 || expected.lines.len() < 10 {
         return Err(Problem::wrong(format!("callgrind knows too little: {expected:?}")));
     }

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         "soak",
         "go",
         "counts",
+        "windows",
     ];
     match Program::all(&folders) {
         Ok(programs) => programs.iter().for_each(|program| add(&mut suite, program)),

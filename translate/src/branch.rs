@@ -41,7 +41,13 @@ pub(crate) fn ret(
     if extra == 0 {
         // The state changes behind the pop.
         let start = e.offset();
-        return_through(e, config.tables);
+        if config.watch_stack {
+            // pop r11
+            e.bytes(&[0x41, 0x5b]);
+            e.jmp(config.stubs.return_miss);
+        } else {
+            return_through(e, config.tables);
+        }
         e.mark_at(start + 2, pc, Fix::R11_TO_STACK);
     } else {
         // mov r11, [rsp]; lea rsp, [rsp + 8 + extra]
@@ -50,6 +56,15 @@ pub(crate) fn ret(
         e.bytes(&[0x48, 0x8d, 0xa4, 0x24]);
         e.u32(8 + u32::from(extra));
         e.mark(pc, Fix::R11_TO_TARGET);
+        go_to_target(e, config);
+    }
+}
+
+/// Goes to where `TARGET` and r11 lead.
+fn go_to_target(e: &mut Emitter<'_>, config: &Config) {
+    if config.watch_stack {
+        e.jmp(config.stubs.indirect_miss);
+    } else {
         config.tables.jump(e, config.tables.indirect);
     }
 }
@@ -172,7 +187,7 @@ fn go_to_r11(e: &mut Emitter<'_>, config: &Config, insn: &Insn) {
         }
     }
     e.mark(pc, Fix::R11_TO_TARGET);
-    config.tables.jump(e, config.tables.indirect);
+    go_to_target(e, config);
 }
 
 /// The entry that is reached through a table. Returns the offset of the rel32 field that leads to the next prefix of

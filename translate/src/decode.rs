@@ -82,6 +82,8 @@ pub enum Special {
     CallOriginal,
     /// A jump through a pointer that is [`Pointer::Unresolved`].
     Unresolved,
+    /// A place where the dispatcher wants to be asked. Never decoded.
+    Watched,
 }
 
 impl Special {

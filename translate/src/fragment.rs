@@ -64,6 +64,8 @@ pub struct Config {
     pub log_calls: bool,
     /// Tell of data accesses there; in plain code only.
     pub log_accesses: bool,
+    /// A return or an indirect jump that takes another place on the stack with it leads to the dispatcher.
+    pub watch_stack: bool,
     /// Check the V bits of explicit memory operands. The stub of check n begins n * [`layout::CHECK_STUB_BYTES`] above
     /// this cache address, apart from the fragments as those of the exits are.
     pub check_stubs: Option<u64>,
@@ -448,6 +450,8 @@ impl Translator {
     ) -> bool {
         let Out { insn: Some(insn), mut count, flags, to, .. } = out else { return true };
         let pc = insn.pc();
+        let asks = config.watch_stack && calls::switches_stack(block);
+        let config = &Config { watch_stack: asks, ..*config };
         match insn.flow {
             Flow::Next => (),
             Flow::Jump(target) => exits.push(leave(e, target, None, to)),
@@ -501,6 +505,7 @@ impl Translator {
                 let start = e.position();
                 let likely = insn
                     .likely
+                    .filter(|_| !asks)
                     .and_then(|pc| branch::likely(e, &mut self.tools, config, insn, pc, (count, flags), to));
                 if let Some(exit) = likely {
                     // Who jumps through such a pointer is mostly a linkage table, or leaves its function.

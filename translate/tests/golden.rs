@@ -48,6 +48,7 @@ struct Case {
     count_segments: bool,
     calls: bool,
     accesses: bool,
+    watch: bool,
     check: bool,
     mode: Mode,
     pointer: Pointer,
@@ -72,6 +73,7 @@ fn parse(text: &str) -> Case {
         count_segments: false,
         calls: false,
         accesses: false,
+        watch: false,
         check: false,
         mode: Mode::Plain,
         pointer: Pointer::Unknown,
@@ -86,6 +88,7 @@ fn parse(text: &str) -> Case {
             }
             "prefix" if value == "return" => case.prefix = Some(Prefix::Return),
             "prefix" if value == "indirect" => case.prefix = Some(Prefix::Indirect),
+            "watch" => case.watch = true,
             "calls" => (case.count, case.calls) = (true, true),
             "count" => (case.count, case.count_segments) = (value != "segments", value != "yes"),
             "check" => case.check = value == "yes",
@@ -220,6 +223,7 @@ fn render(case: &Case) -> String {
         count_segments: case.count_segments,
         log_calls: case.calls,
         log_accesses: case.accesses,
+        watch_stack: case.watch,
         check_stubs: case.check.then_some(CHECK_STUBS),
         mode: case.mode,
     };

@@ -78,6 +78,10 @@ pub struct Options {
     /// Show costs in this thread alone, by its number in a trace
     #[arg(long, value_name = "N", help_heading = "What is shown")]
     pub thread: Option<u32>,
+    /// Show costs in this part of the recording alone, by its number in its process or by its name: parts end where the
+    /// program says CALLGRIND_DUMP_STATS or CALLGRIND_DUMP_STATS_AT(NAME), and with the process
+    #[arg(long, value_name = "N|NAME", help_heading = "What is shown")]
+    pub part: Option<String>,
     /// no: functions without their source
     #[arg(long, visible_alias = "auto", value_name = "YES|NO", value_parser = yes_no, default_value = "yes",
           action = ArgAction::Set, help_heading = "What is shown")]

@@ -88,6 +88,9 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub models: ModelOptions,
 
+    #[command(flatten)]
+    pub windows: crate::windows::Options,
+
     /// The program to run, found as a shell finds it, and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "PROGRAM")]
     pub command: Vec<OsString>,
@@ -213,6 +216,7 @@ impl Cli {
                 "{name}: caches and branches are simulated with --events=access; ask for that, too"
             );
         }
+        self.windows.check(bits)?;
         Ok(bits)
     }
 
@@ -309,6 +313,7 @@ impl Cli {
         }
         add(!self.run_libc_freeres.0, format!("--run-libc-freeres={no}"));
         list.extend(self.models.changed());
+        list.extend(self.windows.changed());
         list
     }
 }

@@ -1,7 +1,7 @@
 //! In which contexts functions were called: the trees that the engine tells, with places in modules.
 //!
-//! A tree is told when its thread ends, and perhaps before; what is told of a node adds up. They are written when all is
-//! over. Always holds: a caller comes before what it calls; a record that makes no sense
+//! A tree is told when its thread ends, and perhaps before; what is told of a node adds up. They are written where a part ends, and
+//! when all is over. Always holds: a caller comes before what it calls; a record that makes no sense
 //! costs data, never the recorder. Not here: building the tree (`engine::calls`), what functions are called (`counts`).
 
 use crate::costs;
@@ -15,12 +15,15 @@ use std::collections::BTreeMap;
 /// Of a process, a thread, and an image of the process.
 type Of = (u32, u32, ImageId);
 
-/// The trees.
+/// What is known of all threads.
 #[derive(Debug, Default)]
 pub(crate) struct Contexts {
-    trees: BTreeMap<Of, Vec<Context>>,
+    /// Trees, with the part that they are of.
+    trees: BTreeMap<Of, (u32, Vec<Context>)>,
     /// What was spent in their nodes besides instructions, by node and event.
     spent: BTreeMap<Of, Gathered<(u64, u8), u64>>,
+    /// Rows written, by process, thread and part.
+    written: BTreeMap<(u32, u32, u32), u32>,
 }
 
 /// Return address of a call that was none.
@@ -30,7 +33,8 @@ impl Recording {
     /// Nodes of a thread's calling-context tree.
     pub(crate) fn contexts(&mut self, stream: &mut Stream, record: Record<'_>) -> bool {
         let image = self.image(stream);
-        let tree = self.contexts.trees.entry((stream.process, stream.thread, image)).or_default();
+        let (part, tree) = self.contexts.trees.entry((stream.process, stream.thread, image)).or_default();
+        *part = stream.part;
         for piece in record.words.get(1..).unwrap_or_default().chunks_exact(CONTEXT_WORDS) {
             let &[ids, target, function, site, calls, cost] = piece else { break };
             let (number, parent) = (ids as u32, (ids >> 32) as u32);
@@ -73,27 +77,55 @@ impl Recording {
         true
     }
 
-    /// Writes all trees, and what was spent in them.
-    pub(crate) fn finish_contexts(&mut self) {
-        let Contexts { trees, mut spent } = std::mem::take(&mut self.contexts);
-        let mut written: BTreeMap<(u32, u32), u32> = BTreeMap::new();
-        for (of, tree) in trees {
-            let (process, thread, _) = of;
-            let before = written.entry((process, thread)).or_default();
-            let new = renumbered(&tree, *before);
-            let rows = rows(&tree, &new);
-            *before += rows.len() as u32;
-            self.trace.put(|writer| writer.contexts(process, thread, &rows));
-            let Some(spent) = spent.remove(&of) else { continue };
-            let ids = EVENTS.map(|name| self.trace.string(name));
-            let named = |((node, event), times): ((u64, u8), u64)| {
-                let context = new.get(usize::try_from(node).ok()?).copied().flatten()?;
-                Some(ContextCost { context, event: ids[usize::from(event)], times })
-            };
-            let rows: Vec<ContextCost> =
-                spent.into_sorted(costs::add).into_iter().filter_map(named).collect();
-            self.trace.put(|writer| writer.context_costs(process, thread, &rows));
+    /// A part ends for the thread of a ring, whose tree is told for it. `zeroed`: it counts for nothing.
+    pub(crate) fn end_contexts(&mut self, stream: &mut Stream, zeroed: bool) {
+        let image = self.image(stream);
+        let key = (stream.process, stream.thread, image);
+        let Some((part, mut tree)) = self.contexts.trees.remove(&key) else { return };
+        let spent = self.contexts.spent.remove(&key);
+        if !zeroed {
+            self.write_tree((stream.process, stream.thread, part), &tree, spent);
         }
+        // The next part's are told for the same numbers.
+        for node in &mut tree {
+            (node.calls, node.cost) = (0, 0);
+        }
+        self.contexts.trees.insert(key, (part, tree));
+    }
+
+    /// Writes all trees.
+    pub(crate) fn finish_contexts(&mut self) {
+        for (of, (part, tree)) in std::mem::take(&mut self.contexts.trees) {
+            let spent = self.contexts.spent.remove(&of);
+            self.write_tree((of.0, of.1, part), &tree, spent);
+        }
+    }
+
+    fn write_tree(
+        &mut self,
+        (process, thread, part): (u32, u32, u32),
+        tree: &[Context],
+        spent: Option<Gathered<(u64, u8), u64>>,
+    ) {
+        let before = self.contexts.written.entry((process, thread, part)).or_default();
+        let new = renumbered(tree, *before);
+        let rows = rows(tree, &new);
+        *before += rows.len() as u32;
+        // What was called before it was collected has no counts that would name it.
+        for row in &rows {
+            for at in [(row.module, row.rva), (row.site_module, row.site_rva)] {
+                self.counts.is_named(at, 1);
+            }
+        }
+        self.trace.put(|writer| writer.contexts(process, thread, part, &rows));
+        let Some(spent) = spent else { return };
+        let ids = EVENTS.map(|name| self.trace.string(name));
+        let named = |((node, event), times): ((u64, u8), u64)| {
+            let context = new.get(usize::try_from(node).ok()?).copied().flatten()?;
+            Some(ContextCost { context, event: ids[usize::from(event)], times })
+        };
+        let rows: Vec<ContextCost> = spent.into_sorted(costs::add).into_iter().filter_map(named).collect();
+        self.trace.put(|writer| writer.context_costs(process, thread, part, &rows));
     }
 }
 

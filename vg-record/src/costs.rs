@@ -15,8 +15,8 @@ type At = (u32, u64, u8);
 /// What was told.
 #[derive(Debug, Default)]
 pub(crate) struct Costs {
-    /// By process.
-    told: BTreeMap<u32, Gathered<At, u64>>,
+    /// By process and part.
+    told: BTreeMap<(u32, u32), Gathered<At, u64>>,
     /// The events that are counted, as bits that stand for [`EVENTS`].
     pub counted: u32,
 }
@@ -42,18 +42,18 @@ impl Recording {
     /// What instructions of a process have cost.
     pub(crate) fn costs(&mut self, stream: &mut Stream, record: Record<'_>) -> bool {
         let image = self.image(stream);
-        let mut costs = self.costs.told.remove(&stream.process).unwrap_or_default();
+        let mut costs = self.costs.told.remove(&(stream.process, stream.part)).unwrap_or_default();
         each(record, |pc, event, times| {
             let (module, rva) = self.counts.place(&self.images, image, pc);
             costs.add((module, rva, event), times, add);
         });
-        self.costs.told.insert(stream.process, costs);
+        self.costs.told.insert((stream.process, stream.part), costs);
         true
     }
 
     /// Writes all costs.
     pub(crate) fn finish_costs(&mut self) {
-        for (process, costs) in std::mem::take(&mut self.costs.told) {
+        for ((process, part), costs) in std::mem::take(&mut self.costs.told) {
             let ids = EVENTS.map(|name| self.trace.string(name));
             let sorted = costs.into_sorted(add);
             let row = |((module, rva, event), times): (At, u64)| Cost {
@@ -66,7 +66,7 @@ impl Recording {
             let counted = (0..EVENTS.len() as u8).filter(|event| self.costs.counted >> event & 1 != 0);
             let counted = counted.map(|event| row(((0, 0, event), 0)));
             let rows: Vec<Cost> = counted.chain(sorted.into_iter().map(row)).collect();
-            self.trace.put(|writer| writer.costs(process, &rows));
+            self.trace.put(|writer| writer.costs(process, part, &rows));
         }
     }
 }

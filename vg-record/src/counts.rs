@@ -39,9 +39,9 @@ type Instruction = (At, (i64, u8));
 pub(crate) struct Counts {
     /// By image and first address.
     mappings: HashMap<ImageId, BTreeMap<u64, Mapping>, BuildMix>,
-    /// By process and thread.
-    threads: BTreeMap<(u32, u32), Runs>,
-    /// Instructions of all that were written, with their lengths.
+    /// By process, thread and part: what was not yet written.
+    threads: BTreeMap<(u32, u32, u32), Runs>,
+    /// Instructions of all that were written, with their lengths, and what else has to be named.
     written: Gathered<At, u8>,
 }
 
@@ -50,6 +50,11 @@ impl Counts {
     pub(crate) fn map(&mut self, image: ImageId, start: u64, size: u64, bias: u64, module: u32) {
         let mapping = Mapping { end: start.saturating_add(size), bias, module };
         self.mappings.entry(image).or_default().insert(start, mapping);
+    }
+
+    /// What lies there is written, so that it needs a name: an instruction, or a byte of one.
+    pub(crate) fn is_named(&mut self, at: At, length: u8) {
+        self.written.add(at, length, longest);
     }
 
     /// Module and address in it of an address in an image.
@@ -67,33 +72,39 @@ impl Recording {
     pub(crate) fn executed(&mut self, stream: &mut Stream, record: Record<'_>) -> bool {
         let image = self.image(stream);
         let (counts, images) = (&mut self.counts, &self.images);
-        let mut runs = counts.threads.remove(&(stream.process, stream.thread)).unwrap_or_default();
+        let key = (stream.process, stream.thread, stream.part);
+        let mut runs = counts.threads.remove(&key).unwrap_or_default();
         for piece in record.words.get(1..).unwrap_or_default().chunks_exact(EXECUTED_WORDS) {
             let &[pc, times, lengths] = piece else { break };
             let at = counts.place(images, image, pc);
             runs.add((at, lengths), times as i64, add);
         }
-        counts.threads.insert((stream.process, stream.thread), runs);
+        counts.threads.insert(key, runs);
         true
     }
 
-    /// Writes what a thread has executed, which has told all of it.
-    pub(crate) fn write_counts(&mut self, process: u32, thread: u32) {
-        let Some(runs) = self.counts.threads.remove(&(process, thread)) else { return };
+    /// What a thread has executed in a part, and what was not written yet, counts for nothing.
+    pub(crate) fn drop_counts(&mut self, process: u32, thread: u32, part: u32) {
+        self.counts.threads.remove(&(process, thread, part));
+    }
+
+    /// Writes what a thread has executed in a part, of which it has told all.
+    pub(crate) fn write_counts(&mut self, process: u32, thread: u32, part: u32) {
+        let Some(runs) = self.counts.threads.remove(&(process, thread, part)) else { return };
         let mut instructions = instructions(&runs.into_sorted(add));
         instructions.retain(|(_, (times, _))| *times > 0);
         for &(at, (_, length)) in &instructions {
-            self.counts.written.add(at, length, |_, _| {});
+            self.counts.is_named(at, length);
         }
         let rows = rows(&instructions);
-        self.trace.put(|writer| writer.executions(process, thread, &rows));
+        self.trace.put(|writer| writer.executions(process, thread, part, &rows));
     }
 
     /// Writes what is left of all threads, and what the code is called that they have executed.
     pub(crate) fn finish_counts(&mut self) {
         let left: Vec<_> = self.counts.threads.keys().copied().collect();
-        left.into_iter().for_each(|(process, thread)| self.write_counts(process, thread));
-        let written = std::mem::take(&mut self.counts.written).into_sorted(|_, _| {});
+        left.into_iter().for_each(|(process, thread, part)| self.write_counts(process, thread, part));
+        let written = std::mem::take(&mut self.counts.written).into_sorted(longest);
         if self.trace.has_failed() {
             return;
         }
@@ -115,6 +126,11 @@ impl Recording {
             self.trace.put(|writer| writer.code_lines(binary.module, &lines));
         }
     }
+}
+
+/// An instruction of which no more than an address may be known.
+fn longest(known: &mut u8, other: u8) {
+    *known = (*known).max(other);
 }
 
 /// What instructions of a module are called, given by their lengths and their places: a line where that changes, and

@@ -61,6 +61,8 @@ pub(crate) struct Recording {
     /// Modules by their numbers in an image.
     pub(crate) mapped: HashMap<(ImageId, u32), Mapped>,
     said: BTreeSet<String>,
+    /// Parts whose end is in the trace, with their processes.
+    pub(crate) parts: BTreeSet<(u32, u32)>,
 }
 
 /// A process of the recording.
@@ -113,6 +115,8 @@ pub(crate) struct Stream {
     image: Option<ImageId>,
     /// Number of the thread in the recording.
     pub thread: u32,
+    /// The part of what it executes.
+    pub part: u32,
     time: u64,
     /// Records that wait, as in the ring.
     backlog: Vec<u64>,
@@ -158,6 +162,7 @@ impl Recording {
             threads: HashMap::new(),
             last_thread: 0,
             mapped: HashMap::new(),
+            parts: BTreeSet::new(),
             said: BTreeSet::new(),
         }
     }
@@ -285,6 +290,7 @@ impl Recording {
                 let (tid, parent_tid) = halves(word(2));
                 self.last_thread += 1;
                 stream.thread = self.last_thread;
+                stream.part = record.word(3) as u32;
                 let start = schema::ThreadStart {
                     number: stream.thread,
                     process: stream.process,
@@ -305,7 +311,7 @@ impl Recording {
             Kind::ThreadExit => {
                 stream.ended = true;
                 let time = self.time(stream, word(1));
-                self.write_counts(stream.process, stream.thread);
+                self.write_counts(stream.process, stream.thread, stream.part);
                 let end = schema::ThreadEnd { thread: stream.thread, time, instructions: word(2) };
                 self.trace.put(|writer| writer.thread_end(&end));
             }
@@ -322,6 +328,7 @@ impl Recording {
             Kind::Contexts => return self.contexts(stream, record),
             Kind::Costs => return self.costs(stream, record),
             Kind::ContextCosts => return self.context_costs(stream, record),
+            Kind::Part => return self.part_end(stream, record),
             Kind::Executed => return self.executed(stream, record),
             Kind::SnapshotBegin
             | Kind::SnapshotBlocks
@@ -337,7 +344,7 @@ impl Recording {
             Kind::ProcessEnd => {
                 stream.ended = true;
                 let time = self.time(stream, word(1));
-                self.write_counts(stream.process, stream.thread);
+                self.write_counts(stream.process, stream.thread, stream.part);
                 let how = End::from_number(word(2) as u16);
                 let value = word(3) as u32;
                 self.process_end(stream.process, time, how, value, word(4));

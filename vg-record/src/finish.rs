@@ -41,9 +41,9 @@ pub(crate) fn finish(recording: &mut Recording, ending: Ending) -> Phases {
     recording.flush();
     let start = Instant::now();
     name_frames(recording, time);
-    recording.finish_counts();
     recording.finish_contexts();
     recording.finish_costs();
+    recording.finish_counts();
     variables::write(recording);
     phases.symbols = start.elapsed();
     if ending.heap {

@@ -37,6 +37,7 @@ mod testing;
 mod trace;
 mod variables;
 mod wait;
+mod windows;
 
 use anyhow::Context as _;
 use clap::Parser as _;
@@ -114,6 +115,7 @@ fn record(cli: &cli::Cli, program: &program::Program) -> anyhow::Result<wait::Ou
         };
         let drain = started.elapsed().saturating_sub(guest_time);
         let phases = stats::Phases { guest: guest_time, drain, symbols: Duration::ZERO };
+        cli.windows.explain(&mut recording, memory.shared().control());
         let phases = finish::finish(&mut recording, finish::Ending { outcome, running, heap, phases });
         if cli.stats {
             eprint!("{}", stats::text(&recording, phases));

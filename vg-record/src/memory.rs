@@ -87,6 +87,7 @@ impl Memory {
         ] {
             flags |= if set { flag } else { 0 };
         }
+        flags |= cli.windows.flags();
         let events = cli.event_bits()?;
         if events & shared::EVENTS_SHADOW != 0 {
             let (ones, poison) =
@@ -102,6 +103,8 @@ impl Memory {
         control.events.store(events, Relaxed);
         control.flags.store(flags, Relaxed);
         control.next_process.store(1, Relaxed);
+        control.next_part.store(1, Relaxed);
+        cli.windows.set_up(control)?;
         control.stack_depth.store(cli.num_callers, Relaxed);
         control.cache_bytes.store(cli.cache_size, Relaxed);
         control.freelist_bytes.store(cli.freelist_vol, Relaxed);

@@ -21,6 +21,7 @@ mod pages;
 mod place;
 mod pointers;
 mod runs;
+mod watched;
 
 use crate::space::{self, PAGE};
 use crate::sys;
@@ -40,6 +41,7 @@ use translate::{
     Block, Calls, Check, Config, First, Limits, Mode, Pointer, Prefix, Replaced, Scratch, Start, StubTable,
     Tables, Translator, Vectors, What,
 };
+use watched::Watched;
 
 /// Bytes of one branch table.
 const TABLE_BYTES: u64 = Tables::ENTRIES * Tables::ENTRY_BYTES;
@@ -240,10 +242,11 @@ pub struct Cache {
     counted: Counters,
     functions: Functions,
     runs: Runs,
+    watched: Watched,
     pages: Pages,
     pointers: Pointers,
     detached: BTreeMap<u64, Detached>,
-    /// Fragments of replaced functions' own code, which no table leads to.
+    /// Fragments of replaced functions' own code, and of watched places, which no table leads to.
     own: BTreeMap<(u64, usize), FragmentId>,
     /// Some function returns a flag, against the ABI.
     flags_are_returned: bool,
@@ -308,6 +311,7 @@ impl Cache {
             count_segments,
             log_calls,
             log_accesses,
+            watch_stack: false,
             check_stubs,
             mode: modes[0],
         };
@@ -339,6 +343,7 @@ impl Cache {
             counted: Counters::default(),
             functions: Functions::default(),
             runs: Runs::default(),
+            watched: Watched::default(),
             counters: [0; 4],
         };
         cache.reset_tables();
@@ -405,6 +410,9 @@ impl Cache {
         reached: Reached,
         peek: Peek<'_>,
     ) -> Result<FragmentId, Full> {
+        if self.is_watched(pc, mode) {
+            return self.translate_watched(pc, mode);
+        }
         // No table leads to precise code.
         let prefix = reached.through.filter(|_| !mode.is_precise());
         let reached = Reached { through: prefix, ..reached };
@@ -422,20 +430,22 @@ impl Cache {
         self.pages.add(&mut self.fragments, id);
     }
 
-    /// The living fragment of a replaced function's own code.
+    /// The living fragment of the own code of a replaced function, or of a watched place.
     pub fn find_own(&self, pc: u64, mode: Mode) -> Option<FragmentId> {
         self.own.get(&(pc, realm(mode))).copied().filter(|id| self.fragments[*id as usize].alive)
     }
 
-    /// Translates the own code of the replaced function at `pc`: only [`Cache::find_own`] leads to it.
+    /// Translates the own code of the replaced function, or the watched place, at `pc`: only [`Cache::find_own`] leads to it.
+    /// `call`: a function begins there, and that is to be told.
     pub fn translate_own(
         &mut self,
         pc: u64,
         mode: Mode,
         bytes: &[u8],
+        call: bool,
         peek: Peek<'_>,
     ) -> Result<FragmentId, Full> {
-        let reached = Reached { call: self.config.log_calls, ..Reached::default() };
+        let reached = Reached { call, ..Reached::default() };
         let (id, _) = self.emit(pc, mode, bytes, false, reached, peek)?;
         self.depends_on_source(id);
         self.own.insert((pc, realm(mode)), id);
@@ -501,14 +511,7 @@ impl Cache {
         let id = self.fragments.len() as FragmentId;
         for (exit, number) in code.exits.iter().zip(first_exit..) {
             let stub = self.config.exit_stub_code(number, exit);
-            // SAFETY: below the stubs of all other exits and far above `at`, by the room that was asked for.
-            unsafe {
-                core::ptr::copy_nonoverlapping(
-                    stub.as_ptr(),
-                    self.config.exit_stub(number) as *mut u8,
-                    stub.len(),
-                );
-            }
+            self.put(self.config.exit_stub(number), &stub);
             self.exits.push(ExitInfo {
                 fragment: id,
                 target: exit.target,
@@ -615,6 +618,18 @@ impl Cache {
         let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, REPLACED_BYTES) };
         let size = translate::emit_replaced(pc, replaced, self.config.stubs.heap_call, at, room);
         self.at += REPLACED_BYTES as u64;
+        Ok(self.stand_in(pc, mode, (at, size), (0, 0)))
+    }
+
+    /// Writes code to where nothing leads yet: between the fragments and the stubs of their exits, as far as either may grow.
+    fn put(&mut self, at: u64, code: &[u8]) {
+        assert!(at >= self.at && at + code.len() as u64 <= self.end);
+        // SAFETY: in our mapping, behind the fragments, by the assertion; the lock around the cache is held.
+        unsafe { core::ptr::copy_nonoverlapping(code.as_ptr(), at as *mut u8, code.len()) };
+    }
+
+    /// A fragment that all ways to a guest pc lead to and that executes nothing of the guest's: its code, and its exits.
+    fn stand_in(&mut self, pc: u64, mode: Mode, (start, size): (u64, u32), exits: (u32, u32)) -> FragmentId {
         let id = self.fragments.len() as FragmentId;
         let first_entry = self.maps.len() as u32;
         self.maps.push(PackedEntry { cache: 0, guest: 0, fix: Fix::NONE });
@@ -622,14 +637,14 @@ impl Cache {
             pc,
             mode,
             end: pc + 1,
-            start: at,
+            start,
             size,
             body: 0,
             jumped: 0,
             inner: 0,
             function: true,
             alive: true,
-            exits: (0, 0),
+            exits,
             incoming: NONE,
             incoming_checks: NONE,
             prefixes: [None; 2],
@@ -639,7 +654,7 @@ impl Cache {
         });
         self.depends_on_source(id);
         self.realms[realm(mode)].table.insert(pc, id);
-        Ok(id)
+        id
     }
 
     /// Makes sure that a fragment can be reached through a branch table; the address to enter now.

@@ -200,6 +200,24 @@ pub fn forget(engine: &Engine, thread: &mut Thread) {
     }
 }
 
+/// From here on what the thread executes is collected, or is not.
+pub fn collect(engine: &Engine, thread: &mut Thread, on: bool) {
+    if let Some(calls) = &mut thread.calls {
+        calls.follow(engine, &mut thread.context);
+        calls.tree.collect(thread.context.instructions(), on);
+        if let Some(log) = &mut calls.accesses {
+            log.collect(on);
+        }
+    }
+}
+
+/// Works through the log of a thread, which is the calling one, or stopped.
+pub fn work_through(engine: &Engine, thread: &mut Thread) {
+    if let Some(calls) = &mut thread.calls {
+        calls.follow(engine, &mut thread.context);
+    }
+}
+
 /// Tells the recorder of the contexts of all threads. The world is stopped.
 pub fn tell_all(engine: &Engine) {
     let threads = engine.threads.lock();

@@ -98,6 +98,8 @@ pub struct Tree {
     handlers: Vec<Handler>,
     /// Up to where instructions have been counted.
     clock: u64,
+    /// All ones while calls and instructions are collected, and 0 while they are not.
+    collected: u64,
 }
 
 impl Tree {
@@ -110,6 +112,7 @@ impl Tree {
             frames: alloc::vec![Frame::BOTTOM],
             handlers: Vec::new(),
             clock: 0,
+            collected: u64::MAX,
         }
     }
 
@@ -133,8 +136,14 @@ impl Tree {
     /// What has been executed up to now is the innermost function's.
     pub fn spend(&mut self, clock: u64) {
         let at = self.top().node;
-        self.nodes[at as usize].cost += clock.wrapping_sub(self.clock);
+        self.nodes[at as usize].cost += clock.wrapping_sub(self.clock) & self.collected;
         self.clock = clock;
+    }
+
+    /// Collects from here on, or no longer does.
+    pub fn collect(&mut self, clock: u64, on: bool) {
+        self.spend(clock);
+        self.collected = if on { u64::MAX } else { 0 };
     }
 
     /// Works through a log.
@@ -164,11 +173,11 @@ impl Tree {
     /// innermost function is kept in registers.
     fn follow_plain(&mut self, events: &[u64]) -> usize {
         let Frame { mut sp, node: mut at, .. } = *self.top();
-        let mut clock = self.clock;
+        let (mut clock, collected) = (self.clock, self.collected);
         let mut done = 0;
         while let [head, time, ..] = events[done..] {
             if head & IS_ENTRY == 0 {
-                self.nodes[at as usize].cost += time.wrapping_sub(clock);
+                self.nodes[at as usize].cost += time.wrapping_sub(clock) & collected;
                 clock = time;
                 while sp <= head {
                     self.frames.pop();
@@ -182,7 +191,7 @@ impl Tree {
                 break;
             }
             let function = !head as u32;
-            self.nodes[at as usize].cost += time.wrapping_sub(clock);
+            self.nodes[at as usize].cost += time.wrapping_sub(clock) & collected;
             clock = time;
             let node = self.called(at, site, function);
             done += ENTER_WORDS;
@@ -190,7 +199,7 @@ impl Tree {
                 && end == place
             {
                 // Half of all calls: the next event is the function's return.
-                self.nodes[node as usize].cost += time.wrapping_sub(clock);
+                self.nodes[node as usize].cost += time.wrapping_sub(clock) & collected;
                 clock = time;
                 done += LEAVE_WORDS;
                 continue;
@@ -286,7 +295,7 @@ impl Tree {
         let is_it = (known.site, known.function, known.parent) == (site, function, parent);
         let number = if is_it { guess } else { self.look_up(parent, site, function) };
         let node = &mut self.nodes[number as usize];
-        node.calls += 1;
+        node.calls += self.collected & 1;
         let (target, next) = (node.target, node.next);
         let caller = &mut self.nodes[parent as usize];
         (caller.last, caller.guess) = (number, next);

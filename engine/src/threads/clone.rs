@@ -194,6 +194,11 @@ fn shared_memory(engine: &'static Engine, thread: &mut Thread, call: &Call, want
         if wanted.flags & sys::CLONE_VFORK != 0 {
             (*child).signals.alternate = thread.signals.alternate;
         }
+        if !is_thread && let Some(window) = &thread.window {
+            (*child).window = Some(window.of_child());
+            let on = window.counts();
+            crate::calls::collect(engine, &mut *child, on);
+        }
         if wanted.flags & sys::CLONE_SIGHAND == 0 {
             let actions = child_actions(engine, thread, wanted.flags);
             (*child).own_actions = Some(Box::new(Mutex::new(actions)));
@@ -350,6 +355,7 @@ fn fork(engine: &'static Engine, thread: &mut Thread, call: &Call, wanted: &Argu
             counts::forget(thread);
         }
         calls::forget(engine, thread);
+        engine.windows.forget_parts();
         thread.restart_stats();
         crate::heap_calls::after_fork(engine, thread);
         crate::stacks::after_fork(thread);
@@ -402,7 +408,8 @@ pub fn announce_process(engine: &Engine, thread: &mut Thread, parent: u32, how: 
 /// The first record of a thread.
 pub fn announce_thread(thread: &mut Thread, parent: u32) {
     let tid = thread.tid.load(Ordering::Relaxed);
+    let part = if thread.foreign { 0 } else { engine().windows.part() };
     if let Some(writer) = &mut thread.writer {
-        writer.push(&[header(Kind::ThreadStart, 3), sys::tsc(), pair(tid, parent)]);
+        writer.push(&[header(Kind::ThreadStart, 4), sys::tsc(), pair(tid, parent), u64::from(part)]);
     }
 }

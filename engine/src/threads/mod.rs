@@ -12,6 +12,7 @@ pub mod watcher;
 use crate::context::{Context, SIGNAL_STACK_BYTES, THREAD_BYTES, Thread};
 use crate::signals::{AltStack, ThreadSignals};
 use crate::state::Engine;
+use crate::windows::Window;
 use crate::{calls, counts, space, sys};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -166,9 +167,12 @@ pub fn create(engine: &Engine, mask: u64) -> Result<*mut Thread, i64> {
         (&raw mut (*thread).unwinder).write(None);
         (&raw mut (*thread).descriptors).write(None);
         (&raw mut (*thread).calls).write(calls::begin(engine, thread, &mut *context));
+        (&raw mut (*thread).window).write(Window::begin(engine));
         (&raw mut (*thread).memory).write((memory, bytes));
         (&raw mut (*thread).own_actions).write(None);
         (&raw mut (*thread).own_limits).write(None);
+        let on = (*thread).window.as_ref().is_none_or(|window| window.counts());
+        calls::collect(engine, &mut *thread, on);
     }
     Ok(thread)
 }

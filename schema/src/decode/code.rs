@@ -2,27 +2,41 @@
 
 use capnp::primitive_list;
 
-use super::{Decoded, field, rows, same};
+use super::{Decoded, bytes, field, rows, same};
 use crate::{model::*, raw::trace_capnp as raw};
 
 pub(super) fn executions(m: &raw::executions::Reader<'_>) -> Decoded<Message> {
-    let (process, thread) = (m.get_process(), m.get_thread());
-    rows(m.get_columns(), m.get_count(), |rows| Message::Executions(Executions { process, thread, rows }))
+    let (process, thread, part) = (m.get_process(), m.get_thread(), m.get_part());
+    let of = |rows| Message::Executions(Executions { process, thread, part, rows });
+    rows(m.get_columns(), m.get_count(), of)
 }
 
 pub(super) fn contexts(m: &raw::contexts::Reader<'_>) -> Decoded<Message> {
-    let (process, thread) = (m.get_process(), m.get_thread());
-    rows(m.get_columns(), m.get_count(), |rows| Message::Contexts(Contexts { process, thread, rows }))
+    let (process, thread, part) = (m.get_process(), m.get_thread(), m.get_part());
+    let of = |rows| Message::Contexts(Contexts { process, thread, part, rows });
+    rows(m.get_columns(), m.get_count(), of)
+}
+
+pub(super) fn part_end(m: &raw::part_end::Reader<'_>) -> Decoded<Message> {
+    Ok(Message::PartEnd(PartEnd {
+        process: m.get_process(),
+        part: m.get_part(),
+        zeroed: m.get_zeroed(),
+        time: m.get_time(),
+        name: bytes("name", m.get_name())?,
+    }))
 }
 
 pub(super) fn costs(m: &raw::costs::Reader<'_>) -> Decoded<Message> {
-    let process = m.get_process();
-    rows(m.get_columns(), m.get_count(), |rows| Message::Costs(Costs { process, rows }))
+    let (process, part) = (m.get_process(), m.get_part());
+    rows(m.get_columns(), m.get_count(), |rows| Message::Costs(Costs { process, part, rows }))
 }
 
 pub(super) fn context_costs(m: &raw::context_costs::Reader<'_>) -> Decoded<Message> {
-    let (process, thread) = (m.get_process(), m.get_thread());
-    rows(m.get_columns(), m.get_count(), |rows| Message::ContextCosts(ContextCosts { process, thread, rows }))
+    let (process, thread, part) = (m.get_process(), m.get_thread(), m.get_part());
+    rows(m.get_columns(), m.get_count(), |rows| {
+        Message::ContextCosts(ContextCosts { process, thread, part, rows })
+    })
 }
 
 pub(super) fn code_lines(m: &raw::code_lines::Reader<'_>) -> Decoded<Message> {

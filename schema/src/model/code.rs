@@ -2,7 +2,7 @@
 //!
 //! The same rules hold as in the parent module.
 
-use super::Place;
+use super::{Bytes, Place};
 
 /// How often a thread has executed code.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub struct Executions {
     pub process: u32,
     /// The thread.
     pub thread: u32,
+    /// The part: see [`PartEnd`].
+    pub part: u32,
     /// Runs of instructions. Those of one message rise by module and address.
     pub rows: Vec<Executed>,
 }
@@ -46,6 +48,21 @@ impl Executed {
     }
 }
 
+/// The end of a part of what a process executes. The last one ends with the process, and has none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PartEnd {
+    /// The process.
+    pub process: u32,
+    /// The part's number: they rise in a process, from 0, with gaps.
+    pub part: u32,
+    /// Nothing of it counts.
+    pub zeroed: bool,
+    /// When it ended.
+    pub time: u64,
+    /// Its name, as the program gave it; may be empty.
+    pub name: Bytes,
+}
+
 /// The calling-context tree of a thread, or the next rows of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Contexts {
@@ -53,7 +70,9 @@ pub struct Contexts {
     pub process: u32,
     /// The thread.
     pub thread: u32,
-    /// Rows, numbered from 1 over all messages of the thread.
+    /// The part: see [`PartEnd`].
+    pub part: u32,
+    /// Rows, numbered from 1 over all messages of the thread and part.
     pub rows: Vec<Context>,
 }
 
@@ -83,6 +102,8 @@ pub struct Context {
 pub struct Costs {
     /// The process.
     pub process: u32,
+    /// The part of what the process executed.
+    pub part: u32,
     /// Instructions and events. Those of one message rise by module and address.
     pub rows: Vec<Cost>,
 }
@@ -107,6 +128,8 @@ pub struct ContextCosts {
     pub process: u32,
     /// The thread.
     pub thread: u32,
+    /// The part that the contexts are of.
+    pub part: u32,
     /// Contexts and events. Those of one message rise by context.
     pub rows: Vec<ContextCost>,
 }

@@ -56,7 +56,10 @@ impl Code {
 /// Appends executions, to the last entry when it is of the same thread.
 pub(super) fn merge(all: &mut Vec<Executions>, executions: Executions) {
     match all.last_mut() {
-        Some(last) if (last.process, last.thread) == (executions.process, executions.thread) => {
+        Some(last)
+            if (last.process, last.thread, last.part)
+                == (executions.process, executions.thread, executions.part) =>
+        {
             last.rows.extend(executions.rows);
         }
         _ => all.push(executions),
@@ -66,14 +69,17 @@ pub(super) fn merge(all: &mut Vec<Executions>, executions: Executions) {
 /// Appends costs, to the last entry when it is of the same process.
 pub(super) fn merge_costs(all: &mut Vec<Costs>, costs: Costs) {
     match all.last_mut() {
-        Some(last) if last.process == costs.process => last.rows.extend(costs.rows),
+        Some(last) if (last.process, last.part) == (costs.process, costs.part) => {
+            last.rows.extend(costs.rows)
+        }
         _ => all.push(costs),
     }
 }
 
 /// Appends rows of a thread's tree.
 pub(super) fn extend(all: &mut Vec<Contexts>, piece: Contexts) -> Result<(), String> {
-    let is_of = |known: &Contexts| (known.process, known.thread) == (piece.process, piece.thread);
+    let of = |contexts: &Contexts| (contexts.process, contexts.thread, contexts.part);
+    let is_of = |known: &Contexts| of(known) == of(&piece);
     let at = all.iter().position(is_of).unwrap_or(all.len());
     if at == all.len() {
         all.push(Contexts { rows: Vec::new(), ..piece });
@@ -139,7 +145,7 @@ mod tests {
     #[test]
     fn contexts_name_earlier_ones() {
         let row = |parent, again| Context { parent, again, ..Context::default() };
-        let piece = |thread, rows: &[Context]| Contexts { process: 1, thread, rows: rows.to_vec() };
+        let piece = |thread, rows: &[Context]| Contexts { process: 1, thread, part: 0, rows: rows.to_vec() };
         let mut all = Vec::new();
         extend(&mut all, piece(1, &[row(0, 0), row(1, 0)])).expect("earlier ones");
         extend(&mut all, piece(2, &[row(0, 0)])).expect("another thread");
@@ -154,7 +160,7 @@ mod tests {
     fn executions_of_a_thread_that_follow_each_other_are_one() {
         let executions = |process, thread, rva| {
             let rows = vec![Executed { rva, times: 1, lengths: 1, ..Executed::default() }];
-            Executions { process, thread, rows }
+            Executions { process, thread, part: 0, rows }
         };
         let mut all = Vec::new();
         for (process, thread, rva) in [(1, 1, 5), (1, 1, 5), (1, 2, 6), (2, 2, 7), (1, 1, 8)] {

@@ -52,6 +52,7 @@ arms! {
     Contexts "contexts",
     Costs "costs",
     ContextCosts "contextCosts",
+    PartEnd "partEnd",
 }
 
 /// Number of kinds.

@@ -6,23 +6,37 @@ use super::{Arm, TraceWriter, WriteError, cut, fill};
 use crate::{model::*, rows::ROWS};
 
 impl<W: Write> TraceWriter<W> {
-    /// Writes how often a thread has executed code, in rising order of module and address.
-    pub fn executions(&mut self, process: u32, thread: u32, rows: &[Executed]) -> Result<(), WriteError> {
-        for part in rows.chunks(ROWS) {
-            let columns = self.packer.pack(part);
+    /// Writes how often a thread has executed code in a part, in rising order of module and address.
+    pub fn executions(
+        &mut self,
+        process: u32,
+        thread: u32,
+        part: u32,
+        rows: &[Executed],
+    ) -> Result<(), WriteError> {
+        for piece in rows.chunks(ROWS) {
+            let columns = self.packer.pack(piece);
+            let count = piece.len() as u32;
             self.put(Arm::Executions, fill::column_bytes(&columns), &|m| {
-                fill::executions(m.init_executions(), process, thread, part.len() as u32, &columns);
+                fill::executions(m.init_executions(), [process, thread, part, count], &columns);
             })?;
         }
         Ok(())
     }
 
-    /// Writes the next rows of a thread's calling-context tree, callers first.
-    pub fn contexts(&mut self, process: u32, thread: u32, rows: &[Context]) -> Result<(), WriteError> {
-        for part in rows.chunks(ROWS) {
-            let columns = self.packer.pack(part);
+    /// Writes the next rows of a thread's calling-context tree in a part, callers first.
+    pub fn contexts(
+        &mut self,
+        process: u32,
+        thread: u32,
+        part: u32,
+        rows: &[Context],
+    ) -> Result<(), WriteError> {
+        for piece in rows.chunks(ROWS) {
+            let columns = self.packer.pack(piece);
+            let count = piece.len() as u32;
             self.put(Arm::Contexts, fill::column_bytes(&columns), &|m| {
-                fill::contexts(m.init_contexts(), process, thread, part.len() as u32, &columns);
+                fill::contexts(m.init_contexts(), [process, thread, part, count], &columns);
             })?;
         }
         Ok(())
@@ -30,11 +44,11 @@ impl<W: Write> TraceWriter<W> {
 
     /// Writes what instructions have cost a process, in rising order of module and address. The names of the events must have
     /// been written before.
-    pub fn costs(&mut self, process: u32, rows: &[Cost]) -> Result<(), WriteError> {
-        for part in rows.chunks(ROWS) {
-            let columns = self.packer.pack(part);
+    pub fn costs(&mut self, process: u32, part: u32, rows: &[Cost]) -> Result<(), WriteError> {
+        for some in rows.chunks(ROWS) {
+            let columns = self.packer.pack(some);
             self.put(Arm::Costs, fill::column_bytes(&columns), &|m| {
-                fill::costs(m.init_costs(), process, part.len() as u32, &columns);
+                fill::costs(m.init_costs(), (process, part), some.len() as u32, &columns);
             })?;
         }
         Ok(())
@@ -46,15 +60,26 @@ impl<W: Write> TraceWriter<W> {
         &mut self,
         process: u32,
         thread: u32,
+        part: u32,
         rows: &[ContextCost],
     ) -> Result<(), WriteError> {
-        for part in rows.chunks(ROWS) {
-            let columns = self.packer.pack(part);
+        for some in rows.chunks(ROWS) {
+            let columns = self.packer.pack(some);
             self.put(Arm::ContextCosts, fill::column_bytes(&columns), &|m| {
-                fill::context_costs(m.init_context_costs(), process, thread, part.len() as u32, &columns);
+                fill::context_costs(
+                    m.init_context_costs(),
+                    (process, thread, part),
+                    some.len() as u32,
+                    &columns,
+                );
             })?;
         }
         Ok(())
+    }
+
+    /// Writes that a part has ended.
+    pub fn part_end(&mut self, end: &PartEnd) -> Result<(), WriteError> {
+        self.put(Arm::PartEnd, end.name.0.len(), &|m| fill::part_end(m.init_part_end(), end))
     }
 
     /// Appends places of code to the table; the first gets id `first_id`, which is 1 more than the last id so far. The

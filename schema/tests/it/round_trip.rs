@@ -62,7 +62,7 @@ fn long_tables_are_cut_and_come_back() {
         Message::Symbols(symbols.clone()),
         Message::SnapshotBlocks(SnapshotPiece { process: 1, snapshot: 1, rows: blocks.clone() }),
         Message::SnapshotEdges(SnapshotPiece { process: 1, snapshot: 1, rows: edges.clone() }),
-        Message::Executions(Executions { process: 1, thread: 2, rows: runs.clone() }),
+        Message::Executions(Executions { process: 1, thread: 2, part: 0, rows: runs.clone() }),
         Message::Places(Places { first_id: 1, places: places.clone() }),
         Message::CodeLines(CodeLines { module: 3, rows: lines.clone() }),
     ];
@@ -105,7 +105,11 @@ fn long_tables_are_cut_and_come_back() {
     assert!(code == (runs.clone(), places, lines));
     let bytes = write(&[&all[..1], &all[7..]].concat(), Codec::Lz4);
     let trace = Trace::load(&bytes[..]).expect("it has a header");
-    assert!(trace.executions == [Executions { process: 1, thread: 2, rows: runs }], "{}", trace.ending);
+    assert!(
+        trace.executions == [Executions { process: 1, thread: 2, part: 0, rows: runs }],
+        "{}",
+        trace.ending
+    );
 }
 
 #[test]

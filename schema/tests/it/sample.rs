@@ -61,11 +61,11 @@ fn code() -> Vec<Message> {
     let place = Place { function: 1, raw_name: 2, file: 3, line: 12, column: 5 };
     let line = |rva, place| CodeLine { rva, place };
     let run = Executed { module: 1, rva: 0x1230, times: 1000, lengths: 0x5_1f43 };
-    let executions = |thread, rows| Message::Executions(Executions { process: 1, thread, rows });
-    let contexts = |thread, rows| Message::Contexts(Contexts { process: 1, thread, rows });
-    let spent = |thread, rows| Message::ContextCosts(ContextCosts { process: 1, thread, rows });
-    let costs = |process, rows| Message::Costs(Costs { process, rows });
+    let spent = |thread, rows| Message::ContextCosts(ContextCosts { process: 1, thread, part: 0, rows });
+    let costs = |process, rows| Message::Costs(Costs { process, part: 0, rows });
     let cost = Cost { module: 1, rva: 0x1230, event: 1, times: 1000 };
+    let executions = |thread, rows| Message::Executions(Executions { process: 1, thread, part: 0, rows });
+    let contexts = |thread, rows| Message::Contexts(Contexts { process: 1, thread, part: 0, rows });
     let context = Context {
         parent: 1,
         module: 1,
@@ -105,6 +105,9 @@ fn code() -> Vec<Message> {
                 ContextCost { context: 3, event: 2, times: u64::MAX },
             ],
         ),
+        Message::Executions(Executions { process: 1, thread: 2, part: 3, rows: vec![run] }),
+        Message::PartEnd(PartEnd { process: 1, part: 0, zeroed: true, time: 5, name: Bytes::default() }),
+        Message::PartEnd(PartEnd { process: 1, part: 3, zeroed: false, time: 6, name: "set up".into() }),
     ]
 }
 

@@ -130,7 +130,7 @@ fn executed_code_is_small() {
     for codec in [Codec::None, Codec::Lz4, Codec::Zstd] {
         let mut writer = TraceWriter::new(Vec::new(), codec);
         writer.message(&messages()[0]).expect("memory");
-        writer.executions(1, 1, &runs).expect("memory");
+        writer.executions(1, 1, 0, &runs).expect("memory");
         writer.code_lines(1, &lines).expect("memory");
         let bytes = |kind| writer.statistics().iter().find(|k| k.kind == kind).map_or(0, |k| k.bytes) as f64;
         let run = bytes("executions") / runs.len() as f64;

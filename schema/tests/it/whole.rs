@@ -66,7 +66,7 @@ fn tables_are_resolved() {
     assert_eq!(symbol.code, Frame { module: 1, rva: 0x1200, exact: true, guessed: false });
     assert_eq!((symbol.frame, symbol.raw_name, symbol.file, symbol.column), (0, "_Z5setupv", "leaky.cc", 5));
     let executions: Vec<_> = trace.executions.iter().map(|e| (e.process, e.thread, e.rows.len())).collect();
-    assert_eq!(executions, [(1, 1, 4), (1, 2, 1)]);
+    assert_eq!(executions, [(1, 1, 4), (1, 2, 1), (1, 2, 1)]);
 
     let [snapshot] = &trace.snapshots[..] else { panic!("one snapshot") };
     assert!(snapshot.complete && snapshot.dangling == 0 && snapshot.scanned == 4096);

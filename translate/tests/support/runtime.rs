@@ -228,6 +228,7 @@ impl Runtime {
             count_segments: self.options.count,
             log_calls: self.options.calls,
             log_accesses: self.options.accesses,
+            watch_stack: self.options.calls,
             check_stubs: self.options.check.then(|| self.base() + CHECK_STUBS),
             mode: self.options.mode,
         }

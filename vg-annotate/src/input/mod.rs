@@ -50,9 +50,9 @@ pub fn read(source: &Source, options: &Options) -> Result<Profile, Stop> {
     if kind == Kind::Trace {
         return trace::read(input, source, options);
     }
-    if options.process.is_some() || options.thread.is_some() {
+    if options.process.is_some() || options.thread.is_some() || options.part.is_some() {
         return Err(Stop::trouble(format_args!(
-            "{name}: --process and --thread select in traces; this is no trace"
+            "{name}: --process, --thread and --part select in traces; this is no trace"
         )));
     }
     let read: fn(&mut dyn BufRead) -> Result<Read, lines::Problem> = match kind {

@@ -4,12 +4,14 @@
 //! is its own line's, and its function is the one that it was inlined into. Calls follow from contexts, where those were recorded.
 
 mod functions;
+mod parts;
 
 use crate::options::Options;
 use crate::profile::contexts::ContextId;
 use crate::profile::{Event, FunctionId, Place, Profile};
 use crate::run::TOOL;
 use functions::{CodePlace, Functions};
+use parts::Parts;
 use report::cli::{self, Source, Stop};
 use schema::read::{Ending, Trace};
 use schema::{Context, Contexts};
@@ -49,11 +51,14 @@ fn add(profile: &mut Profile, trace: &Trace, options: &Options) -> bool {
         options.process.is_none_or(|wanted| wanted == process || wanted == pid)
             && options.thread.is_none_or(|wanted| wanted == thread)
     };
+    let parts = Parts::of(trace, options.part.as_deref());
     let costs: Vec<&schema::Costs> = trace
         .costs
         .iter()
         // They are of processes; which thread made an access is not known.
-        .filter(|costs| options.thread.is_none() && is_selected(costs.process, 0))
+        .filter(|costs| {
+            options.thread.is_none() && is_selected(costs.process, 0) && parts.has(costs.process, costs.part)
+        })
         .collect();
     let events = add_events(profile, trace, &costs);
     let mut found = false;
@@ -73,6 +78,9 @@ fn add(profile: &mut Profile, trace: &Trace, options: &Options) -> bool {
             profile.pid = trace.process(executions.process).map_or(0, |process| process.image().pid);
         }
         found = true;
+        if !parts.has(executions.process, executions.part) {
+            continue;
+        }
         for row in &executions.rows {
             for (rva, _) in row.instructions() {
                 add_cost(row.module, rva, 0, row.times);
@@ -82,8 +90,10 @@ fn add(profile: &mut Profile, trace: &Trace, options: &Options) -> bool {
     for row in costs.iter().flat_map(|costs| &costs.rows).filter(|row| row.times > 0) {
         add_cost(row.module, row.rva, events[&row.event], row.times);
     }
-    let contexts: Vec<&Contexts> =
-        trace.contexts.iter().filter(|contexts| is_selected(contexts.process, contexts.thread)).collect();
+    let is_wanted = |contexts: &&Contexts| {
+        is_selected(contexts.process, contexts.thread) && parts.has(contexts.process, contexts.part)
+    };
+    let contexts: Vec<&Contexts> = trace.contexts.iter().filter(is_wanted).collect();
     let starts =
         contexts.iter().flat_map(|contexts| &contexts.rows).map(|row| (row.module, row.rva)).collect();
     let places = by_place.iter().map(|((module, place), (first, _))| (*module, *first, *place)).collect();
@@ -94,8 +104,9 @@ fn add(profile: &mut Profile, trace: &Trace, options: &Options) -> bool {
     }
     for contexts in contexts {
         let ids = add_contexts(profile, trace, &mut functions, &contexts.rows);
-        let of = (contexts.process, contexts.thread);
-        let spent = trace.context_costs.iter().filter(|costs| (costs.process, costs.thread) == of);
+        let of = (contexts.process, contexts.thread, contexts.part);
+        let spent =
+            trace.context_costs.iter().filter(|costs| (costs.process, costs.thread, costs.part) == of);
         for row in spent.flat_map(|costs| &costs.rows) {
             let id = row.context.checked_sub(1).and_then(|at| ids.get(at as usize).copied().flatten());
             if let (Some(id), Some(&event)) = (id, events.get(&row.event)) {
@@ -106,7 +117,7 @@ fn add(profile: &mut Profile, trace: &Trace, options: &Options) -> bool {
         }
     }
     profile.derive_calls();
-    found
+    found && parts.missing().is_none()
 }
 
 /// Adds the events of costs to the profile: their numbers there, by the strings that are their names.
@@ -177,6 +188,16 @@ fn is_complete(trace: &Trace, source: &Source) -> bool {
 
 /// Why there is nothing to show.
 fn missing(trace: &Trace, options: &Options) -> String {
+    let waits = |option: &String| {
+        ["--toggle-collect=", "--collect-atstart=no", "--instr-atstart=no"]
+            .iter()
+            .any(|waits| option.starts_with(waits))
+    };
+    if let Some(option) = trace.header.options.iter().find(|option| waits(option))
+        && trace.executions.is_empty()
+    {
+        return format!("nothing was collected: with {option} it has to be asked for while the program runs");
+    }
     if trace.executions.is_empty() {
         return "the recording has no counts of executed code; record with --events=calls or --events=blocks"
             .to_owned();
@@ -188,6 +209,9 @@ fn missing(trace: &Trace, options: &Options) -> String {
     processes.dedup();
     threads.sort_unstable();
     threads.dedup();
+    if let Some(missing) = Parts::of(trace, options.part.as_deref()).missing() {
+        return missing;
+    }
     match (options.process, options.thread) {
         (Some(process), None) => {
             format!("no counts of process {process} in the recording; it has those of {}", list(processes))

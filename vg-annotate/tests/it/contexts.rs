@@ -3,7 +3,9 @@
 use super::report::source;
 use super::support::{vg_annotate, whole};
 use schema::write::{Codec, TraceWriter};
-use schema::{Bytes, CodeLine, Context, Executed, Header, Module, Place, Process, Start, ThreadStart};
+use schema::{
+    Bytes, CodeLine, Context, Executed, Header, Module, PartEnd, Place, Process, Start, ThreadStart,
+};
 
 /// `main` calls `f` twice and once through a stub; `f` has code that the line table puts into a header without saying that it
 /// is inlined, and jumps once to a part of itself that lies elsewhere.
@@ -45,7 +47,7 @@ fn trace(file: &str) -> Vec<u8> {
     writer.code_lines(1, &lines).unwrap();
     let row = |rva, times| Executed { module: 1, rva, times, lengths: 0x4 };
     writer
-        .executions(1, 1, &[row(0x10, 3), row(0x20, 3), row(0x24, 1000), row(0x28, 1), row(0x40, 20)])
+        .executions(1, 1, 0, &[row(0x10, 3), row(0x20, 3), row(0x24, 1000), row(0x28, 1), row(0x40, 20)])
         .unwrap();
     let context = |parent, rva, site_rva: u64, calls, cost| Context {
         parent,
@@ -59,9 +61,54 @@ fn trace(file: &str) -> Vec<u8> {
     };
     // The stub's instruction is main's.
     let rows = [context(0, 0x10, 0, 1, 4), context(1, 0x20, 0x13, 3, 1003), context(2, 0x40, 0, 1, 20)];
-    writer.contexts(1, 1, &rows).unwrap();
+    writer.contexts(1, 1, 0, &rows).unwrap();
     writer.trailer(&whole()).unwrap();
     bytes
+}
+
+/// Four parts of a process that executes one instruction: the second has a name, the third was zeroed, the last has no end.
+fn parts() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut writer = TraceWriter::new(&mut bytes, Codec::Lz4);
+    writer.header(&Header::default()).unwrap();
+    for (part, times) in [(0, 1), (4, 10), (5, 100), (9, 1000)] {
+        let context = Context { module: 1, rva: 0x10, calls: 1, cost: times, ..Context::default() };
+        writer.executions(1, 1, part, &[Executed { module: 1, rva: 0x10, times, lengths: 4 }]).unwrap();
+        writer.contexts(1, 1, part, &[context]).unwrap();
+    }
+    for (part, name) in [(0, ""), (4, "loop"), (5, "")] {
+        let end = PartEnd { process: 1, part, zeroed: part == 5, time: 7, name: Bytes::from(name) };
+        writer.part_end(&end).unwrap();
+    }
+    writer.trailer(&whole()).unwrap();
+    bytes
+}
+
+#[test]
+fn parts_add_up_and_can_be_told_apart() {
+    let bytes = parts();
+    let total = |arguments: &[&str]| {
+        let outcome = vg_annotate(&[&["--format=collapsed"], arguments].concat(), &bytes);
+        assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
+        outcome.stdout.trim_end().rsplit(' ').next().map(str::to_owned)
+    };
+    let parts = [
+        (vec![], "1011"),
+        (vec!["--part=1"], "1"),
+        (vec!["--part=2"], "10"),
+        (vec!["--part=loop"], "10"),
+        (vec!["--part=3"], "1000"),
+    ];
+    for (arguments, expected) in parts {
+        assert_eq!(total(&arguments).as_deref(), Some(expected), "{arguments:?}");
+    }
+    let outcome = vg_annotate(&["--part=4"], &bytes);
+    assert_eq!(outcome.status, 2);
+    assert!(
+        outcome.stderr.ends_with("no part 4 in the recording; it has 1, 2 (loop), 3\n"),
+        "{}",
+        outcome.stderr
+    );
 }
 
 #[test]

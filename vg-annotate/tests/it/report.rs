@@ -52,8 +52,8 @@ pub(crate) fn trace(file: &Path, counts: bool) -> Vec<u8> {
         let row = |module, rva, times, lengths| Executed { module, rva, times, lengths };
         let first =
             [row(0, 0x7000, 1, 3), row(1, 0x10, 10, 0x22), row(1, 0x14, 1000, 0x4), row(2, 0x100, 200, 0x4)];
-        writer.executions(1, 1, &first).unwrap();
-        writer.executions(2, 2, &[row(1, 0x10, 5, 0x22)]).unwrap();
+        writer.executions(1, 1, 0, &first).unwrap();
+        writer.executions(2, 2, 0, &[row(1, 0x10, 5, 0x22)]).unwrap();
     }
     writer.trailer(&whole()).unwrap();
     bytes

@@ -386,3 +386,48 @@ fn what_the_program_prints_comes_in_lines() {
     assert_eq!(kept.collect::<Vec<_>>(), expected.map(remark));
     assert!(recording.notes.is_empty(), "nothing is missing because of it");
 }
+
+#[test]
+fn each_thread_says_which_part_its_counts_are_of() {
+    let (sink, said) = (Sink::default(), Said::default());
+    let mut recording = recording(&sink, &said);
+    let (mut first, mut second) = (Stream::new(1), Stream::new(1));
+    let executed = |times| record(Kind::Executed, &[0x1000, times, 0x4]);
+    let context = |cost| record(Kind::Contexts, &[0, 0, 0, 0, 1, cost]);
+    let part = |ends, begins, how, name: &[u8]| {
+        record_with(Kind::Part, &[50, pair(ends, begins), how as u64], &[name])
+    };
+    let records = [
+        process_start(10, 1, 0, raw::Start::Root),
+        record(Kind::ThreadStart, &[11, pair(1001, 0), 0]),
+        executed(1),
+        context(1),
+        part(0, 3, raw::PartEnd::Dumped, b"one"),
+        executed(2),
+        part(3, 4, raw::PartEnd::Zeroed, b""),
+        executed(4),
+        context(4),
+    ];
+    feed(&mut recording, &mut first, &records);
+    let records = [
+        record(Kind::ThreadStart, &[12, pair(1002, 1001), 3]),
+        executed(8),
+        record(Kind::ThreadExit, &[13, 0]),
+    ];
+    feed(&mut recording, &mut second, &records);
+    recording.finish_contexts();
+    recording.finish_counts();
+    recording.flush();
+    let (mut counts, mut costs, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+    for message in messages(&sink) {
+        match message {
+            Message::Executions(piece) => counts.push((piece.thread, piece.part, piece.rows[0].times)),
+            Message::Contexts(piece) => costs.push((piece.thread, piece.part, piece.rows[0].cost)),
+            Message::PartEnd(end) => ends.push((end.part, end.zeroed, end.name.to_string())),
+            _ => {}
+        }
+    }
+    assert_eq!(counts, [(1, 0, 1), (2, 3, 8), (1, 4, 4)]);
+    assert_eq!(costs, [(1, 0, 1), (1, 4, 4)]);
+    assert_eq!(ends, [(0, false, "one".to_owned()), (3, true, String::new())]);
+}

@@ -165,3 +165,17 @@ fn many_contexts_are_found_again() {
     tree.forget();
     assert!(tree.nodes.iter().all(|node| (node.calls, node.cost) == (0, 0)));
 }
+
+#[test]
+fn what_is_not_collected_leaves_the_stack_as_it_is() {
+    let mut tree = Tree::new();
+    tree.collect(0, false);
+    tree.follow(&[enter(MAIN, 5, 1000, 11), enter(F, 10, 900, 21)].concat());
+    tree.collect(12, true);
+    tree.follow(&[&enter(G, 14, 800, 31)[..], &[800, 17], &[900, 20]].concat());
+    tree.collect(24, false);
+    tree.follow(&[&enter(F, 30, 900, 22)[..], &[900, 33], &[1000, 35]].concat());
+    tree.spend(40);
+    assert_eq!(shape(&tree), "1*0=4(2*0=5(3*1=3) 2*0=0)");
+    assert_eq!(tree.nodes.iter().map(|node| node.cost).sum::<u64>(), 12);
+}

@@ -7,47 +7,59 @@ use crate::{codec::Stored, model::*, raw::trace_capnp as raw};
 
 pub(in crate::write) fn executions(
     mut m: raw::executions::Builder<'_>,
-    process: u32,
-    thread: u32,
-    count: u32,
+    [process, thread, part, count]: [u32; 4],
     stored: &[Stored],
 ) {
     m.set_process(process);
     m.set_thread(thread);
+    m.set_part(part);
     m.set_count(count);
     columns(m.init_columns(stored.len() as u32), stored);
 }
 
 pub(in crate::write) fn contexts(
     mut m: raw::contexts::Builder<'_>,
-    process: u32,
-    thread: u32,
-    count: u32,
+    [process, thread, part, count]: [u32; 4],
     stored: &[Stored],
 ) {
     m.set_process(process);
     m.set_thread(thread);
+    m.set_part(part);
     m.set_count(count);
     columns(m.init_columns(stored.len() as u32), stored);
 }
 
-pub(in crate::write) fn costs(mut m: raw::costs::Builder<'_>, process: u32, count: u32, stored: &[Stored]) {
+pub(in crate::write) fn costs(
+    mut m: raw::costs::Builder<'_>,
+    (process, part): (u32, u32),
+    count: u32,
+    stored: &[Stored],
+) {
     m.set_process(process);
+    m.set_part(part);
     m.set_count(count);
     columns(m.init_columns(stored.len() as u32), stored);
 }
 
 pub(in crate::write) fn context_costs(
     mut m: raw::context_costs::Builder<'_>,
-    process: u32,
-    thread: u32,
+    (process, thread, part): (u32, u32, u32),
     count: u32,
     stored: &[Stored],
 ) {
     m.set_process(process);
     m.set_thread(thread);
+    m.set_part(part);
     m.set_count(count);
     columns(m.init_columns(stored.len() as u32), stored);
+}
+
+pub(in crate::write) fn part_end(mut m: raw::part_end::Builder<'_>, end: &PartEnd) {
+    m.set_process(end.process);
+    m.set_part(end.part);
+    m.set_zeroed(end.zeroed);
+    m.set_time(end.time);
+    m.set_name(&end.name.0);
 }
 
 pub(in crate::write) fn place_bytes(place: &[Place]) -> usize {
