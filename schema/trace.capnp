@@ -52,6 +52,7 @@ struct Message {
     places @25 :Places;
     codeLines @26 :CodeLines;
     contexts @27 :Contexts;
+    jumps @28 :Jumps;
   }
 }
 
@@ -375,6 +376,23 @@ struct Executions {
 #   2 rva *      of the first instruction
 #   3 times *    how often
 #   4 lengths *  bytes of each instruction, four bits each, from the lowest four on; 0: no more. Never 0 for the first
+
+# How often a thread has executed direct jumps, and taken them; of calls, returns and indirect jumps nothing is told here. Rows
+# of one message rise by module, address and target, at most 65536. The same jump may be in several messages of a
+# thread, whose counts add up. 5 to 8 bytes.
+struct Jumps {
+  process @0 :UInt32;
+  thread @1 :UInt32;
+  count @2 :UInt32;                 # Rows.
+  columns @3 :List(Column);         # A column that is not marked * may be absent: its values are 0.
+}
+# Columns:
+#   1 module      as in executions
+#   2 rva *       of the jump
+#   3 distance *  to where it leads when it is taken: target - rva, as a signed number in zigzag (0 -1 1 -2: 0 1 2 3)
+#   4 executed *  how often
+#   5 passed      how often it was not taken; at most `executed`
+#   6 conditional 1: it depends on a condition; 0: it is always taken
 
 # The calling-context tree of a thread. Rows are numbered from 1 over all messages of the thread; a row is a function in one
 # context: called from one place of one other context. Every executed instruction is counted for the innermost function

@@ -144,6 +144,7 @@ pub enum Message {
     Places(Places),
     CodeLines(CodeLines),
     Contexts(Contexts),
+    Jumps(Jumps),
     /// Something this build does not know or was told not to decode.
     Skipped(Skipped),
 }

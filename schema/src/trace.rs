@@ -102,6 +102,8 @@ pub struct Trace {
     /// How often threads executed code. Messages of the same thread that follow each other are one entry; the same
     /// instruction may be in several rows, whose counts add up.
     pub executions: Vec<Executions>,
+    /// How often threads executed direct jumps, as the messages came; the same jump may be in several rows, whose counts add up.
+    pub jumps: Vec<Jumps>,
     /// Calling-context trees, one for each thread whose calls were recorded.
     pub contexts: Vec<Contexts>,
     /// The trailer; `None` in an incomplete trace.
@@ -169,6 +171,7 @@ impl Trace {
             not_followed: Vec::new(),
             errors: Vec::new(),
             executions: Vec::new(),
+            jumps: Vec::new(),
             contexts: Vec::new(),
             trailer: None,
             ending: Ending::Truncated { bytes: 0, messages: 1 },
@@ -246,6 +249,7 @@ impl Trace {
             Message::Trailer(trailer) => self.trailer = Some(trailer),
             Message::Errors(errors) => self.take_errors(errors),
             Message::Executions(executions) => code::merge(&mut self.executions, executions),
+            Message::Jumps(jumps) => self.jumps.push(jumps),
             Message::Contexts(contexts) => code::extend(&mut self.contexts, contexts)?,
             Message::Places(table) => self.code.take_places(table)?,
             Message::CodeLines(lines) => self.code.take_lines(lines)?,

@@ -15,6 +15,11 @@ pub(super) fn contexts(m: &raw::contexts::Reader<'_>) -> Decoded<Message> {
     rows(m.get_columns(), m.get_count(), |rows| Message::Contexts(Contexts { process, thread, rows }))
 }
 
+pub(super) fn jumps(m: &raw::jumps::Reader<'_>) -> Decoded<Message> {
+    let (process, thread) = (m.get_process(), m.get_thread());
+    rows(m.get_columns(), m.get_count(), |rows| Message::Jumps(Jumps { process, thread, rows }))
+}
+
 pub(super) fn code_lines(m: &raw::code_lines::Reader<'_>) -> Decoded<Message> {
     let module = m.get_module();
     rows(m.get_columns(), m.get_count(), |rows| Message::CodeLines(CodeLines { module, rows }))

@@ -50,6 +50,7 @@ arms! {
     Places "places",
     CodeLines "codeLines",
     Contexts "contexts",
+    Jumps "jumps",
 }
 
 /// Number of kinds.
