@@ -80,7 +80,25 @@ pub enum Kind {
     /// `return address`: of the call, 1: a jump, 0: not known; `target`: the node's own number, or that of the ancestor of the
     /// same function, which the calls go on at. What is told of a node more than once adds up.
     Contexts = 22,
+    /// [`JUMP_WORDS`] each: `guest pc + what, target, count`: the direct jump at this pc was executed, or a conditional one not
+    /// taken, so often by the ring's thread. `what`: see [`jump`]. Negative counts are as those of [`Kind::Executed`].
+    Jumps = 23,
 }
+
+/// What a piece of [`Kind::Jumps`] counts, in the bits of a pc that are 0 in all programs.
+pub mod jump {
+    /// An unconditional jump was executed.
+    pub const ALWAYS: u64 = 0;
+    /// A conditional one was.
+    pub const CONDITIONAL: u64 = 1 << 62;
+    /// A conditional one was not taken.
+    pub const PASSED: u64 = 2 << 62;
+    /// All of these bits.
+    pub const BITS: u64 = 3 << 62;
+}
+
+/// Words of a piece of [`Kind::Jumps`].
+pub const JUMP_WORDS: usize = 3;
 
 /// Words of a node of [`Kind::Contexts`].
 pub const CONTEXT_WORDS: usize = 6;
@@ -94,7 +112,7 @@ impl Kind {
     /// The kind with this number.
     pub fn from_number(number: u16) -> Option<Kind> {
         use Kind::*;
-        const ALL: [Kind; 23] = [
+        const ALL: [Kind; 24] = [
             Pad,
             ProcessStart,
             ThreadStart,
@@ -118,6 +136,7 @@ impl Kind {
             Error,
             Executed,
             Contexts,
+            Jumps,
         ];
         ALL.get(number as usize).copied()
     }
@@ -509,9 +528,9 @@ mod tests {
 
     #[test]
     fn kind_numbers_agree_with_the_table() {
-        for number in 0..23 {
+        for number in 0..24 {
             assert_eq!(Kind::from_number(number).map(|kind| kind as u16), Some(number));
         }
-        assert_eq!(Kind::from_number(23), None);
+        assert_eq!(Kind::from_number(24), None);
     }
 }

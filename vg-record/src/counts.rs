@@ -25,7 +25,7 @@ struct Mapping {
 }
 
 /// Where an instruction is: module and address in it.
-type At = (u32, u64);
+pub(crate) type At = (u32, u64);
 
 /// Runs of instructions as the engine tells them, by where they are and by their lengths: how often. Millions of
 /// instructions have few runs, so they are taken apart when all is known.
@@ -79,6 +79,7 @@ impl Recording {
 
     /// Writes what a thread has executed, which has told all of it.
     pub(crate) fn write_counts(&mut self, process: u32, thread: u32) {
+        self.write_jumps(process, thread);
         let Some(runs) = self.counts.threads.remove(&(process, thread)) else { return };
         let mut instructions = instructions(&runs.into_sorted(add));
         instructions.retain(|(_, (times, _))| *times > 0);
@@ -93,6 +94,7 @@ impl Recording {
     pub(crate) fn finish_counts(&mut self) {
         let left: Vec<_> = self.counts.threads.keys().copied().collect();
         left.into_iter().for_each(|(process, thread)| self.write_counts(process, thread));
+        self.finish_jumps();
         let written = std::mem::take(&mut self.counts.written).into_sorted(|_, _| {});
         if self.trace.has_failed() {
             return;

@@ -10,6 +10,7 @@ use crate::contexts::Contexts;
 use crate::counts::Counts;
 use crate::errors::Errors;
 use crate::images::{First, ImageId, Images};
+use crate::jumps::Jumps;
 use crate::live::Live;
 use crate::modules::{Mapping, Modules};
 use crate::snapshot::Snapshot;
@@ -50,6 +51,8 @@ pub(crate) struct Recording {
     pub errors: Errors,
     /// What it has executed.
     pub counts: Counts,
+    /// How often jumps were taken on the way.
+    pub jumps: Jumps,
     /// In which contexts.
     pub contexts: Contexts,
     /// Where they are printed meanwhile.
@@ -150,6 +153,7 @@ impl Recording {
             notes: Vec::new(),
             errors: Errors::default(),
             counts: Counts::default(),
+            jumps: Jumps::default(),
             contexts: Contexts::default(),
             live: None,
             threads: HashMap::new(),
@@ -318,6 +322,7 @@ impl Recording {
             Kind::Error => return self.error(stream, record, force),
             Kind::Contexts => return self.contexts(stream, record),
             Kind::Executed => return self.executed(stream, record),
+            Kind::Jumps => return self.jumps(stream, record),
             Kind::SnapshotBegin
             | Kind::SnapshotBlocks
             | Kind::SnapshotRoots
