@@ -21,24 +21,33 @@ pub struct Costs {
 
 /// Runs `exe`, which is compiled from a file whose path ends with `source`, in `cwd`. A skip when Valgrind is not installed.
 pub fn run(exe: &Path, source: &str, cwd: &Path) -> Result<Costs, Problem> {
-    Ok(read(&file(&[], exe, cwd)?, &exe.display().to_string(), source))
+    let program = exe.display().to_string();
+    Ok(read(&file(&[], std::slice::from_ref(&program), cwd)?, &program, source))
+}
+
+/// Runs a command for what all functions of its program cost, by name.
+pub fn functions(command: &[String], cwd: &Path) -> Result<BTreeMap<String, u64>, Problem> {
+    let program = command.first().map_or("", String::as_str);
+    Ok(read(&file(&[], command, cwd)?, program, "").functions)
 }
 
 /// Runs it for its jumps, by instruction or by line.
 pub fn jumps(exe: &Path, source: &str, by_instruction: bool, cwd: &Path) -> Result<Jumps, Problem> {
     let by = if by_instruction { "--dump-instr=yes" } else { "--dump-instr=no" };
-    let text = file(&["--collect-jumps=yes", by], exe, cwd)?;
-    Ok(read_jumps(&text, &exe.display().to_string(), source))
+    let program = exe.display().to_string();
+    let text = file(&["--collect-jumps=yes", by], std::slice::from_ref(&program), cwd)?;
+    Ok(read_jumps(&text, &program, source))
 }
 
-/// What callgrind writes of `exe`, with these options and all names and positions written out.
-fn file(options: &[&str], exe: &Path, cwd: &Path) -> Result<String, Problem> {
+/// What callgrind writes of a command, with these options and all names and positions written out.
+fn file(options: &[&str], command: &[String], cwd: &Path) -> Result<String, Problem> {
     need("valgrind")?;
     let scratch = Scratch::new("callgrind")?;
     let file = scratch.path().join("out");
     let own = ["valgrind", "-q", "--tool=callgrind", "--compress-strings=no", "--compress-pos=no"];
     let mut argv: Vec<String> = own.iter().chain(options).map(|word| (*word).to_owned()).collect();
-    argv.extend([format!("--callgrind-out-file={}", file.display()), exe.display().to_string()]);
+    argv.push(format!("--callgrind-out-file={}", file.display()));
+    argv.extend(command.iter().cloned());
     let outcome = Run::new(argv, cwd).run()?;
     if outcome.code() != Some(0) {
         return Err(Problem::wrong(format!("callgrind: {}", outcome.summary())));

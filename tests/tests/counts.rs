@@ -1,5 +1,5 @@
 //! Counts of executed instructions: of whole programs against native single steps, of functions and lines against
-//! callgrind, of a loop that signals interrupt against arithmetic; jumps (`jumps`); and what vg-annotate says where there is
+//! callgrind, of a loop that signals interrupt against arithmetic; jumps (`jumps`); programs of some size (`own`); and what vg-annotate says where there is
 //! no count.
 //!
 //! What always holds: counts are compared exactly. The programs call libraries through the table of addresses (`-fno-plt`),
@@ -8,6 +8,8 @@
 
 #[path = "counts/jumps.rs"]
 mod jumps;
+#[path = "counts/own.rs"]
+mod own;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         }
     }
     jumps::cases(&mut suite);
+    own::cases(&mut suite);
     suite.case("deterministic", None, deterministic);
     suite.case("evicted", None, evicted);
     suite.case("stripped", None, stripped);
