@@ -52,7 +52,9 @@ struct Message {
     places @25 :Places;
     codeLines @26 :CodeLines;
     contexts @27 :Contexts;
-    jumps @28 :Jumps;
+    costs @28 :Costs;
+    contextCosts @29 :ContextCosts;
+    jumps @30 :Jumps;
   }
 }
 
@@ -414,6 +416,34 @@ struct Contexts {
 #   6 calls
 #   7 cost         instructions executed in the function itself
 #   8 again        row of the ancestor where the calls went on; 0: here
+
+# What instructions have cost a process, besides that they were executed: accesses, and misses of models of caches and of branch
+# predictors. A row is an instruction and an event that occurred there; rows rise by module and address in one message, at most
+# 65536. What several rows tell of one instruction and event adds up. Each event that was counted has a row at address 0 without
+# module, that occurred there 0 times. 2 to 4 bytes.
+struct Costs {
+  process @0 :UInt32;
+  count @1 :UInt32;                 # Rows.
+  columns @2 :List(Column);         # A column that is not marked * may be absent: its values are 0.
+}
+# Columns:
+#   1 module     as in frames: the first module of a file; 0: none, rva is then the absolute address
+#   2 rva *      of the instruction
+#   3 event *    string: the event's name, as Callgrind's ("D1mr")
+#   4 times *    how often it occurred
+
+# What was spent in contexts of a thread themselves, besides instructions. A row is a context and an event; rows rise by context in
+# one message, at most 65536, and come behind the contexts. 2 to 4 bytes.
+struct ContextCosts {
+  process @0 :UInt32;
+  thread @1 :UInt32;
+  count @2 :UInt32;                 # Rows.
+  columns @3 :List(Column);         # All columns must be there.
+}
+# Columns:
+#   1 context    row of contexts
+#   2 event      string: the event's name, as in costs
+#   3 times      how often it occurred
 
 # Appends places of code: the n-th is entries ends[n-1]..ends[n], innermost inlined function first, the last one the
 # real function; id firstId + n. An entry is encoded as in symbols. 4 bytes a place and 20 an entry. A function that has no

@@ -9,8 +9,18 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// Packages that end up in the image.
-const PACKAGES: [&str; 8] =
-    ["engine", "engine/image", "translate", "ring", "unwind", "heap", "definedness", "syscall-params"];
+const PACKAGES: [&str; 10] = [
+    "engine",
+    "engine/image",
+    "translate",
+    "models",
+    "simulation",
+    "ring",
+    "unwind",
+    "heap",
+    "definedness",
+    "syscall-params",
+];
 
 /// What the image runs on, named so that no configuration of the user builds it for something else.
 const TARGET: &str = "x86_64-unknown-linux-gnu";

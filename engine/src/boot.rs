@@ -139,7 +139,12 @@ pub unsafe fn boot(stack: *const u64) -> ! {
     };
     let has = |kind: u32| options.events & kind != 0;
     let calls = has(ring::shared::EVENTS_CALLS);
-    let count = (has(ring::shared::EVENTS_INSTR), has(ring::shared::EVENTS_BLOCKS), calls);
+    let count = (
+        has(ring::shared::EVENTS_INSTR),
+        has(ring::shared::EVENTS_BLOCKS),
+        calls,
+        crate::accesses::are_kept(options.events),
+    );
     let check = options.events & ring::shared::EVENTS_SHADOW != 0;
     let follow = check && options.flags & ring::shared::FLAG_VALUES != 0;
     if check && crate::shadow::map(handover.shared_fd, follow).is_err() {
@@ -180,6 +185,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
         modules: Mutex::new(ModuleTable::new()),
         heap: crate::heap_calls::GuestHeap::new(control),
         client: Mutex::new(crate::client_blocks::ClientBlocks::new()),
+        accesses: Mutex::new(crate::accesses::new(control)),
         client_memory: Mutex::new(crate::client_memory::ClientMemory::new()),
         strings: Mutex::new(crate::strings::targets::Targets::new()),
         stacks: crate::stacks::Stacks::new(),

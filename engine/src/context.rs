@@ -74,7 +74,8 @@ pub struct Context {
     pub dispatch: u64,
     /// Guest flags.
     pub flags: u64,
-    pad7: u64,
+    /// The register that holds the place in the log.
+    pub log_home: u64,
     /// The instruction that precise code is about to execute: an `iced_x86::Instruction` of the cache's.
     pub step: u64,
     pad3: u64,
@@ -157,6 +158,7 @@ const _: () = {
     assert!(offset_of!(Context, guarded_slots) == layout::GUARDED_INSTRUCTIONS as usize);
     assert!(offset_of!(Context, instruction_slots) == layout::INSTRUCTIONS as usize);
     assert!(offset_of!(Context, log) == layout::LOG as usize);
+    assert!(offset_of!(Context, log_home) == layout::LOG_HOME as usize);
     assert!(offset_of!(Context, dispatch) == layout::DISPATCH as usize);
     assert!(offset_of!(Context, flags) == layout::FLAGS as usize);
     assert!(offset_of!(Context, regs) == layout::REGS as usize);

@@ -45,10 +45,12 @@ pub fn count(context: &mut Context, number: u32) {
 
 /// The calling thread was interrupted at cache address `code`, where its state is that in front of the guest's instruction at
 /// `pc`, and does not go on there.
-pub fn interrupted(engine: &Engine, context: &mut Context, code: u64, pc: u64) {
+pub fn interrupted(engine: &Engine, thread: &mut Thread, code: u64, pc: u64) {
     if !are_kept(engine) {
         return;
     }
+    calls::interrupted(engine, thread, code, pc);
+    let context = &mut thread.context;
     let code = if engine.stubs.store_fix(code).is_some() { context.resume } else { code };
     let mut cache = engine.cache.lock();
     let Some((part, lacking)) = cache.interrupted(code, pc) else { return };

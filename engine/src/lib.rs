@@ -19,6 +19,7 @@ pub mod signals;
 pub mod syscalls;
 pub mod threads;
 
+pub mod accesses;
 pub mod address;
 pub mod allocators;
 pub mod calls;

@@ -10,7 +10,7 @@ use crate::state::Engine;
 use crate::syscalls::{Outcome, again};
 use crate::threads::stop::{WorldStopped, stop_world};
 use crate::trace::Writer;
-use crate::{calls, counts, descriptors, errors, guest_mem, leak, space, sys};
+use crate::{accesses, calls, counts, descriptors, errors, guest_mem, leak, space, sys};
 use core::sync::atomic::Ordering;
 use ring::record::{End, Kind, Reason, STAT_COUNT, Stat, header};
 use ring::shared::{FLAG_NO_FREERES, FLAG_NO_LEAK_SCAN, FLAG_STATS, SLOT_CLOSED, SLOT_OPEN};
@@ -193,6 +193,7 @@ fn finish(engine: &Engine, thread: &mut Thread, how: End, value: u64) {
     } else {
         counts::tell_all(engine);
         calls::tell_all(engine);
+        accesses::tell(engine, thread);
         // The world stands still: nobody counts any more.
         engine.threads.lock().iter().for_each(|thread| fold_stats(engine, thread));
     }
@@ -287,6 +288,7 @@ fn close_ring(thread: &Thread) {
 /// go on with it. Other threads may still write until they are gone; the recorder finds that out itself.
 pub fn with_closed_ring(engine: &Engine, thread: &mut Thread, exec: impl FnOnce() -> i64) -> i64 {
     counts::tell(engine, thread);
+    accesses::tell(engine, thread);
     close_ring(thread);
     let error = exec();
     if let Some(writer) = &thread.writer {

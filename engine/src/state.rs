@@ -46,6 +46,8 @@ pub struct Engine {
     pub actions: Mutex<Actions>,
     /// Signals that wait for any thread.
     pub waiting: crate::signals::waiting::Common,
+    /// What their data accesses cost; no other lock is taken under this one.
+    pub accesses: Mutex<Option<simulation::Simulation>>,
     /// The threads.
     pub threads: Mutex<Registry>,
     /// Modules, for unwinding, redirection and the trace.
@@ -128,12 +130,14 @@ impl Engine {
         self.space.acquire();
         self.cache.acquire();
         self.client_memory.acquire();
+        self.accesses.acquire();
         crate::own_heap::acquire();
     }
 
     /// Gives every lock back, in the parent and in the child.
     pub fn release_all(&self) {
         crate::own_heap::release();
+        self.accesses.release();
         self.client_memory.release();
         self.cache.release();
         self.space.release();

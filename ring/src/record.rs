@@ -80,10 +80,22 @@ pub enum Kind {
     /// `return address`: of the call, 1: a jump, 0: not known; `target`: the node's own number, or that of the ancestor of the
     /// same function, which the calls go on at. What is told of a node more than once adds up.
     Contexts = 22,
+    /// `guest pc, set of events` and then how often each of them occurred, from the lowest bit of the set on, again and again: what
+    /// instructions of the ring's process have cost. Bits stand for [`EVENTS`]. What is told of an instruction more than once adds up.
+    Costs = 23,
+    /// The same with the numbers of nodes of [`Kind::Contexts`], which were told before, in place of addresses: what was spent in the
+    /// contexts themselves.
+    ContextCosts = 24,
     /// [`JUMP_WORDS`] each: `guest pc + what, target, count`: the direct jump at this pc was executed, or a conditional one not
     /// taken, so often by the ring's thread. `what`: see [`jump`]. Negative counts are as those of [`Kind::Executed`].
-    Jumps = 23,
+    Jumps = 25,
 }
+
+/// The events of [`Kind::Costs`], by Callgrind's names.
+pub const EVENTS: [&str; 15] = [
+    "Dr", "Dw", "I1mr", "D1mr", "D1mw", "ILmr", "DLmr", "DLmw", "ILdmr", "DLdmr", "DLdmw", "Bc", "Bcm", "Bi",
+    "Bim",
+];
 
 /// What a piece of [`Kind::Jumps`] counts, in the bits of a pc that are 0 in all programs.
 pub mod jump {
@@ -112,7 +124,7 @@ impl Kind {
     /// The kind with this number.
     pub fn from_number(number: u16) -> Option<Kind> {
         use Kind::*;
-        const ALL: [Kind; 24] = [
+        const ALL: [Kind; 26] = [
             Pad,
             ProcessStart,
             ThreadStart,
@@ -136,6 +148,8 @@ impl Kind {
             Error,
             Executed,
             Contexts,
+            Costs,
+            ContextCosts,
             Jumps,
         ];
         ALL.get(number as usize).copied()
@@ -528,9 +542,9 @@ mod tests {
 
     #[test]
     fn kind_numbers_agree_with_the_table() {
-        for number in 0..24 {
+        for number in 0..26 {
             assert_eq!(Kind::from_number(number).map(|kind| kind as u16), Some(number));
         }
-        assert_eq!(Kind::from_number(24), None);
+        assert_eq!(Kind::from_number(26), None);
     }
 }

@@ -60,7 +60,7 @@ pub const EVENTS_INSTR: u32 = 4;
 pub const EVENTS_BLOCKS: u32 = 16;
 /// Bit of `Control::events`: calls and returns; with [`EVENTS_INSTR`] and [`EVENTS_BLOCKS`].
 pub const EVENTS_CALLS: u32 = 32;
-/// Bit of `Control::events`: memory accesses.
+/// Bit of `Control::events`: what data accesses cost; with [`EVENTS_INSTR`] and [`EVENTS_BLOCKS`], without [`EVENTS_SHADOW`].
 pub const EVENTS_ACCESS: u32 = 8;
 
 /// Bit of `Control::flags`: children that the guest starts run natively, without the engine.
@@ -84,6 +84,15 @@ pub const FLAG_UNCLOSED: u32 = 128;
 pub const FLAG_FIRST_ERROR: u32 = 512;
 /// Standard input, output and error, too (with [`FLAG_UNCLOSED`]).
 pub const FLAG_STANDARD_DESCRIPTORS: u32 = 256;
+
+/// Bit of `Control::models`: caches.
+pub const MODEL_CACHES: u32 = 1;
+/// Bit of `Control::models`: predictors of branches.
+pub const MODEL_BRANCHES: u32 = 2;
+/// Bit of `Control::models`: the last level writes back.
+pub const MODEL_WRITE_BACK: u32 = 4;
+/// Bit of `Control::models`: streams are prefetched.
+pub const MODEL_PREFETCH: u32 = 8;
 
 /// The first bytes of the shared memory. Options are written by the recorder before the first guest starts.
 #[repr(C)]
@@ -120,6 +129,10 @@ pub struct Control {
     pub snapshots_asked: AtomicU32,
     /// Exit status of a process that ends at an error.
     pub error_status: AtomicU32,
+    /// Caches that are simulated, I1, D1 and LL: bytes, ways, bytes in a line. With [`EVENTS_ACCESS`].
+    pub caches: [[AtomicU32; 3]; 3],
+    /// What is simulated: `MODEL_*` bits.
+    pub models: AtomicU32,
 }
 
 /// The head of a ring slot. Producer and consumer words lie in different cache lines.

@@ -60,6 +60,8 @@ pub(crate) fn message(
         Which::Executions(m) => code::executions(&field("executions", m)?)?,
         Which::Places(m) => code::places(&field("places", m)?)?,
         Which::Contexts(m) => code::contexts(&field("contexts", m)?)?,
+        Which::Costs(m) => code::costs(&field("costs", m)?)?,
+        Which::ContextCosts(m) => code::context_costs(&field("contextCosts", m)?)?,
         Which::Jumps(m) => code::jumps(&field("jumps", m)?)?,
         Which::CodeLines(m) => code::code_lines(&field("codeLines", m)?)?,
     };

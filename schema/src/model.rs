@@ -144,6 +144,8 @@ pub enum Message {
     Places(Places),
     CodeLines(CodeLines),
     Contexts(Contexts),
+    Costs(Costs),
+    ContextCosts(ContextCosts),
     Jumps(Jumps),
     /// Something this build does not know or was told not to decode.
     Skipped(Skipped),

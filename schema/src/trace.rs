@@ -106,6 +106,10 @@ pub struct Trace {
     pub jumps: Vec<Jumps>,
     /// Calling-context trees, one for each thread whose calls were recorded.
     pub contexts: Vec<Contexts>,
+    /// What instructions have cost besides, by process.
+    pub costs: Vec<Costs>,
+    /// What was spent in contexts besides instructions, by thread.
+    pub context_costs: Vec<ContextCosts>,
     /// The trailer; `None` in an incomplete trace.
     pub trailer: Option<Trailer>,
     /// How the trace ended.
@@ -173,6 +177,8 @@ impl Trace {
             executions: Vec::new(),
             jumps: Vec::new(),
             contexts: Vec::new(),
+            costs: Vec::new(),
+            context_costs: Vec::new(),
             trailer: None,
             ending: Ending::Truncated { bytes: 0, messages: 1 },
             events: 0,
@@ -251,6 +257,8 @@ impl Trace {
             Message::Executions(executions) => code::merge(&mut self.executions, executions),
             Message::Jumps(jumps) => self.jumps.push(jumps),
             Message::Contexts(contexts) => code::extend(&mut self.contexts, contexts)?,
+            Message::Costs(costs) => code::merge_costs(&mut self.costs, costs),
+            Message::ContextCosts(costs) => self.context_costs.push(costs),
             Message::Places(table) => self.code.take_places(table)?,
             Message::CodeLines(lines) => self.code.take_lines(lines)?,
             Message::Skipped(Skipped::Events { rows, .. }) => self.events += u64::from(rows),

@@ -22,7 +22,24 @@ pub struct Address {
     segment: Option<u32>,
 }
 
+/// What an address is made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Parts {
+    pub(crate) base: Option<u8>,
+    pub(crate) index: Option<u8>,
+    pub(crate) scale: u8,
+    pub(crate) displacement: u64,
+    pub(crate) narrow: bool,
+    pub(crate) segment: Option<u32>,
+}
+
 impl Address {
+    /// What it is made of.
+    pub(crate) fn parts(self) -> Parts {
+        let Address { base, index, scale, displacement, narrow, segment } = self;
+        Parts { base, index, scale, displacement, narrow, segment }
+    }
+
     /// What lies at a distance from a register.
     pub(crate) fn at(register: u8, displacement: u64) -> Address {
         Address { base: Some(register), index: None, scale: 0, displacement, narrow: false, segment: None }

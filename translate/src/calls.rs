@@ -4,8 +4,8 @@
 //! is there in full once `LOG` has been moved behind it, and not at all before. One that is told twice, because the thread was
 //! interrupted behind it, tells nothing new: it has the same stack pointer.
 //!
-//! The log ends at a page that cannot be touched. The first store of an event is the one that meets it: then nothing of the event
-//! is there yet, and the thread may go on with that store at the log's start ([`LOG_REGISTER`]).
+//! The log ends at a page that cannot be touched. The first store of an event is that to its highest place, and the one that meets
+//! the page: then nothing of the event is there yet, and the thread may go on with that store at the log's start ([`LOG_REGISTER`]).
 
 use crate::count;
 use crate::decode::{Block, Flow};
@@ -13,8 +13,8 @@ use crate::emit::{Emitter, reg};
 use crate::layout::{self, Fix};
 use iced_x86::{Mnemonic, Register};
 
-/// Words of an event that a function has been entered: `!number`, the clock, the stack pointer at the entry, what lies there (the
-/// return address, if it was called). The clock is the thread's executed instructions.
+/// Words of an event that a function has been entered: `!number`, the clock, what lies at the stack pointer (the return
+/// address, if it was called), the stack pointer. The clock is the thread's executed instructions.
 pub const ENTER_WORDS: usize = 4;
 /// Words of an event that the stack has been left up to a place, which is included: that place, the clock. The place is a return
 /// address's.
@@ -33,9 +33,9 @@ pub(crate) fn enter(e: &mut Emitter<'_>, number: u32, pc: u64, flags: bool) {
     e.mark(pc, Fix::RCX_R11);
     clock(e, flags);
     e.load_ctx(reg::R11, layout::LOG);
-    // mov [r11 + 16], rsp; mov [r11 + 8], rcx; mov rcx, [rsp]; mov [r11 + 24], rcx
-    e.bytes(&[0x49, 0x89, 0x63, 16, 0x49, 0x89, 0x4b, 8]);
-    e.bytes(&[0x48, 0x8b, 0x0c, 0x24, 0x49, 0x89, 0x4b, 24]);
+    // mov [r11 + 24], rsp; mov [r11 + 8], rcx; mov rcx, [rsp]; mov [r11 + 16], rcx
+    e.bytes(&[0x49, 0x89, 0x63, 24, 0x49, 0x89, 0x4b, 8]);
+    e.bytes(&[0x48, 0x8b, 0x0c, 0x24, 0x49, 0x89, 0x4b, 16]);
     // mov qword [r11], !number
     e.bytes(&[0x49, 0xc7, 0x03]);
     e.u32(!number);

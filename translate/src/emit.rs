@@ -28,6 +28,8 @@ pub(crate) struct Emitter<'a> {
     length: usize,
     overflow: bool,
     pub(crate) map: Vec<MapEntry>,
+    /// The register that holds the place in the log.
+    pub(crate) log: Option<u8>,
     /// Offsets behind what counted a segment last: by its own counter, and by the clock.
     pub(crate) counted: (usize, usize),
     /// Where a segment's last instruction has been executed, which is emitted in steps: from and to which offset, in each
@@ -52,6 +54,7 @@ impl<'a> Emitter<'a> {
             length: 0,
             overflow: false,
             map: Vec::new(),
+            log: None,
             counted: (0, 0),
             done: [(0, 0); 2],
             passed: [(0, 0); 4],
@@ -126,6 +129,7 @@ impl<'a> Emitter<'a> {
 
     /// From here on an interrupted thread is at `guest` and recovered by `fix`.
     pub(crate) fn mark(&mut self, guest: u64, fix: Fix) {
+        let fix = self.log.map_or(fix, |register| fix.with_log(register));
         let entry = MapEntry { cache: self.length as u32, guest, fix };
         match self.map.last_mut() {
             Some(last) if last.cache == entry.cache => *last = entry,

@@ -1,5 +1,6 @@
 //! The translation of one superblock: body, prefix, exits and the map back to the guest.
 
+use crate::accesses::{AccessPlan, Form, Logged};
 use crate::branch;
 use crate::calls::{self, By};
 use crate::check::{Check, CheckPlan};
@@ -61,6 +62,8 @@ pub struct Config {
     pub count_segments: bool,
     /// Tell of calls and returns in the thread's log; with `count`.
     pub log_calls: bool,
+    /// Tell of data accesses there; in plain code only.
+    pub log_accesses: bool,
     /// Check the V bits of explicit memory operands. The stub of check n begins n * [`layout::CHECK_STUB_BYTES`] above
     /// this cache address, apart from the fragments as those of the exits are.
     pub check_stubs: Option<u64>,
@@ -161,6 +164,8 @@ pub struct First {
     pub check: u32,
     /// Of its counters.
     pub counter: u32,
+    /// Of its runs, whose accesses are told of.
+    pub run: u32,
     /// The function that begins there, if its entry is to be told of.
     pub function: Option<u32>,
     /// For precise code: where the block's decoded instructions ([`Block::decoded`]) will lie.
@@ -190,6 +195,8 @@ pub struct Fragment {
     pub checks: Vec<Check>,
     /// What its counters count, in the order of their numbers.
     pub counted: Vec<Counted>,
+    /// What its runs leave in the log, in the order of their numbers.
+    pub runs: Vec<(Form, Logged)>,
     /// From cache offsets to guest states, in rising order.
     pub map: Vec<MapEntry>,
     /// Guest instructions.
@@ -224,6 +231,7 @@ pub struct Translator {
     counter: CounterPlan,
     checker: CheckPlan,
     precise: Precise,
+    accesses: AccessPlan,
     /// Of a translation that was given back.
     exits: Vec<Exit>,
     checks: Vec<Check>,
@@ -246,6 +254,7 @@ impl Translator {
             counter: CounterPlan::default(),
             checker: CheckPlan::default(),
             precise: Precise::default(),
+            accesses: AccessPlan::new(),
             exits: Vec::new(),
             checks: Vec::new(),
             counted: Vec::new(),
@@ -289,6 +298,10 @@ impl Translator {
             let counts = config.counts().then_some(&self.counter);
             self.checker.plan(block, config.mode, &self.live, counts, &mut self.tools);
         }
+        let logs_accesses = config.log_accesses && config.mode == Mode::Plain;
+        if logs_accesses {
+            self.accesses.plan(block, &mut self.tools);
+        }
         if config.mode.guards() && block.function {
             shadow::undefine_below(&mut e, red_zone(block), block.pc);
         }
@@ -320,16 +333,23 @@ impl Translator {
                 self.checker.emit(&mut e, config, i, pc, first.check, &mut checks);
             }
             let count = if config.counts() { self.counter.emit(&mut e, i, pc) } else { None };
+            if logs_accesses {
+                self.accesses.emit(&mut e, (i, insn), first.run, &mut self.tools);
+            }
             e.mark(pc, Fix::NONE);
             out = Out { insn: Some(insn), next: insn.next_pc(), count, flags, to: config.mode };
             if insn.flow == Flow::Next {
                 let bytes = bytes_of(block, insn);
                 if !self.copy_or_emulate(&mut e, insn, bytes) {
+                    self.accesses.give_up(&mut e, pc);
                     exits.push(leave(&mut e, pc, Some(Special::Unsupported), config.mode));
                     falls_through = false;
                     break;
                 }
                 e.mark(insn.next_pc(), Fix::NONE);
+                if logs_accesses {
+                    self.accesses.emit_behind(&mut e, (i, insn), first.run, &mut self.tools);
+                }
                 if checks_memory {
                     self.checker.emit_behind(&mut e, i, insn.next_pc());
                 } else if precise {
@@ -382,6 +402,7 @@ impl Translator {
             exits,
             checks,
             counted,
+            runs: if logs_accesses { self.accesses.take() } else { Vec::new() },
             map: core::mem::take(&mut e.map),
             instructions: block.insns.len() as u32,
         })

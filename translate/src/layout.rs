@@ -38,6 +38,8 @@ pub const LOG: u32 = 0x70;
 pub const DISPATCH: u32 = 0x78;
 /// Guest RFLAGS while the engine runs.
 pub const FLAGS: u32 = 0x80;
+/// Home of the register that holds the place in the log while a record is put down there; see [`Fix::log`].
+pub const LOG_HOME: u32 = 0x88;
 /// Address of the decoded instruction (iced's) that precise code is about to execute.
 pub const STEP: u32 = 0x90;
 /// As [`INSTRUCTIONS`], for those that are executed in guarded code; [`GUARDED_SLOTS`] quadwords.
@@ -124,7 +126,7 @@ pub const EXIT_STEP: u32 = 8;
 pub const EXIT_SYSCALL_AFTER: u32 = 9;
 
 /// How the guest's registers are recovered when a thread is interrupted inside a fragment. The map gives the
-/// guest pc; `Fix` what else differs.
+/// guest pc; `Fix` what else differs. All but [`Fix::log`] look at what is [`Fix::without_log`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fix(pub u16);
 
@@ -162,6 +164,23 @@ impl Fix {
     pub const SCRATCH_FLAGS: Fix = Fix(0x401);
     /// Of the places of `SCRATCH`, r11 alone is in its own.
     pub const SCRATCH_R11: Fix = Fix(0x402);
+
+    /// Beside what else differs, this register is in `LOG_HOME`.
+    pub const fn with_log(self, register: u8) -> Fix {
+        Fix(self.0 | Self::LOG | (register as u16) << 12)
+    }
+
+    /// The register that is in `LOG_HOME`. It is to be recovered after all others: it may have been put aside meanwhile.
+    pub fn log(self) -> Option<u8> {
+        (self.0 & Self::LOG != 0).then_some((self.0 >> 12) as u8)
+    }
+
+    /// What else differs.
+    pub fn without_log(self) -> Fix {
+        if self.0 & Self::LOG != 0 { Fix(self.0 & (Self::LOG - 1)) } else { self }
+    }
+
+    const LOG: u16 = 0x800;
 
     /// General register `number` (encoding order) is in `SPILL`.
     pub const fn spill(number: u8) -> Fix {

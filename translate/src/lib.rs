@@ -13,6 +13,7 @@ extern crate alloc;
 pub mod layout;
 
 mod access;
+pub mod accesses;
 mod address;
 mod branch;
 pub mod calls;

@@ -138,8 +138,15 @@ fn variants(seed: u64) -> Vec<Options> {
     };
     let other = rng.pick(&[tiny, small]);
     let whole = Limits::default();
-    let plain =
-        Options { count: true, calls: false, limits: whole, link: true, check: false, mode: Mode::Plain };
+    let plain = Options {
+        count: true,
+        calls: false,
+        accesses: false,
+        limits: whole,
+        link: true,
+        check: false,
+        mode: Mode::Plain,
+    };
     let guards = |mode, limits| Limits { checked: mode != Mode::Plain, ..limits };
     let guarding = rng.pick(&[Mode::Clean, Mode::Guarded]);
     let small_mode = rng.pick(&[Mode::Plain, Mode::Clean, Mode::Guarded]);
@@ -150,6 +157,7 @@ fn variants(seed: u64) -> Vec<Options> {
         plain,
         Options {
             calls: false,
+            accesses: false,
             count: small_count,
             limits: guards(small_mode, other),
             link: !rng.one_in(4),
@@ -161,6 +169,7 @@ fn variants(seed: u64) -> Vec<Options> {
         Options { count, limits: one_segment, check: true, mode: precise, ..plain },
         Options { count: false, ..plain },
         Options { calls: true, ..plain },
+        Options { accesses: true, ..plain },
     ]
 }
 

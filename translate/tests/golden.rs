@@ -47,6 +47,7 @@ struct Case {
     count: bool,
     count_segments: bool,
     calls: bool,
+    accesses: bool,
     check: bool,
     mode: Mode,
     pointer: Pointer,
@@ -70,6 +71,7 @@ fn parse(text: &str) -> Case {
         count: false,
         count_segments: false,
         calls: false,
+        accesses: false,
         check: false,
         mode: Mode::Plain,
         pointer: Pointer::Unknown,
@@ -217,13 +219,14 @@ fn render(case: &Case) -> String {
         count: case.count,
         count_segments: case.count_segments,
         log_calls: case.calls,
+        log_accesses: case.accesses,
         check_stubs: case.check.then_some(CHECK_STUBS),
         mode: case.mode,
     };
     let mut buffer = [0u8; 4096];
     let mut translator = Translator::new();
     let function = case.calls.then_some(9);
-    let first = First { exit: 7, check: 3, counter: 5, function, steps: 0x7100_0000_1000 };
+    let first = First { exit: 7, check: 3, counter: 5, function, steps: 0x7100_0000_1000, run: 0 };
     let fragment = translator.translate(&block, &config, case.prefix, first, CACHE, &mut buffer).unwrap();
 
     let guest = support::disassemble(&case.bytes[..(fragment.end - case.pc) as usize], case.pc);

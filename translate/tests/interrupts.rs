@@ -12,14 +12,16 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind};
+use iced_x86::{Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpKind};
 use support::generate::{Generator, Program, Style};
 use support::pool::Pool;
 use support::puppet::Puppet;
 use support::rng::Rng;
 use support::runtime::{End, Options, Runtime, State, Told};
 use support::space::Space;
-use translate::{Limits, Mode};
+use translate::accesses::Bases;
+use translate::references::{Registers, references};
+use translate::{Limits, Mode, layout};
 
 const STATUS: u32 = iced_x86::RflagsBits::OF
     | iced_x86::RflagsBits::SF
@@ -44,6 +46,36 @@ struct Boundary {
     vectors: Vec<u8>,
     /// Status flags that matter here (iced's bits).
     live: u32,
+}
+
+/// The registers between two instructions.
+struct Before<'a>(&'a Boundary);
+
+impl Registers for Before<'_> {
+    fn general(&self, number: u8) -> u64 {
+        self.0.state.regs[usize::from(number)]
+    }
+
+    fn base(&self, slot: u32) -> u64 {
+        if slot == layout::GUEST_FS { self.0.state.fs_base } else { self.0.state.gs_base }
+    }
+
+    fn vector(&self, number: u8, from: usize) -> u64 {
+        /// Of the first vector register in the image, and of its upper half.
+        const PARTS: [usize; 2] = [160, 576];
+        let at = PARTS[from / 16] + 16 * usize::from(number) + from % 16;
+        u64::from_le_bytes(self.0.vectors[at..at + 8].try_into().unwrap())
+    }
+
+    fn mask(&self, _: u8) -> u64 {
+        unreachable!("no program has them")
+    }
+}
+
+/// Where the program is behind the instruction at `at`.
+fn next<'a>(boundaries: &'a [Boundary], begins: &[bool], at: usize) -> &'a Boundary {
+    let next = (at + 1..boundaries.len()).find(|&next| begins[next]);
+    &boundaries[next.unwrap_or(boundaries.len() - 1)]
 }
 
 struct Bench {
@@ -209,6 +241,9 @@ impl Bench {
         if options.calls {
             self.check_calls(&boundaries, &steps)?;
         }
+        if options.accesses {
+            self.check_accesses(&boundaries, &begins)?;
+        }
         if options.count {
             let counted = self.runtime.counted();
             let stepped = steps[boundaries.len() - 1];
@@ -230,7 +265,7 @@ impl Bench {
             .iter()
             .filter_map(|event| match *event {
                 Told::Left { sp, clock } => Some((sp, clock)),
-                Told::Entered { .. } => None,
+                _ => None,
             })
             .collect();
         if left != returns {
@@ -248,6 +283,55 @@ impl Bench {
             }
         }
         Ok(())
+    }
+
+    /// The records tell of each instruction once, in order, with what it accessed by its registers before it.
+    fn check_accesses(&self, boundaries: &[Boundary], begins: &[bool]) -> Result<(), String> {
+        let first = &boundaries[0].state;
+        let mut bases = Bases { fs: first.fs_base, gs: first.gs_base };
+        let mut at = 0;
+        for told in self.runtime.calls() {
+            let Told::Executed { number, record } = told else { continue };
+            let form = &self.runtime.forms[number as usize];
+            for (i, piece) in form.pieces.iter().enumerate() {
+                while !begins[at] {
+                    at += 1;
+                }
+                let boundary = &boundaries[at];
+                let pc = form.start + u64::from(piece.offset);
+                if boundary.state.pc != pc {
+                    return Err(format!("told of {pc:#x}, executed {:#x}", boundary.state.pc));
+                }
+                let mut found = Vec::new();
+                for access in form.accesses.iter().filter(|access| usize::from(access.instruction) == i) {
+                    found.push((access.kind, access.size, form.address(access, &record, bases)));
+                }
+                form.special(&record, bases, |kind, size, address| found.push((kind, size, address)));
+                let (mut list, mut expected) = (Vec::new(), Vec::new());
+                references(&self.decode(pc), &mut InstructionInfoFactory::new(), &mut list);
+                for reference in list {
+                    let address = reference.address(&Before(boundary));
+                    expected.extend(address.map(|address| (reference.kind, reference.size, address)));
+                }
+                if found != expected {
+                    let guest = support::disassemble(self.space.region.bytes(pc, 15), pc);
+                    let insn = guest.lines().next().unwrap_or_default();
+                    return Err(format!(
+                        "{insn}\ntold {found:x?}\nmade {expected:x?}\n{form:x?}\n{record:x?}"
+                    ));
+                }
+                if let Some(rounds) = form.rounds(&record) {
+                    let count = boundary.state.regs[1] - next(boundaries, begins, at).state.regs[1];
+                    if rounds.count != count {
+                        return Err(format!("told {rounds:?}, executed {count} rounds at {pc:#x}"));
+                    }
+                }
+                at += 1;
+            }
+            bases = form.bases_behind(&record, bases);
+        }
+        let left = begins[at..boundaries.len() - 1].iter().filter(|begins| **begins).count();
+        if left > 0 { Err(format!("not told of the last {left} instructions")) } else { Ok(()) }
     }
 
     /// Adds the jump at `before`, if there is one, which led to `after`.
@@ -305,9 +389,12 @@ fn run(kind: usize, programs: u64) {
             Mode::Precise(_) => Limits { segments: 1, ..limits },
             _ => Limits { checked: true, ..limits },
         };
-        let check = rng.one_in(2) || mode != Mode::Plain;
+        let mut check = rng.one_in(2) || mode != Mode::Plain;
         let (count, calls) = (rng.one_in(2), rng.one_in(2));
-        let options = Options { count: count || calls, calls, limits, link: !rng.one_in(4), check, mode };
+        let accesses = mode == Mode::Plain && rng.one_in(2);
+        check &= !accesses;
+        let link = !rng.one_in(4);
+        let options = Options { count: count || calls, calls, accesses, limits, link, check, mode };
         if let Err(error) = bench.check(seed, options) {
             failures += 1;
             eprintln!("VG_SEED={kind}:{seed}: {options:?}\n{error}");

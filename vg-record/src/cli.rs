@@ -3,6 +3,7 @@
 //! Always holds: a [`Cli`] that parsed is complete and consistent; what cannot be done was refused with a reason.
 //! Options behind PROGRAM belong to the program. Not here: where the trace goes (`output`).
 
+use crate::models::ModelOptions;
 use clap::{Parser, ValueEnum};
 use std::ffi::OsString;
 
@@ -84,6 +85,9 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "N")]
     pub error_exitcode: Option<u8>,
 
+    #[command(flatten)]
+    pub models: ModelOptions,
+
     /// The program to run, found as a shell finds it, and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "PROGRAM")]
     pub command: Vec<OsString>,
@@ -115,7 +119,8 @@ pub(crate) enum Events {
     /// Calls, in the contexts in which they were made, with what instr and blocks record: inclusive costs, callers and
     /// stacks, for vg-annotate
     Calls,
-    /// Memory accesses (not available yet)
+    /// Data accesses of each instruction, and misses of simulated caches and branch predictors, with what instr and blocks
+    /// record, for vg-annotate (not together with shadow)
     Access,
     /// Nothing: the program only runs under the engine (not together with other kinds)
     None,
@@ -198,6 +203,16 @@ impl Cli {
             self.track_fds == TrackFds::No || bits & ring::shared::EVENTS_ALLOC != 0,
             "--track-fds: stacks are known with --events=alloc only; ask for that, too"
         );
+        let access = bits & ring::shared::EVENTS_ACCESS != 0;
+        anyhow::ensure!(
+            !access || bits & ring::shared::EVENTS_SHADOW == 0,
+            "--events=access,shadow: accesses are told of in code that no check is in; make two recordings"
+        );
+        if let Some(name) = self.models.first_asked().filter(|_| !access) {
+            anyhow::bail!(
+                "{name}: caches and branches are simulated with --events=access; ask for that, too"
+            );
+        }
         Ok(bits)
     }
 
@@ -244,13 +259,12 @@ impl Cli {
                 use ring::shared::{EVENTS_BLOCKS, EVENTS_CALLS, EVENTS_INSTR};
                 Ok(bits | EVENTS_INSTR | EVENTS_BLOCKS | EVENTS_CALLS)
             }
-            Events::Access | Events::None => {
-                let name = kind.to_possible_value();
-                anyhow::bail!(
-                    "--events={}: this version cannot record them yet; alloc, shadow, instr, blocks and calls are available",
-                    name.as_ref().map_or("none", |value| value.get_name())
-                )
+            Events::Access => {
+                use ring::shared::{EVENTS_ACCESS, EVENTS_BLOCKS, EVENTS_INSTR};
+                Ok(bits | EVENTS_INSTR | EVENTS_BLOCKS | EVENTS_ACCESS)
             }
+            // Together with others it was refused above.
+            Events::None => Ok(bits),
         })
     }
 
@@ -294,11 +308,12 @@ impl Cli {
             add(true, format!("--error-exitcode={status}"));
         }
         add(!self.run_libc_freeres.0, format!("--run-libc-freeres={no}"));
+        list.extend(self.models.changed());
         list
     }
 }
 
-fn yes_no(text: &str) -> Result<Flag, String> {
+pub(crate) fn yes_no(text: &str) -> Result<Flag, String> {
     match text {
         "yes" => Ok(Flag(true)),
         "no" => Ok(Flag(false)),

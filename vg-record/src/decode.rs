@@ -7,6 +7,7 @@
 
 use crate::clock::Clock;
 use crate::contexts::Contexts;
+use crate::costs::Costs;
 use crate::counts::Counts;
 use crate::errors::Errors;
 use crate::images::{First, ImageId, Images};
@@ -55,6 +56,7 @@ pub(crate) struct Recording {
     pub jumps: Jumps,
     /// In which contexts.
     pub contexts: Contexts,
+    pub costs: Costs,
     /// Where they are printed meanwhile.
     pub live: Option<Live>,
     threads: HashMap<(u32, u32), u32>,
@@ -155,6 +157,7 @@ impl Recording {
             counts: Counts::default(),
             jumps: Jumps::default(),
             contexts: Contexts::default(),
+            costs: Costs::default(),
             live: None,
             threads: HashMap::new(),
             last_thread: 0,
@@ -321,6 +324,8 @@ impl Recording {
             Kind::Message => self.message(stream, record),
             Kind::Error => return self.error(stream, record, force),
             Kind::Contexts => return self.contexts(stream, record),
+            Kind::Costs => return self.costs(stream, record),
+            Kind::ContextCosts => return self.context_costs(stream, record),
             Kind::Executed => return self.executed(stream, record),
             Kind::Jumps => return self.jumps(stream, record),
             Kind::SnapshotBegin

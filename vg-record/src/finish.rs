@@ -43,6 +43,7 @@ pub(crate) fn finish(recording: &mut Recording, ending: Ending) -> Phases {
     name_frames(recording, time);
     recording.finish_counts();
     recording.finish_contexts();
+    recording.finish_costs();
     variables::write(recording);
     phases.symbols = start.elapsed();
     if ending.heap {

@@ -8,6 +8,7 @@
 mod cli;
 mod clock;
 mod contexts;
+mod costs;
 mod counts;
 mod decode;
 mod drain;
@@ -22,6 +23,7 @@ mod launch;
 mod live;
 mod memory;
 mod mix;
+mod models;
 mod modules;
 mod numbered;
 mod output;
@@ -146,6 +148,7 @@ fn drain(
     trace.put(|writer| writer.header(&header));
     trace.put(|writer| writer.flush());
     let mut recording = decode::Recording::new(trace, clock);
+    recording.costs.counted = cli.models.events();
     if cli.live {
         match live::Live::start() {
             Ok(live) => recording.live = Some(live),

@@ -108,6 +108,7 @@ impl Memory {
         control.freelist_big_block.store(cli.freelist_big_blocks, Relaxed);
         control.error_status.store(cli.error_status().map_or(0, u32::from), Relaxed);
         control.redzone_bytes.store(cli.redzone_size, Relaxed);
+        cli.models.store(control)?;
         Ok(())
     }
 }

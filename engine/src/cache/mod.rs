@@ -20,6 +20,7 @@ mod lookup;
 mod pages;
 mod place;
 mod pointers;
+mod runs;
 
 use crate::space::{self, PAGE};
 use crate::sys;
@@ -33,6 +34,7 @@ use iced_x86::Instruction;
 use lookup::PcTable;
 use pages::Pages;
 use pointers::Pointers;
+use runs::Runs;
 use translate::layout::{CHECK_STUB_BYTES, EXIT_STUB_BYTES, Fix, MapEntry};
 use translate::{
     Block, Calls, Check, Config, First, Limits, Mode, Pointer, Prefix, Replaced, Scratch, Start, StubTable,
@@ -237,6 +239,7 @@ pub struct Cache {
     steps: Vec<Vec<Instruction>>,
     counted: Counters,
     functions: Functions,
+    runs: Runs,
     pages: Pages,
     pointers: Pointers,
     detached: BTreeMap<u64, Detached>,
@@ -254,10 +257,10 @@ pub struct Cache {
 
 impl Cache {
     /// Maps `bytes` of cache and generates the stubs. Classes: one byte for each system-call number, 0 = native.
-    /// `count`: instructions are counted, segments are, calls are told of; `check`: accesses are checked; `follow`: so are undefined values.
+    /// `count`: instructions are counted, segments are, calls and data accesses are told of; `check`: accesses are checked; `follow`: so are undefined values.
     pub fn new(
         bytes: u64,
-        (count, count_segments, log_calls): (bool, bool, bool),
+        (count, count_segments, log_calls, log_accesses): (bool, bool, bool, bool),
         check: bool,
         follow: bool,
         class: impl Fn(usize) -> u8,
@@ -304,6 +307,7 @@ impl Cache {
             count,
             count_segments,
             log_calls,
+            log_accesses,
             check_stubs,
             mode: modes[0],
         };
@@ -334,6 +338,7 @@ impl Cache {
             code_changes: 0,
             counted: Counters::default(),
             functions: Functions::default(),
+            runs: Runs::default(),
             counters: [0; 4],
         };
         cache.reset_tables();
@@ -456,7 +461,11 @@ impl Cache {
             Mode::Precise(_) if translate::is_beyond(bytes, pc) => ONE,
             Mode::Precise(_) => Limits { segments: 1, instructions: MOST_PRECISE, checked: false },
         };
-        if self.is_stale || self.room() < 2 * FRAGMENT_ROOM || !self.counted.has_room() {
+        if self.is_stale
+            || self.room() < 2 * FRAGMENT_ROOM
+            || !self.counted.has_room()
+            || !self.runs.has_room()
+        {
             return Err(Full);
         }
         let pointer = |pc, address| if once { Pointer::Unknown } else { self.pointers.look(pc, address) };
@@ -480,12 +489,13 @@ impl Cache {
         let is_function = reached.call && !mode.is_precise();
         let tells = config.log_calls && is_function && !block.is_linkage();
         let function = tells.then(|| self.functions.number(pc));
-        let first = First { exit: first_exit, check, counter, function, steps: steps.as_ptr() as u64 };
+        let run = self.runs.next();
+        let first = First { exit: first_exit, check, counter, run, function, steps: steps.as_ptr() as u64 };
         // SAFETY: the range lies between the fragments and the exits' stubs, in our mapping; nothing there is reachable yet.
         let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, FRAGMENT_ROOM as usize) };
         let translated = self.translator.translate(&block, config, reached.through, first, at, room);
         self.scratch = block.into_scratch();
-        let Ok(code) = translated else {
+        let Ok(mut code) = translated else {
             return Err(Full);
         };
         let id = self.fragments.len() as FragmentId;
@@ -536,6 +546,7 @@ impl Cache {
         let first_entry = self.maps.len() as u32;
         self.maps.extend(code.map.iter().map(pack));
         self.counted.add(id, pc, &code.counted, lengths.into_iter(), single);
+        self.runs.add(id, core::mem::take(&mut code.runs));
         if mode.is_precise() {
             self.steps.push(steps);
         }
@@ -707,6 +718,7 @@ impl Cache {
         self.checks.clear();
         self.maps.clear();
         self.counted.clear();
+        self.runs.clear();
         for realm in &mut self.realms {
             realm.table = PcTable::new();
         }

@@ -1,6 +1,6 @@
-//! Calls: each thread's log of them, and the tree that is made of it.
+//! Each thread's log of calls and of data accesses, and the tree and the costs that are made of it.
 //!
-//! Emitted code appends to the log (`translate::calls`) until it meets the page behind it; then the thread works through it and
+//! Emitted code appends to the log (`translate::calls`, `translate::accesses`) until it meets the page behind it; then the thread works through it and
 //! begins anew. It also does so before it is interrupted by a handler, and before what it has counted is told.
 //!
 //! # Safety
@@ -10,6 +10,7 @@
 
 pub mod tree;
 
+use crate::accesses;
 use crate::context::{Context, Thread};
 use crate::counts;
 use crate::space::PAGE;
@@ -19,7 +20,9 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::Range;
 use ring::record::{CONTEXT_WORDS, Kind, header, pair};
-use ring::shared::EVENTS_CALLS;
+use ring::shared::{EVENTS_ACCESS, EVENTS_CALLS};
+use translate::accesses::{FIRST_RUN, goes_on, partly};
+use translate::calls::LEAVE_WORDS;
 use tree::Tree;
 
 /// Bytes of a log. It is read again from the processor's second cache.
@@ -30,6 +33,8 @@ pub struct Calls {
     /// The first byte of its log.
     log: u64,
     tree: Tree,
+    /// Of its data accesses.
+    accesses: Option<accesses::Log>,
 }
 
 /// Whether calls are told of.
@@ -37,9 +42,14 @@ pub fn are_kept(engine: &Engine) -> bool {
     engine.options.events & EVENTS_CALLS != 0
 }
 
+/// Whether threads have logs.
+fn has_logs(engine: &Engine) -> bool {
+    engine.options.events & (EVENTS_CALLS | EVENTS_ACCESS) != 0
+}
+
 /// Bytes that a thread's memory has to have for its log, behind what it counts.
 pub fn bytes(engine: &Engine) -> u64 {
-    if are_kept(engine) { LOG_BYTES + 2 * PAGE } else { 0 }
+    if has_logs(engine) { LOG_BYTES + 2 * PAGE } else { 0 }
 }
 
 /// The log of a thread, in its memory.
@@ -49,7 +59,7 @@ fn log_of(thread: *const Thread) -> u64 {
 
 /// Protects the page behind the log of a thread whose memory has just been mapped.
 pub fn protect(engine: &Engine, thread: *const Thread) {
-    if are_kept(engine) {
+    if has_logs(engine) {
         // SAFETY: within the thread's fresh memory.
         unsafe { sys::call(sys::nr::MPROTECT, &[log_of(thread) + LOG_BYTES, PAGE, 0]) };
     }
@@ -57,31 +67,103 @@ pub fn protect(engine: &Engine, thread: *const Thread) {
 
 /// Of a thread that has executed nothing yet, whose context this is.
 pub fn begin(engine: &Engine, thread: *const Thread, context: &mut Context) -> Option<Box<Calls>> {
-    are_kept(engine).then(|| {
+    has_logs(engine).then(|| {
         context.log = log_of(thread);
-        Box::new(Calls { log: context.log, tree: Tree::new() })
+        Box::new(Calls { log: context.log, tree: Tree::new(), accesses: accesses::begin(engine) })
     })
 }
 
 impl Calls {
     /// Works through the log.
-    fn follow(&mut self, context: &mut Context) {
+    fn follow(&mut self, engine: &Engine, context: &mut Context) {
         let words = (context.log - self.log) as usize / 8;
         // SAFETY: see the head of this file.
         let events = unsafe { core::slice::from_raw_parts(self.log as *const u64, words) };
-        self.tree.follow(events);
+        match &mut self.accesses {
+            None => self.tree.follow(events),
+            Some(log) => log.follow(engine, context, events, &mut self.tree),
+        }
         context.log = self.log;
+    }
+
+    /// What is `words` behind the log's end, which is where emitted code goes on; negative: in front of it.
+    fn word(&mut self, context: &Context, words: i64) -> Option<&mut u64> {
+        let at = context.log.wrapping_add((8 * words) as u64);
+        let is_there = at >= self.log && at < self.log + LOG_BYTES;
+        // SAFETY: see the head of this file.
+        is_there.then(|| unsafe { &mut *(at as *mut u64) })
+    }
+
+    /// Sees to it that so many words can be appended.
+    fn make_room(&mut self, engine: &Engine, context: &mut Context, words: u16) {
+        if context.log + 8 * u64::from(words) > self.log + LOG_BYTES {
+            self.follow(engine, context);
+        }
+    }
+
+    /// The run that was cut short is told as such, and that the thread goes on at `pc`.
+    fn cut(&mut self, engine: &Engine, context: &mut Context, code: u64, pc: u64) {
+        let cut = engine.cache.lock().cut_run(code, pc);
+        match cut {
+            Some(cut) if cut.is_told => {
+                let whole = u64::from(!(cut.number + FIRST_RUN)) | 0xffff_ffff << 32;
+                // Perhaps a return has been told since.
+                for behind in [0, LEAVE_WORDS as i64] {
+                    if let Some(word) = self.word(context, -(i64::from(cut.words) + behind))
+                        && *word == whole
+                    {
+                        *word = partly(cut.number, cut.bytes);
+                        break;
+                    }
+                }
+            }
+            Some(cut) => {
+                // If there was none, nothing of it was stored yet.
+                self.make_room(engine, context, cut.words);
+                if let Some(word) = self.word(context, 0) {
+                    *word = partly(cut.number, cut.bytes);
+                    context.log += 8 * u64::from(cut.words);
+                }
+            }
+            None => (),
+        }
+        self.make_room(engine, context, 1);
+        if let Some(word) = self.word(context, 0) {
+            *word = goes_on(pc);
+            context.log += 8;
+        }
     }
 }
 
 /// A store has faulted at `address`: true when that was the end of the thread's log, which is at its beginning now.
-pub fn is_full(thread: &mut Thread, address: u64) -> bool {
+pub fn is_full(engine: &Engine, thread: &mut Thread, address: u64) -> bool {
     let Some(calls) = &mut thread.calls else { return false };
     if address.wrapping_sub(calls.log + LOG_BYTES) >= PAGE {
         return false;
     }
-    calls.follow(&mut thread.context);
+    calls.follow(engine, &mut thread.context);
     true
+}
+
+/// The calling thread was interrupted at cache address `code`, where its state is that in front of the guest's instruction at
+/// `pc`, and does not go on there.
+pub fn interrupted(engine: &Engine, thread: &mut Thread, code: u64, pc: u64) {
+    if let Some(calls) = &mut thread.calls
+        && calls.accesses.is_some()
+    {
+        calls.cut(engine, &mut thread.context, code, pc);
+    }
+}
+
+/// The bases of the thread's segments are about to be changed, by other than its own instructions.
+pub fn changes_bases(engine: &Engine, thread: &mut Thread, change: impl FnOnce(&mut Context)) {
+    if let Some(calls) = &mut thread.calls {
+        calls.follow(engine, &mut thread.context);
+    }
+    change(&mut thread.context);
+    if let Some(log) = thread.calls.as_mut().and_then(|calls| calls.accesses.as_mut()) {
+        log.set_bases(&thread.context);
+    }
 }
 
 /// A signal's handler begins at `pc` with this stack pointer and return address. `stack`: it has been switched to this one.
@@ -92,25 +174,29 @@ pub fn handler_begins(
     stack: Option<Range<u64>>,
 ) {
     let Some(calls) = &mut thread.calls else { return };
-    calls.follow(&mut thread.context);
+    calls.follow(engine, &mut thread.context);
     let function = engine.cache.lock().function(pc);
     calls.tree.handle(function, thread.context.instructions(), sp, restorer, stack);
 }
 
 /// A handler has returned.
-pub fn handler_ends(thread: &mut Thread) {
+pub fn handler_ends(engine: &Engine, thread: &mut Thread) {
     if let Some(calls) = &mut thread.calls {
-        calls.follow(&mut thread.context);
+        calls.follow(engine, &mut thread.context);
         calls.tree.handled(thread.context.instructions());
     }
 }
 
 /// A forked child begins to count.
-pub fn forget(thread: &mut Thread) {
+pub fn forget(engine: &Engine, thread: &mut Thread) {
     if let Some(calls) = &mut thread.calls {
-        calls.follow(&mut thread.context);
+        calls.follow(engine, &mut thread.context);
         calls.tree.spend(thread.context.instructions());
         calls.tree.forget();
+        if let Some(log) = &mut calls.accesses {
+            log.forget();
+        }
+        accesses::forget(engine);
     }
 }
 
@@ -127,7 +213,11 @@ pub fn tell_all(engine: &Engine) {
 pub fn tell(engine: &Engine, thread: &mut Thread) {
     const MOST_ENTRIES: usize = 1024;
     let Some(mut calls) = thread.calls.take() else { return };
-    calls.follow(&mut thread.context);
+    calls.follow(engine, &mut thread.context);
+    if !are_kept(engine) {
+        thread.calls = Some(calls);
+        return;
+    }
     calls.tree.spend(thread.context.instructions());
     let functions = engine.cache.lock().functions().to_vec();
     for (nodes, first) in calls.tree.nodes().chunks(MOST_ENTRIES).zip((0u32..).step_by(MOST_ENTRIES)) {
@@ -150,5 +240,8 @@ pub fn tell(engine: &Engine, thread: &mut Thread) {
         }
     }
     calls.tree.forget();
+    if let (Some(log), Some(writer)) = (&mut calls.accesses, &mut thread.writer) {
+        log.tell(engine, writer);
+    }
     thread.calls = Some(calls);
 }

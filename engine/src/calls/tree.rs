@@ -118,6 +118,11 @@ impl Tree {
         &self.nodes
     }
 
+    /// The node of the innermost active function.
+    pub fn current(&self) -> u32 {
+        self.top().node
+    }
+
     /// Begins to count anew, where the thread stands.
     pub fn forget(&mut self) {
         for node in &mut self.nodes {
@@ -140,7 +145,7 @@ impl Tree {
             if known > 0 {
                 continue;
             }
-            if let [_, clock, sp, site, ..] = *events
+            if let [_, clock, site, sp, ..] = *events
                 && head & IS_ENTRY != 0
             {
                 self.enter(!head as u32, clock, sp, site);
@@ -172,7 +177,7 @@ impl Tree {
                 done += LEAVE_WORDS;
                 continue;
             }
-            let [_, _, place, site, ref next @ ..] = events[done..] else { break };
+            let [_, _, site, place, ref next @ ..] = events[done..] else { break };
             if place >= sp || site <= JUMP {
                 break;
             }

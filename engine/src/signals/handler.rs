@@ -87,8 +87,10 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
     }
     let engine = engine();
     let thread = threads::current();
-    if synchronous && signal == sig::SEGV && calls::is_full(thread, quad(info, 16)) {
-        kernel.gregs[SIGCONTEXT[usize::from(LOG_REGISTER)]] = thread.context.log;
+    if synchronous && signal == sig::SEGV && calls::is_full(engine, thread, quad(info, 16)) {
+        let position = engine.cache.lock().position(pc);
+        let register = position.and_then(|position| position.fix.log()).unwrap_or(LOG_REGISTER);
+        kernel.gregs[SIGCONTEXT[usize::from(register)]] = thread.context.log;
         return;
     }
     if synchronous
@@ -131,7 +133,7 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
                 Purpose::Guest => (),
                 Purpose::Stop | Purpose::Unknown => {
                     thread.context.pending.store(1, Ordering::Release);
-                    counts::interrupted(engine, &mut thread.context, pc, guest.pc);
+                    counts::interrupted(engine, thread, pc, guest.pc);
                     let guest = waits::made_again(engine, thread, guest, kernel);
                     resume(engine, thread, guest, kernel);
                     return;
@@ -151,7 +153,7 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
                 let page = address & !(crate::space::PAGE - 1);
                 if source.is_some_and(|(start, end)| start < page + crate::space::PAGE && end > page) {
                     thread.signals.step = true;
-                    counts::interrupted(engine, &mut thread.context, pc, guest.pc);
+                    counts::interrupted(engine, thread, pc, guest.pc);
                     resume(engine, thread, guest, kernel);
                 }
                 return;
@@ -162,7 +164,7 @@ unsafe extern "C" fn handle(signal: u32, info: *mut [u8; SIGINFO_BYTES], context
             if synchronous && quad(info, 16) == pc {
                 info[16..24].copy_from_slice(&guest.pc.to_le_bytes());
             }
-            counts::interrupted(engine, &mut thread.context, pc, guest.pc);
+            counts::interrupted(engine, thread, pc, guest.pc);
             deliver(engine, thread, guest, signal, info, kernel, synchronous);
         }
     }
@@ -480,7 +482,7 @@ pub fn sigreturn(thread: &mut Thread) {
         precise::returns(thread, &frame::places(ucontext));
     }
     let guest = GuestRegs::of_gregs(&context.gregs);
-    calls::handler_ends(thread);
+    calls::handler_ends(engine(), thread);
     thread.signals.stepped_to = (guest.flags & TRAP_FLAG != 0).then_some(guest.pc);
     thread.signals.mask = context.mask & !(bit(sig::KILL) | bit(sig::STOP));
     let mut stack = context.stack;

@@ -147,6 +147,8 @@ fn in_switch(stubs: &translate::StubTable, context: &Context, pc: u64) -> Interr
 }
 
 fn apply(guest: &mut GuestRegs, context: &Context, fix: Fix) {
+    let log = fix.log();
+    let fix = fix.without_log();
     match fix {
         Fix::R11_TO_R11 => guest.pc = guest.regs[gpr::R11],
         Fix::R11_TO_TARGET | Fix::RCX_R11_TO_TARGET | Fix::RCX_IN_R11_TO_TARGET => guest.pc = context.target,
@@ -174,5 +176,8 @@ fn apply(guest: &mut GuestRegs, context: &Context, fix: Fix) {
     }
     if let Some(rsi) = fix.string_source(guest.regs[gpr::RSI], context.guest_fs, context.guest_gs) {
         guest.regs[gpr::RSI] = rsi;
+    }
+    if let Some(register) = log {
+        guest.regs[register as usize] = context.log_home;
     }
 }

@@ -225,6 +225,7 @@ fn native_exec(engine: &'static Engine, thread: &mut Thread, call: &Call, name: 
     let text =
         alloc::format!("{} runs natively from here: {reason}", alloc::string::String::from_utf8_lossy(name));
     counts::tell(engine, thread);
+    crate::accesses::tell(engine, thread);
     let (pid, instructions) = (u64::from(thread.pid), thread.context.instructions());
     if let Some(writer) = &mut thread.writer {
         writer.push_strings(Kind::NotFollowed, &[sys::tsc(), pid], &[text.as_bytes()]);
@@ -286,11 +287,11 @@ pub(super) fn arch_prctl(thread: &mut Thread, a: &[u64; 6]) -> Outcome {
     Outcome::Done(match a[0] {
         SET_FS | SET_GS if a[1] >= 1 << 47 => -errno::EPERM,
         SET_FS => {
-            thread.context.guest_fs = a[1];
+            crate::calls::changes_bases(crate::state::engine(), thread, |context| context.guest_fs = a[1]);
             0
         }
         SET_GS => {
-            thread.context.guest_gs = a[1];
+            crate::calls::changes_bases(crate::state::engine(), thread, |context| context.guest_gs = a[1]);
             0
         }
         GET_FS => stored(thread.context.guest_fs),

@@ -349,7 +349,7 @@ fn fork(engine: &'static Engine, thread: &mut Thread, call: &Call, wanted: &Argu
         if counts::are_kept(engine) {
             counts::forget(thread);
         }
-        calls::forget(thread);
+        calls::forget(engine, thread);
         thread.restart_stats();
         crate::heap_calls::after_fork(engine, thread);
         crate::stacks::after_fork(thread);

@@ -15,6 +15,16 @@ pub(super) fn contexts(m: &raw::contexts::Reader<'_>) -> Decoded<Message> {
     rows(m.get_columns(), m.get_count(), |rows| Message::Contexts(Contexts { process, thread, rows }))
 }
 
+pub(super) fn costs(m: &raw::costs::Reader<'_>) -> Decoded<Message> {
+    let process = m.get_process();
+    rows(m.get_columns(), m.get_count(), |rows| Message::Costs(Costs { process, rows }))
+}
+
+pub(super) fn context_costs(m: &raw::context_costs::Reader<'_>) -> Decoded<Message> {
+    let (process, thread) = (m.get_process(), m.get_thread());
+    rows(m.get_columns(), m.get_count(), |rows| Message::ContextCosts(ContextCosts { process, thread, rows }))
+}
+
 pub(super) fn jumps(m: &raw::jumps::Reader<'_>) -> Decoded<Message> {
     let (process, thread) = (m.get_process(), m.get_thread());
     rows(m.get_columns(), m.get_count(), |rows| Message::Jumps(Jumps { process, thread, rows }))

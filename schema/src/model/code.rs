@@ -106,6 +106,50 @@ pub struct Context {
     pub again: u32,
 }
 
+/// What instructions have cost a process, besides that they were executed, or the next rows of that.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Costs {
+    /// The process.
+    pub process: u32,
+    /// Instructions and events. Those of one message rise by module and address.
+    pub rows: Vec<Cost>,
+}
+
+/// How often an event occurred at an instruction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Cost {
+    /// Module as in frames: the first module of a file; 0 for none.
+    pub module: u32,
+    /// Of the instruction: address less the module's bias, or the absolute address when there is no module.
+    pub rva: u64,
+    /// String: the event's name, as Callgrind's.
+    pub event: u32,
+    /// How often.
+    pub times: u64,
+}
+
+/// What was spent in contexts of a thread themselves, or the next rows of that.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ContextCosts {
+    /// The thread's process.
+    pub process: u32,
+    /// The thread.
+    pub thread: u32,
+    /// Contexts and events. Those of one message rise by context.
+    pub rows: Vec<ContextCost>,
+}
+
+/// How often an event occurred in a context itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct ContextCost {
+    /// Row of the thread's contexts.
+    pub context: u32,
+    /// String: the event's name, as in costs.
+    pub event: u32,
+    /// How often.
+    pub times: u64,
+}
+
 /// Places of code appended to the table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Places {

@@ -4,7 +4,7 @@
 use super::{Columns, Piece, Row, RowError, Spec, spec};
 use crate::{
     column::Shape,
-    model::{CodeLine, Context, Executed, Jump},
+    model::{CodeLine, Context, ContextCost, Cost, Executed, Jump},
 };
 
 impl Row for Executed {
@@ -150,6 +150,69 @@ impl Piece for Context {
     }
 }
 
+impl Row for Cost {
+    const SPECS: &'static [Spec] = &[
+        spec(1, "module", Shape::Few, false),
+        spec(2, "rva", Shape::Near, true),
+        spec(3, "event", Shape::Few, true),
+        spec(4, "times", Shape::Small, true),
+    ];
+
+    fn rows(columns: &Columns<'_>, count: usize) -> Result<Vec<Self>, RowError> {
+        let mut module = columns.column(0, count)?;
+        let mut rva = columns.column(1, count)?;
+        let mut event = columns.column(2, count)?;
+        let mut times = columns.column(3, count)?;
+        let row = |_| {
+            Ok(Cost {
+                module: module.next_as()?,
+                rva: rva.next(),
+                event: event.next_as()?,
+                times: times.next(),
+            })
+        };
+        (0..count).map(row).collect()
+    }
+}
+
+impl Piece for Cost {
+    fn values(rows: &[Self], i: usize, out: &mut Vec<u64>) {
+        match i {
+            0 => out.extend(rows.iter().map(|row| u64::from(row.module))),
+            1 => out.extend(rows.iter().map(|row| row.rva)),
+            2 => out.extend(rows.iter().map(|row| u64::from(row.event))),
+            _ => out.extend(rows.iter().map(|row| row.times)),
+        }
+    }
+}
+
+impl Row for ContextCost {
+    const SPECS: &'static [Spec] = &[
+        spec(1, "context", Shape::Near, true),
+        spec(2, "event", Shape::Few, true),
+        spec(3, "times", Shape::Small, true),
+    ];
+
+    fn rows(columns: &Columns<'_>, count: usize) -> Result<Vec<Self>, RowError> {
+        let mut context = columns.column(0, count)?;
+        let mut event = columns.column(1, count)?;
+        let mut times = columns.column(2, count)?;
+        let row =
+            |_| Ok(ContextCost { context: context.next_as()?, event: event.next_as()?, times: times.next() });
+        (0..count).map(row).collect()
+    }
+}
+
+impl Piece for ContextCost {
+    fn values(rows: &[Self], i: usize, out: &mut Vec<u64>) {
+        match i {
+            0 => out.extend(rows.iter().map(|row| u64::from(row.context))),
+            1 => out.extend(rows.iter().map(|row| u64::from(row.event))),
+            _ => out.extend(rows.iter().map(|row| row.times)),
+        }
+    }
+}
+
 impl Row for CodeLine {
     const SPECS: &'static [Spec] =
         &[spec(1, "rva", Shape::Near, true), spec(2, "place", Shape::Small, false)];
@@ -210,6 +273,11 @@ mod tests {
         };
         let contexts = [Context::default(), context];
         assert_eq!(rows(&columns(&contexts), 2), Ok(contexts.to_vec()));
+        let costs = [Cost::default(), Cost { module: 1, rva: u64::MAX, event: u32::MAX, times: 7 }];
+        assert_eq!(rows(&columns(&costs), 2), Ok(costs.to_vec()));
+        let spent =
+            [ContextCost::default(), ContextCost { context: u32::MAX, event: u32::MAX, times: u64::MAX }];
+        assert_eq!(rows(&columns(&spent), 2), Ok(spent.to_vec()));
         let jump = Jump { module: 1, rva: 5, target: 5, executed: 3, passed: 3, conditional: true };
         let jumps = [
             jump,

@@ -63,6 +63,14 @@ pub(super) fn merge(all: &mut Vec<Executions>, executions: Executions) {
     }
 }
 
+/// Appends costs, to the last entry when it is of the same process.
+pub(super) fn merge_costs(all: &mut Vec<Costs>, costs: Costs) {
+    match all.last_mut() {
+        Some(last) if last.process == costs.process => last.rows.extend(costs.rows),
+        _ => all.push(costs),
+    }
+}
+
 /// Appends rows of a thread's tree.
 pub(super) fn extend(all: &mut Vec<Contexts>, piece: Contexts) -> Result<(), String> {
     let is_of = |known: &Contexts| (known.process, known.thread) == (piece.process, piece.thread);

@@ -50,6 +50,8 @@ arms! {
     Places "places",
     CodeLines "codeLines",
     Contexts "contexts",
+    Costs "costs",
+    ContextCosts "contextCosts",
     Jumps "jumps",
 }
 

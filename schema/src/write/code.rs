@@ -39,6 +39,35 @@ impl<W: Write> TraceWriter<W> {
         Ok(())
     }
 
+    /// Writes what instructions have cost a process, in rising order of module and address. The names of the events must have
+    /// been written before.
+    pub fn costs(&mut self, process: u32, rows: &[Cost]) -> Result<(), WriteError> {
+        for part in rows.chunks(ROWS) {
+            let columns = self.packer.pack(part);
+            self.put(Arm::Costs, fill::column_bytes(&columns), &|m| {
+                fill::costs(m.init_costs(), process, part.len() as u32, &columns);
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Writes what was spent in contexts of a thread, in rising order of context. The names of the events and the contexts must
+    /// have been written before.
+    pub fn context_costs(
+        &mut self,
+        process: u32,
+        thread: u32,
+        rows: &[ContextCost],
+    ) -> Result<(), WriteError> {
+        for part in rows.chunks(ROWS) {
+            let columns = self.packer.pack(part);
+            self.put(Arm::ContextCosts, fill::column_bytes(&columns), &|m| {
+                fill::context_costs(m.init_context_costs(), process, thread, part.len() as u32, &columns);
+            })?;
+        }
+        Ok(())
+    }
+
     /// Appends places of code to the table; the first gets id `first_id`, which is 1 more than the last id so far. The
     /// strings must have been written before.
     pub fn places(&mut self, first_id: u32, places: &[Vec<Place>]) -> Result<(), WriteError> {

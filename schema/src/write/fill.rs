@@ -10,7 +10,7 @@ use crate::{codec::Stored, events::EventChunk, model::*, raw::trace_capnp as raw
 mod code;
 mod errors;
 
-pub(super) use code::{code_lines, contexts, executions, jumps, place_bytes, places};
+pub(super) use code::{code_lines, context_costs, contexts, costs, executions, jumps, place_bytes, places};
 use code::{put_ends, put_field};
 pub(super) use errors::{error_bytes, errors};
 

@@ -87,11 +87,13 @@ fn damage_in_columns_is_noticed() {
     let messages = messages();
     let bytes = write(&messages, Codec::None);
     let ends = ends(&bytes);
-    let kinds: [fn(&Message) -> bool; 5] = [
+    let kinds: [fn(&Message) -> bool; 7] = [
         |m| matches!(m, Message::Events(_)),
         |m| matches!(m, Message::Executions(_)),
         |m| matches!(m, Message::Jumps(_)),
         |m| matches!(m, Message::Contexts(_)),
+        |m| matches!(m, Message::Costs(_)),
+        |m| matches!(m, Message::ContextCosts(_)),
         |m| matches!(m, Message::CodeLines(_)),
     ];
     for kind in kinds {

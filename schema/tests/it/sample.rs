@@ -63,6 +63,9 @@ fn code() -> Vec<Message> {
     let run = Executed { module: 1, rva: 0x1230, times: 1000, lengths: 0x5_1f43 };
     let executions = |thread, rows| Message::Executions(Executions { process: 1, thread, rows });
     let contexts = |thread, rows| Message::Contexts(Contexts { process: 1, thread, rows });
+    let spent = |thread, rows| Message::ContextCosts(ContextCosts { process: 1, thread, rows });
+    let costs = |process, rows| Message::Costs(Costs { process, rows });
+    let cost = Cost { module: 1, rva: 0x1230, event: 1, times: 1000 };
     let jump = Jump { module: 1, rva: 0x1238, target: 0x1230, executed: 1000, passed: 1, conditional: true };
     let jumps = |thread, rows| Message::Jumps(Jumps { process: 1, thread, rows });
     let context = Context {
@@ -95,6 +98,17 @@ fn code() -> Vec<Message> {
         contexts(1, vec![Context { cost: 5, ..Context::default() }, context]),
         contexts(2, vec![Context { parent: 0, again: 0, ..context }]),
         contexts(1, vec![Context { parent: 2, cost: 0, ..context }]),
+        costs(1, vec![Cost { module: 0, rva: u64::MAX, ..cost }, cost, Cost { event: 5, ..cost }]),
+        costs(1, vec![Cost { times: u64::MAX, ..cost }]),
+        costs(2, vec![cost]),
+        spent(1, vec![ContextCost { context: 1, event: 1, times: 0 }]),
+        spent(
+            2,
+            vec![
+                ContextCost { context: 1, event: 1, times: 5 },
+                ContextCost { context: 3, event: 2, times: u64::MAX },
+            ],
+        ),
     ]
 }
 

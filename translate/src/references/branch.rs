@@ -20,7 +20,8 @@ pub enum Branch {
 pub enum Artificial {
     /// One, never taken: the compare-and-exchange went well.
     Exchange,
-    /// One with each round, and one more that finds the count 0; taken at that one (Callgrind), or at the others (Cachegrind).
+    /// One with each round, taken, and one more that finds the count 0, not taken: the exit leads to the next instruction, which
+    /// Callgrind takes for a branch that VEX has turned around.
     Rounds,
     /// Two with each round: the first as above; the second, which a count of 0 leaves out, is taken while rounds go on.
     ComparingRounds,

@@ -9,6 +9,7 @@ use super::space::Space;
 use counters::Segment;
 use definedness::Registers;
 use std::collections::HashMap;
+use translate::accesses::{Form, Head};
 use translate::calls;
 use translate::layout::{self, Fix, MapEntry};
 use translate::{
@@ -34,6 +35,8 @@ pub struct Options {
     pub count: bool,
     /// With a log of calls: each block is a function.
     pub calls: bool,
+    /// With a log of data accesses, in plain code.
+    pub accesses: bool,
     pub limits: Limits,
     pub link: bool,
     /// With shadow checks, which find V bits in the shadow that the space has.
@@ -57,10 +60,23 @@ pub struct State {
 pub const FLAGS: u64 = 0x4_0cd5;
 
 /// An event of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
-    Entered { pc: u64, clock: u64, sp: u64, site: u64 },
-    Left { sp: u64, clock: u64 },
+    Entered {
+        pc: u64,
+        clock: u64,
+        sp: u64,
+        site: u64,
+    },
+    Left {
+        sp: u64,
+        clock: u64,
+    },
+    /// The record of a run, by its number.
+    Executed {
+        number: u32,
+        record: Vec<u64>,
+    },
 }
 
 /// How a run ended.
@@ -111,6 +127,8 @@ pub struct Runtime {
     maps: Vec<(u64, u64, Vec<MapEntry>)>,
     /// By number of the counter.
     counted: Vec<Segment>,
+    /// By number of the run.
+    pub forms: Vec<Form>,
 }
 
 /// Where the branch at `pc` through the pointer at `address` leads: nothing, a lie, or the truth.
@@ -169,6 +187,7 @@ impl Runtime {
             options: Options {
                 count: false,
                 calls: false,
+                accesses: false,
                 limits: Limits::default(),
                 link: true,
                 check: false,
@@ -183,6 +202,7 @@ impl Runtime {
             chains: HashMap::new(),
             maps: Vec::new(),
             counted: Vec::new(),
+            forms: Vec::new(),
         }
     }
 
@@ -199,6 +219,7 @@ impl Runtime {
             count: self.options.count,
             count_segments: self.options.count,
             log_calls: self.options.calls,
+            log_accesses: self.options.accesses,
             check_stubs: self.options.check.then(|| self.base() + CHECK_STUBS),
             mode: self.options.mode,
         }
@@ -222,13 +243,21 @@ impl Runtime {
         let words: Vec<u64> = (start..end).step_by(8).map(|at| self.region.u64(at)).collect();
         let mut told = Vec::new();
         let mut rest = &words[..];
-        while let [head, clock, ..] = *rest {
+        while let Some(&head) = rest.first() {
+            let clock = rest.get(1).copied().unwrap_or(0);
+            if let Head::Whole(number) = Head::of(head) {
+                let form = &self.forms[number as usize];
+                let (record, behind) = rest.split_at(form.words.into());
+                told.push(Told::Executed { number, record: record.to_vec() });
+                rest = behind;
+                continue;
+            }
             if head & calls::IS_ENTRY == 0 {
                 told.push(Told::Left { sp: head, clock });
                 rest = &rest[calls::LEAVE_WORDS..];
             } else {
                 let pc = self.fragments[!head as usize].pc;
-                told.push(Told::Entered { pc, clock, sp: rest[2], site: rest[3] });
+                told.push(Told::Entered { pc, clock, sp: rest[3], site: rest[2] });
                 rest = &rest[calls::ENTER_WORDS..];
             }
         }
@@ -306,6 +335,7 @@ impl Runtime {
             exit: self.exits.len() as u32,
             check: self.checks.len() as u32,
             counter: self.counted.len() as u32,
+            run: self.forms.len() as u32,
             function: (self.options.calls && !self.options.mode.is_precise())
                 .then_some(self.fragments.len() as u32),
             steps: 0,
@@ -341,6 +371,7 @@ impl Runtime {
             self.add_entry(id, kind, pc, at + u64::from(entry.at), at + u64::from(entry.chain));
         }
         self.add_counted(&fragment, &block, at);
+        self.forms.extend(fragment.runs.into_iter().map(|(form, _)| form));
         self.maps.push((at, end, fragment.map));
         self.at = end;
         id
@@ -357,6 +388,7 @@ impl Runtime {
             exit: self.exits.len() as u32,
             check: 0,
             counter: self.counted.len() as u32,
+            run: 0,
             function: None,
             steps: 0x7100_0000_0000,
         };
@@ -414,6 +446,7 @@ impl Runtime {
         let counters = 8 * self.counted.len();
         self.region.bytes_mut(base + CONTEXT + u64::from(layout::COUNTERS), counters).fill(0);
         self.counted.clear();
+        self.forms.clear();
         self.set_slot(layout::SELF, base + CONTEXT);
         self.set_slot(layout::LOG, base + LOG);
         for (slot, value) in (0..).zip(layout::PATTERNS_VALUES) {
@@ -667,6 +700,8 @@ impl Runtime {
     }
 
     fn apply(&self, space: &Space, state: &mut State, fix: Fix) {
+        let log = fix.log();
+        let fix = fix.without_log();
         let returned_to = |rsp: u64| space.region.u64(rsp.wrapping_sub(8));
         match fix {
             Fix::R11_TO_R11 => state.pc = state.regs[11],
@@ -697,6 +732,9 @@ impl Runtime {
         }
         if let Some(rsi) = fix.string_source(state.regs[6], state.fs_base, state.gs_base) {
             state.regs[6] = rsi;
+        }
+        if let Some(register) = log {
+            state.regs[register as usize] = self.slot(layout::LOG_HOME);
         }
     }
 

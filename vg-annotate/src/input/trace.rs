@@ -50,9 +50,22 @@ fn add(profile: &mut Profile, trace: &Trace, options: &Options) -> bool {
         options.process.is_none_or(|wanted| wanted == process || wanted == pid)
             && options.thread.is_none_or(|wanted| wanted == thread)
     };
+    let costs: Vec<&schema::Costs> = trace
+        .costs
+        .iter()
+        // They are of processes; which thread made an access is not known.
+        .filter(|costs| options.thread.is_none() && is_selected(costs.process, 0))
+        .collect();
+    let events = add_events(profile, trace, &costs);
     let mut found = false;
     // By module and place, with the lowest address: many instructions have the same names.
-    let mut by_place: HashMap<CodePlace, (u64, u64)> = HashMap::new();
+    let mut by_place: HashMap<CodePlace, (u64, Vec<u64>)> = HashMap::new();
+    let mut add_cost = |module, rva, event: usize, times| {
+        let place = (module, trace.code_place(module, rva));
+        let (first, cost) = by_place.entry(place).or_insert_with(|| (rva, vec![0; 1 + events.len()]));
+        *first = (*first).min(rva);
+        cost[event] = u64::saturating_add(cost[event], times);
+    };
     for executions in &trace.executions {
         if !is_selected(executions.process, executions.thread) {
             continue;
@@ -63,12 +76,12 @@ fn add(profile: &mut Profile, trace: &Trace, options: &Options) -> bool {
         found = true;
         for row in &executions.rows {
             for (rva, _) in row.instructions() {
-                let place = (row.module, trace.code_place(row.module, rva));
-                let (first, cost) = by_place.entry(place).or_insert((rva, 0));
-                *first = (*first).min(rva);
-                *cost = cost.saturating_add(row.times);
+                add_cost(row.module, rva, 0, row.times);
             }
         }
+    }
+    for row in costs.iter().flat_map(|costs| &costs.rows).filter(|row| row.times > 0) {
+        add_cost(row.module, row.rva, events[&row.event], row.times);
     }
     let contexts: Vec<&Contexts> =
         trace.contexts.iter().filter(|contexts| is_selected(contexts.process, contexts.thread)).collect();
@@ -78,16 +91,38 @@ fn add(profile: &mut Profile, trace: &Trace, options: &Options) -> bool {
     let mut functions = Functions::of(profile, trace, places, &starts);
     for (place, (_, cost)) in by_place {
         let (function, written) = functions.at(profile, trace, place);
-        profile.add_line(function, written, &[cost]);
+        profile.add_line(function, written, &cost);
     }
     for contexts in contexts {
-        add_contexts(profile, trace, &mut functions, &contexts.rows);
+        let ids = add_contexts(profile, trace, &mut functions, &contexts.rows);
+        let of = (contexts.process, contexts.thread);
+        let spent = trace.context_costs.iter().filter(|costs| (costs.process, costs.thread) == of);
+        for row in spent.flat_map(|costs| &costs.rows) {
+            let id = row.context.checked_sub(1).and_then(|at| ids.get(at as usize).copied().flatten());
+            if let (Some(id), Some(&event)) = (id, events.get(&row.event)) {
+                let mut costs = vec![0; 1 + event];
+                costs[event] = row.times;
+                profile.contexts.add(id, &costs);
+            }
+        }
     }
     for jumps in trace.jumps.iter().filter(|jumps| is_selected(jumps.process, jumps.thread)) {
         add_jumps(profile, trace, &mut functions, &jumps.rows);
     }
     profile.derive_calls();
     found
+}
+
+/// Adds the events of costs to the profile: their numbers there, by the strings that are their names.
+fn add_events(profile: &mut Profile, trace: &Trace, costs: &[&schema::Costs]) -> HashMap<u32, usize> {
+    let mut events = HashMap::new();
+    for row in costs.iter().flat_map(|costs| &costs.rows) {
+        events.entry(row.event).or_insert_with(|| {
+            profile.events.push(Event::named(trace.string(row.event)));
+            profile.events.len() - 1
+        });
+    }
+    events
 }
 
 /// Adds the jumps of a thread.
@@ -112,8 +147,13 @@ fn add_jumps(profile: &mut Profile, trace: &Trace, functions: &mut Functions, ro
     }
 }
 
-/// Adds the contexts of a thread.
-fn add_contexts(profile: &mut Profile, trace: &Trace, functions: &mut Functions, rows: &[Context]) {
+/// Adds the contexts of a thread; those of the profile, by row.
+fn add_contexts(
+    profile: &mut Profile,
+    trace: &Trace,
+    functions: &mut Functions,
+    rows: &[Context],
+) -> Vec<Option<ContextId>> {
     // By row; none: what is called there is outermost.
     let mut ids: Vec<Option<ContextId>> = Vec::with_capacity(rows.len());
     // Many rows are of the same functions and places.
@@ -145,6 +185,7 @@ fn add_contexts(profile: &mut Profile, trace: &Trace, functions: &mut Functions,
         profile.contexts.add(id, &[row.cost]);
         ids.push(if is_function { Some(id) } else { from });
     }
+    ids
 }
 
 /// Says what is missing in a trace.

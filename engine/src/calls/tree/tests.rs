@@ -9,7 +9,7 @@ const F: u32 = 2;
 const G: u32 = 3;
 
 fn enter(function: u32, clock: u64, sp: u64, site: u64) -> [u64; 4] {
-    [!u64::from(function), clock, sp, site]
+    [!u64::from(function), clock, site, sp]
 }
 
 /// `function*calls=cost` of each node but the first, with `^` for one that leads back to an ancestor, children in brackets.

@@ -44,6 +44,25 @@ pub(in crate::write) fn contexts(
     columns(m.init_columns(stored.len() as u32), stored);
 }
 
+pub(in crate::write) fn costs(mut m: raw::costs::Builder<'_>, process: u32, count: u32, stored: &[Stored]) {
+    m.set_process(process);
+    m.set_count(count);
+    columns(m.init_columns(stored.len() as u32), stored);
+}
+
+pub(in crate::write) fn context_costs(
+    mut m: raw::context_costs::Builder<'_>,
+    process: u32,
+    thread: u32,
+    count: u32,
+    stored: &[Stored],
+) {
+    m.set_process(process);
+    m.set_thread(thread);
+    m.set_count(count);
+    columns(m.init_columns(stored.len() as u32), stored);
+}
+
 pub(in crate::write) fn place_bytes(place: &[Place]) -> usize {
     4 + 20 * place.len()
 }

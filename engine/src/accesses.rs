@@ -1,0 +1,183 @@
+//! What data accesses cost: the models of the process, which its threads' logs are fed to.
+//!
+//! A thread works through its log when that is full, and when it or the process ends (`crate::calls`). The threads share the models,
+//! and take turns by a log each, as they do with one core. Not here: what the logs hold (`translate::accesses`), the models
+//! (`models`).
+
+use crate::calls;
+use crate::calls::tree::Tree;
+use crate::context::{Context, Thread};
+use crate::state::Engine;
+use crate::trace::Writer;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+use models::{Counts, Event, Geometry, Shapes};
+use ring::record::{EVENTS, Kind, MAX_RECORD_WORDS, header};
+use ring::shared::{Control, EVENTS_ACCESS, MODEL_BRANCHES, MODEL_CACHES, MODEL_PREFETCH, MODEL_WRITE_BACK};
+use simulation::{Models, Simulation};
+use translate::accesses::Bases;
+use translate::calls::{ENTER_WORDS, IS_ENTRY, LEAVE_WORDS};
+
+/// The events in the order of [`EVENTS`].
+const ORDER: [Event; EVENTS.len()] = [
+    Event::Dr,
+    Event::Dw,
+    Event::I1mr,
+    Event::D1mr,
+    Event::D1mw,
+    Event::ILmr,
+    Event::DLmr,
+    Event::DLmw,
+    Event::ILdmr,
+    Event::DLdmr,
+    Event::DLdmw,
+    Event::Bc,
+    Event::Bcm,
+    Event::Bi,
+    Event::Bim,
+];
+
+/// Those of branches, as bits.
+const OF_BRANCHES: u64 = 0b1111 << 11;
+
+/// Whether they are told of.
+pub fn are_kept(events: u32) -> bool {
+    events & EVENTS_ACCESS != 0
+}
+
+/// The models that the recorder asked for, if it did. What it says makes sense: it has checked that.
+pub fn new(control: &Control) -> Option<Simulation> {
+    if !are_kept(control.events.load(Ordering::Relaxed)) {
+        return None;
+    }
+    let bits = control.models.load(Ordering::Relaxed);
+    let models = Models {
+        caches: bits & MODEL_CACHES != 0,
+        branches: bits & MODEL_BRANCHES != 0,
+        write_back: bits & MODEL_WRITE_BACK != 0,
+        prefetch: bits & MODEL_PREFETCH != 0,
+    };
+    let [i1, d1, ll] = control.caches.each_ref().map(|cache| {
+        let [size, ways, line] = cache.each_ref().map(|number| number.load(Ordering::Relaxed));
+        Geometry::new(size, ways, line)
+    });
+    let shapes = match (i1, d1, ll) {
+        (Ok(i1), Ok(d1), Ok(ll)) => Shapes { i1, d1, ll },
+        _ => Shapes::FALLBACK,
+    };
+    Simulation::new(&shapes, models).ok()
+}
+
+/// What a thread's log is about.
+#[derive(Default)]
+pub struct Log {
+    thread: simulation::Thread,
+    has_bases: bool,
+    /// What was spent in each context, by its number in the thread's tree. Empty when calls are not told of.
+    contexts: Vec<Counts>,
+}
+
+/// Of a thread that begins.
+pub fn begin(engine: &Engine) -> Option<Log> {
+    are_kept(engine.options.events).then(Log::default)
+}
+
+impl Log {
+    /// Works through a log; calls are the tree's.
+    pub fn follow(&mut self, engine: &Engine, context: &Context, mut log: &[u64], tree: &mut Tree) {
+        if !self.has_bases {
+            self.set_bases(context);
+        }
+        let fresh = engine.cache.lock().take_fresh_runs();
+        let mut accesses = engine.accesses.lock();
+        let Some(simulation) = &mut *accesses else { return };
+        fresh.into_iter().for_each(|form| simulation.add(form));
+        while !log.is_empty() {
+            let done = simulation.follow(&mut self.thread, log);
+            log = &log[done..];
+            if calls::are_kept(engine) {
+                self.spend(simulation, tree.current());
+            }
+            let Some(head) = log.first() else { break };
+            let words = if head & IS_ENTRY != 0 { ENTER_WORDS } else { LEAVE_WORDS };
+            let (event, behind) = log.split_at(words.min(log.len()));
+            tree.follow(event);
+            log = behind;
+        }
+    }
+
+    /// What was spent since this was done last was spent in the context with this number.
+    fn spend(&mut self, simulation: &mut Simulation, context: u32) {
+        let context = context as usize;
+        if self.contexts.len() <= context {
+            self.contexts.resize(context + 1, Counts::default());
+        }
+        self.contexts[context] += simulation.take_spent();
+    }
+
+    /// Begins to count anew.
+    pub fn forget(&mut self) {
+        self.contexts.fill(Counts::default());
+    }
+
+    /// Tells the recorder what was spent in the contexts of the thread whose writer this is, and begins anew.
+    pub fn tell(&mut self, engine: &Engine, writer: &mut Writer) {
+        let costs = (0..).zip(core::mem::take(&mut self.contexts));
+        push(engine, writer, Kind::ContextCosts, costs);
+    }
+
+    /// What the bases of the thread's segments are.
+    pub fn set_bases(&mut self, context: &Context) {
+        self.has_bases = true;
+        self.thread.bases = Bases { fs: context.guest_fs, gs: context.guest_gs };
+    }
+}
+
+/// A forked child begins to count.
+pub fn forget(engine: &Engine) {
+    if let Some(simulation) = &mut *engine.accesses.lock() {
+        simulation.clear_costs();
+    }
+}
+
+/// Tells the recorder, in the ring of a thread of the process, what was counted since this was told last. All logs have been worked
+/// through that are to count.
+pub fn tell(engine: &Engine, thread: &mut Thread) {
+    let mut accesses = engine.accesses.lock();
+    let (Some(simulation), Some(writer)) = (&mut *accesses, &mut thread.writer) else { return };
+    let mut by_pc: BTreeMap<u64, Counts> = BTreeMap::new();
+    for (pc, counts) in simulation.costs() {
+        *by_pc.entry(pc).or_default() += counts;
+    }
+    simulation.clear_costs();
+    push(engine, writer, Kind::Costs, by_pc.into_iter());
+}
+
+/// Tells the recorder what something has cost, by whatever number tells it apart.
+fn push(engine: &Engine, writer: &mut Writer, kind: Kind, costs: impl Iterator<Item = (u64, Counts)>) {
+    const MOST_WORDS: usize = MAX_RECORD_WORDS - 32;
+    let bits = engine.shared.control().models.load(Ordering::Relaxed);
+    let wanted = if bits & MODEL_BRANCHES != 0 { u64::MAX } else { !OF_BRANCHES };
+    let mut words = Vec::with_capacity(MOST_WORDS + ORDER.len() + 2);
+    words.push(0);
+    for (number, counts) in costs {
+        let occurred =
+            (0..ORDER.len()).filter(|&event| wanted & 1 << event != 0 && counts[ORDER[event]] != 0);
+        let set = occurred.clone().fold(0u64, |set, event| set | 1 << event);
+        if set == 0 {
+            continue;
+        }
+        words.extend([number, set]);
+        words.extend(occurred.map(|event| counts[ORDER[event]]));
+        if words.len() > MOST_WORDS {
+            words[0] = header(kind, words.len());
+            writer.push(&words);
+            words.truncate(1);
+        }
+    }
+    if words.len() > 1 {
+        words[0] = header(kind, words.len());
+        writer.push(&words);
+    }
+}

@@ -1,0 +1,90 @@
+//! The runs of the fragments, whose accesses are told of in the threads' logs (`translate::accesses`).
+//!
+//! A run keeps its number for the life of the process, also when its code is gone: logs may still name it.
+
+use super::{Cache, FragmentId};
+use alloc::vec::Vec;
+use translate::accesses::{Form, Logged};
+
+/// Where a run is.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    fragment: FragmentId,
+    logged: Logged,
+    /// Guest pc of its first instruction, and how many bytes it has.
+    start: u64,
+    bytes: u16,
+    /// Of a record.
+    words: u16,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    /// Number of the first one in the list.
+    first: u32,
+    /// In the order of their fragments.
+    list: Vec<Place>,
+    /// Those that nobody has taken yet.
+    fresh: Vec<Form>,
+}
+
+impl Runs {
+    /// The number of the next one.
+    pub(super) fn next(&self) -> u32 {
+        self.first + self.list.len() as u32
+    }
+
+    /// Whether there are numbers for those of another fragment.
+    pub(super) fn has_room(&self) -> bool {
+        self.next() < translate::accesses::MOST_RUNS - 256
+    }
+
+    /// Adds those of a fragment.
+    pub(super) fn add(&mut self, fragment: FragmentId, runs: Vec<(Form, Logged)>) {
+        for (form, logged) in runs {
+            let (start, bytes) = (form.start, form.end.wrapping_sub(form.start) as u16);
+            self.list.push(Place { fragment, logged, start, bytes, words: form.words });
+            self.fresh.push(form);
+        }
+    }
+
+    /// The code of all of them is gone.
+    pub(super) fn clear(&mut self) {
+        self.first = self.next();
+        self.list.clear();
+    }
+}
+
+/// A run that a thread was interrupted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// The run.
+    pub number: u32,
+    /// Bytes of it that have been executed.
+    pub bytes: u16,
+    /// Of a record.
+    pub words: u16,
+    /// Its record is there, as if all had been executed.
+    pub is_told: bool,
+}
+
+impl Cache {
+    /// The runs that are new since this was asked last, from the next number on.
+    pub fn take_fresh_runs(&mut self) -> Vec<Form> {
+        core::mem::take(&mut self.runs.fresh)
+    }
+
+    /// The run that was being executed at cache address `code`, in front of the guest's instruction at `pc`.
+    pub fn cut_run(&self, code: u64, pc: u64) -> Option<Cut> {
+        let fragment = self.fragment_id_at(code)?;
+        let offset = u16::try_from(code - self.fragments[fragment as usize].start).ok()?;
+        let list = &self.runs.list;
+        let first = list.partition_point(|place| place.fragment < fragment);
+        let of_fragment = list[first..].iter().take_while(|place| place.fragment == fragment);
+        let (at, place) = of_fragment.enumerate().filter(|(_, place)| place.logged.begun <= offset).last()?;
+        let bytes = u16::try_from(pc.wrapping_sub(place.start)).ok().filter(|bytes| *bytes < place.bytes)?;
+        let number = self.runs.first + (first + at) as u32;
+        Some(Cut { number, bytes, words: place.words, is_told: place.logged.done <= offset })
+    }
+}

@@ -1,0 +1,287 @@
+//! From logs of data accesses to the events of models: what `translate::accesses` has emitted code put down, worked out and fed
+//! to `models`, run by run.
+//!
+//! Pure: words in, events out. The engine does so while the program runs; who has the logs can do it again with other models.
+//! What always holds: the runs of a log are simulated in their order, each whole or up to where the thread was interrupted, and a
+//! branch is told to its predictor when it is known where it led. Several threads share the models, and take turns by as much as
+//! is followed at once. Words that make no sense end a log; nothing panics.
+//!
+//! Not here: where logs come from; calls, whose events stand in the same log ([`Simulation::follow`] stops at them).
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod run;
+#[cfg(test)]
+mod tests;
+
+use alloc::vec::Vec;
+use models::{Branches, Caches, Counts, Event, Events, LineTooShort, Modify, Operand, Shapes, Sink};
+use run::Run;
+use translate::accesses::{Bases, Form, Head};
+use translate::references::Kind;
+use translate::references::branch::Artificial;
+
+/// What is simulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Models {
+    /// Caches; without, accesses are counted.
+    pub caches: bool,
+    /// Predictors of branches.
+    pub branches: bool,
+    /// The last level writes back.
+    pub write_back: bool,
+    /// Streams are prefetched into the last level.
+    pub prefetch: bool,
+}
+
+/// Where the log of a thread stands.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Thread {
+    /// The run whose branch has not led anywhere yet.
+    branched: Option<u32>,
+    /// The bases of its segments.
+    pub bases: Bases,
+}
+
+/// The models, what is known of runs, and what they have cost.
+pub struct Simulation {
+    models: Models,
+    caches: Caches,
+    branches: Branches,
+    runs: Vec<Run>,
+    /// Of the run that is being simulated.
+    addresses: Vec<u64>,
+    /// All events since this was asked for last.
+    spent: Counts,
+    /// Counts how often costs were forgotten. A forked child does so first, and is not to touch all of its parent's memory.
+    generation: u32,
+}
+
+/// Where events go: to their instruction, and to what was spent in all.
+struct Both<'a> {
+    costs: &'a mut [Counts],
+    spent: &'a mut Counts,
+}
+
+impl Sink for Both<'_> {
+    fn add(&mut self, instruction: usize, events: Events) {
+        self.costs.add(instruction, events);
+        *self.spent += events;
+    }
+}
+
+impl Simulation {
+    /// Models of these shapes, and no runs.
+    ///
+    /// # Errors
+    /// If a register does not fit into a line.
+    pub fn new(shapes: &Shapes, models: Models) -> Result<Simulation, LineTooShort> {
+        let Models { write_back, prefetch, .. } = models;
+        let options = models::Options { modify: Modify::Write, write_back, prefetch };
+        Ok(Simulation {
+            models,
+            caches: Caches::new(shapes, options)?,
+            branches: Branches::new(),
+            runs: Vec::new(),
+            addresses: Vec::new(),
+            spent: Counts::default(),
+            generation: 0,
+        })
+    }
+
+    /// The next run, by number.
+    pub fn add(&mut self, form: Form) {
+        let run = Run::new(form, &self.caches);
+        self.runs.push(run);
+    }
+
+    /// Works through a log up to a call or return, or to its end. The words that it was.
+    pub fn follow(&mut self, thread: &mut Thread, log: &[u64]) -> usize {
+        let mut rest = log;
+        while let Some(&word) = rest.first() {
+            let (number, part) = match Head::of(word) {
+                Head::Whole(number) => (number, None),
+                Head::Partly(number, bytes) => (number, Some(bytes)),
+                Head::GoesOn(pc) => {
+                    self.led_to(thread, pc);
+                    rest = &rest[1..];
+                    continue;
+                }
+                Head::Call => break,
+            };
+            let Some(words) = self.runs.get(number as usize).map(|run| usize::from(run.form.words)) else {
+                return log.len();
+            };
+            let Some((record, behind)) = rest.split_at_checked(words) else { return log.len() };
+            self.led_to(thread, self.runs[number as usize].form.start);
+            match part {
+                None => self.run(thread, number, record),
+                Some(bytes) => self.run_partly(thread, number, bytes, record),
+            }
+            rest = behind;
+        }
+        log.len() - rest.len()
+    }
+
+    /// Tells the predictors where the last branch has led.
+    #[inline]
+    fn led_to(&mut self, thread: &mut Thread, pc: u64) {
+        if let Some(number) = thread.branched.take() {
+            let run = &mut self.runs[number as usize];
+            run.begin(self.generation);
+            let Run { segment, costs, .. } = run;
+            self.branches.run(segment, pc, &mut Both { costs, spent: &mut self.spent });
+        }
+    }
+
+    #[inline]
+    fn run(&mut self, thread: &mut Thread, number: u32, record: &[u64]) {
+        let run = &mut self.runs[number as usize];
+        run.begin(self.generation);
+        run.executions += 1;
+        for &(event, times) in &run.each {
+            self.spent[event] += times;
+        }
+        if self.models.branches {
+            if run.is_artificial {
+                artificial(run, record, &mut self.branches, &mut self.spent);
+            }
+            thread.branched = run.form.branch.map(|_| number);
+        }
+        if run.is_rare {
+            rare(run, record, thread, self.models.caches.then_some(&mut self.caches), &mut self.spent);
+        } else if self.models.caches {
+            let (form, bases) = (&run.form, thread.bases);
+            self.addresses.clear();
+            self.addresses.extend(form.accesses.iter().map(|access| form.address(access, record, bases)));
+            let mut sink = Both { costs: &mut run.costs, spent: &mut self.spent };
+            self.caches.run(&run.segment, &self.addresses, &mut sink);
+        }
+    }
+
+    /// The instructions of a run that begin in front of a byte of it.
+    #[cold]
+    fn run_partly(&mut self, thread: &mut Thread, number: u32, bytes: u16, record: &[u64]) {
+        let run = &mut self.runs[number as usize];
+        run.begin(self.generation);
+        let Run { form, costs, .. } = run;
+        let mut sink = Both { costs, spent: &mut self.spent };
+        let done = form.pieces.iter().take_while(|piece| piece.offset < bytes);
+        for (i, piece) in done.enumerate() {
+            let pc = form.start.wrapping_add(piece.offset.into());
+            if self.models.caches {
+                sink.add(i, self.caches.fetch(pc, piece.length.into()));
+            } else {
+                sink.add(i, Events::of(&[Event::Ir]));
+            }
+            for access in form.accesses.iter().filter(|access| usize::from(access.instruction) == i) {
+                let address = form.address(access, record, thread.bases);
+                let caches = self.models.caches.then_some(&mut self.caches);
+                sink.add(i, accessed(caches, access.kind, access.size, address));
+            }
+        }
+    }
+
+    /// What each instruction has cost that was told of, by its address, and how often it was executed; one that is in several runs
+    /// comes several times.
+    pub fn costs(&self) -> impl Iterator<Item = (u64, Counts)> {
+        self.runs.iter().filter(|run| run.generation == self.generation).flat_map(Run::total)
+    }
+
+    /// All events since this was asked last: what is to be spent for whatever was going on.
+    pub fn take_spent(&mut self) -> Counts {
+        core::mem::take(&mut self.spent)
+    }
+
+    /// Forgets what was counted, but not the state of the models.
+    pub fn clear_costs(&mut self) {
+        self.generation += 1;
+    }
+}
+
+/// The events of an access.
+fn accessed(caches: Option<&mut Caches>, kind: Kind, size: u16, address: u64) -> Events {
+    let size = size.into();
+    match (caches, kind) {
+        (Some(caches), Kind::Read) => caches.read(address, size),
+        (Some(caches), Kind::Write) => caches.write(address, size),
+        (Some(caches), Kind::Modify) => caches.modify(address, size),
+        (None, Kind::Read) => Events::of(&[Event::Dr]),
+        (None, Kind::Write | Kind::Modify) => Events::of(&[Event::Dw]),
+    }
+}
+
+/// A run that sets a segment's base, or whose only instruction has accesses that depend on more than general registers.
+#[cold]
+fn rare(
+    run: &mut Run,
+    record: &[u64],
+    thread: &mut Thread,
+    mut caches: Option<&mut Caches>,
+    spent: &mut Counts,
+) {
+    let Run { form, segment, costs, .. } = run;
+    let mut sink = Both { costs, spent };
+    let bases = thread.bases;
+    if let Some(caches) = &mut caches {
+        let addresses: Vec<u64> =
+            form.accesses.iter().map(|access| form.address(access, record, bases)).collect();
+        caches.run(segment, &addresses, &mut sink);
+    }
+    thread.bases = form.bases_behind(record, bases);
+    if let Some(rounds) = form.rounds(record) {
+        let mut operands = Vec::new();
+        form.special(record, bases, |kind, size, address| {
+            operands.push(Operand { address, size: size.into(), written: kind != Kind::Read });
+        });
+        for operand in &operands {
+            let event = if operand.written { Event::Dw } else { Event::Dr };
+            if let Some(cost) = sink.costs.first_mut() {
+                cost[event] += rounds.count;
+            }
+            sink.spent[event] += rounds.count;
+        }
+        let size = operands.first().map_or(0, |operand| i64::from(operand.size));
+        let step = if rounds.backwards { -size } else { size };
+        if let Some(caches) = caches {
+            caches.repeat(&operands, step, rounds.count, 0, &mut sink);
+        }
+    } else {
+        form.special(record, bases, |kind, size, address| {
+            sink.add(0, accessed(caches.as_deref_mut(), kind, size, address));
+        });
+    }
+}
+
+/// The branches that Valgrind makes of what the processor does in one instruction.
+#[cold]
+fn artificial(run: &mut Run, record: &[u64], branches: &mut Branches, spent: &mut Counts) {
+    let rounds = run.form.rounds(record);
+    let mut sink = Both { costs: &mut run.costs, spent };
+    for (i, piece) in run.form.pieces.iter().enumerate() {
+        let pc = run.form.start.wrapping_add(piece.offset.into());
+        let count = rounds.map_or(0, |rounds| rounds.count);
+        match piece.artificial {
+            None => (),
+            Some(Artificial::Exchange) => sink.add(i, branches.conditional(pc, false)),
+            Some(Artificial::Rounds) => {
+                (0..count).for_each(|_| sink.add(i, branches.conditional(pc, true)));
+                sink.add(i, branches.conditional(pc, false));
+            }
+            Some(Artificial::ComparingRounds) => {
+                let ran_out = rounds.is_none_or(|rounds| rounds.ran_out);
+                for round in 0..count {
+                    sink.add(i, branches.conditional(pc, false));
+                    sink.add(i, branches.conditional(pc, ran_out || round + 1 < count));
+                }
+                if ran_out {
+                    sink.add(i, branches.conditional(pc, true));
+                }
+            }
+        }
+    }
+}
