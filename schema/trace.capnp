@@ -55,6 +55,7 @@ struct Message {
     costs @28 :Costs;
     contextCosts @29 :ContextCosts;
     partEnd @30 :PartEnd;
+    jumps @31 :Jumps;
   }
 }
 
@@ -379,6 +380,24 @@ struct Executions {
 #   2 rva *      of the first instruction
 #   3 times *    how often
 #   4 lengths *  bytes of each instruction, four bits each, from the lowest four on; 0: no more. Never 0 for the first
+
+# How often a thread has executed direct jumps, and taken them; of calls, returns and indirect jumps nothing is told here. Rows
+# of one message rise by module, address and target, at most 65536. The same jump may be in several messages of a
+# thread, whose counts add up. 5 to 8 bytes.
+struct Jumps {
+  process @0 :UInt32;
+  thread @1 :UInt32;
+  count @2 :UInt32;                 # Rows.
+  columns @3 :List(Column);         # A column that is not marked * may be absent: its values are 0.
+  part @4 :UInt32;                  # See partEnd.
+}
+# Columns:
+#   1 module      as in executions
+#   2 rva *       of the jump
+#   3 distance *  to where it leads when it is taken: target - rva, as a signed number in zigzag (0 -1 1 -2: 0 1 2 3)
+#   4 executed *  how often
+#   5 passed      how often it was not taken; at most `executed`
+#   6 conditional 1: it depends on a condition; 0: it is always taken
 
 # The calling-context tree of a thread in a part. Rows are numbered from 1 over all messages of that; a row is a function in one
 # context: called from one place of one other context. Every executed instruction is counted for the innermost function

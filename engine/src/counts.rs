@@ -1,4 +1,5 @@
-//! How often each segment of guest code was executed: the counters of each thread, and telling the recorder.
+//! How often each segment of guest code was executed, and each direct jump taken: the counters of each thread, and telling
+//! the recorder.
 //!
 //! Emitted code adds to them behind FS, without locks; what they count is the cache's (`cache::counted`). They are told when
 //! the thread or the process ends, before another program is executed, and before the cache is emptied. What of it is to be
@@ -18,7 +19,7 @@ use crate::sys;
 use crate::threads::stop::WorldStopped;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
-use ring::record::{EXECUTED_LENGTHS, EXECUTED_WORDS, Kind, header};
+use ring::record::{EXECUTED_LENGTHS, EXECUTED_WORDS, JUMP_WORDS, Kind, header, jump};
 use ring::shared::EVENTS_BLOCKS;
 use translate::layout;
 
@@ -85,6 +86,7 @@ pub fn tell(engine: &Engine, thread: &mut Thread) {
 fn tell_from(cache: &Cache, thread: &mut Thread) {
     const MOST_ENTRIES: usize = 1024;
     let mut words = Vec::with_capacity(1 + EXECUTED_WORDS * MOST_ENTRIES);
+    let mut jumps = Vec::with_capacity(1 + JUMP_WORDS * MOST_ENTRIES);
     if thread.counters != cache.counters_generation() {
         // They are of code that is gone: of a child of vfork, which nobody could tell of in time.
         return begin(cache, thread);
@@ -106,11 +108,25 @@ fn tell_from(cache: &Cache, thread: &mut Thread) {
             words.extend([pc, signed, packed]);
             pc += lengths.iter().map(|length| u64::from(*length)).sum::<u64>();
         }
+        let executed_jump = executed.jump.map(|(pc, executed)| {
+            (pc, executed.target, if executed.conditional { jump::CONDITIONAL } else { jump::ALWAYS })
+        });
+        let passed_jump = executed.passes.map(|(pc, passed)| (pc, passed.target, jump::PASSED));
+        for (pc, target, what) in executed_jump.into_iter().chain(passed_jump) {
+            if jumps.is_empty() {
+                jumps.push(0);
+            }
+            jumps.extend([pc & !jump::BITS | what, target, signed]);
+        }
         if words.len() > EXECUTED_WORDS * (MOST_ENTRIES - 32) {
-            push(thread, &mut words);
+            push(thread, Kind::Executed, &mut words);
+        }
+        if jumps.len() > JUMP_WORDS * (MOST_ENTRIES - 2) {
+            push(thread, Kind::Jumps, &mut jumps);
         }
     }
-    push(thread, &mut words);
+    push(thread, Kind::Executed, &mut words);
+    push(thread, Kind::Jumps, &mut jumps);
 }
 
 /// Takes what the thread has counted, to be told of later if that is wanted. The thread is the calling one, or stopped.
@@ -143,9 +159,9 @@ pub fn each(engine: &Engine, _: &WorldStopped<'_>, mut act: impl FnMut(&mut Thre
     }
 }
 
-fn push(thread: &mut Thread, words: &mut Vec<u64>) {
+fn push(thread: &mut Thread, kind: Kind, words: &mut Vec<u64>) {
     if let (Some(writer), Some(_)) = (&mut thread.writer, words.first()) {
-        words[0] = header(Kind::Executed, words.len());
+        words[0] = header(kind, words.len());
         writer.push(words);
     }
     words.clear();

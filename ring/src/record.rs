@@ -90,6 +90,9 @@ pub enum Kind {
     /// another part from here on. Numbers rise and are those of the whole recording, each process begins with 0. In the rings of all
     /// threads of the process, each with the same. `how`: see [`PartEnd`].
     Part = 25,
+    /// [`JUMP_WORDS`] each: `guest pc + what, target, count`: the direct jump at this pc was executed, or a conditional one not
+    /// taken, so often by the ring's thread. `what`: see [`jump`]. Negative counts are as those of [`Kind::Executed`].
+    Jumps = 26,
 }
 
 /// The events of [`Kind::Costs`], by Callgrind's names.
@@ -97,6 +100,21 @@ pub const EVENTS: [&str; 15] = [
     "Dr", "Dw", "I1mr", "D1mr", "D1mw", "ILmr", "DLmr", "DLmw", "ILdmr", "DLdmr", "DLdmw", "Bc", "Bcm", "Bi",
     "Bim",
 ];
+
+/// What a piece of [`Kind::Jumps`] counts, in the bits of a pc that are 0 in all programs.
+pub mod jump {
+    /// An unconditional jump was executed.
+    pub const ALWAYS: u64 = 0;
+    /// A conditional one was.
+    pub const CONDITIONAL: u64 = 1 << 62;
+    /// A conditional one was not taken.
+    pub const PASSED: u64 = 2 << 62;
+    /// All of these bits.
+    pub const BITS: u64 = 3 << 62;
+}
+
+/// Words of a piece of [`Kind::Jumps`].
+pub const JUMP_WORDS: usize = 3;
 
 /// Words of a node of [`Kind::Contexts`].
 pub const CONTEXT_WORDS: usize = 6;
@@ -110,7 +128,7 @@ impl Kind {
     /// The kind with this number.
     pub fn from_number(number: u16) -> Option<Kind> {
         use Kind::*;
-        const ALL: [Kind; 26] = [
+        const ALL: [Kind; 27] = [
             Pad,
             ProcessStart,
             ThreadStart,
@@ -137,6 +155,7 @@ impl Kind {
             Costs,
             ContextCosts,
             Part,
+            Jumps,
         ];
         ALL.get(number as usize).copied()
     }
@@ -538,9 +557,9 @@ mod tests {
 
     #[test]
     fn kind_numbers_agree_with_the_table() {
-        for number in 0..23 {
+        for number in 0..27 {
             assert_eq!(Kind::from_number(number).map(|kind| kind as u16), Some(number));
         }
-        assert_eq!(Kind::from_number(24), None);
+        assert_eq!(Kind::from_number(27), None);
     }
 }

@@ -63,6 +63,7 @@ pub(crate) fn message(
         Which::Contexts(m) => code::contexts(&field("contexts", m)?)?,
         Which::Costs(m) => code::costs(&field("costs", m)?)?,
         Which::ContextCosts(m) => code::context_costs(&field("contextCosts", m)?)?,
+        Which::Jumps(m) => code::jumps(&field("jumps", m)?)?,
         Which::CodeLines(m) => code::code_lines(&field("codeLines", m)?)?,
     };
     Ok((sequence, message))

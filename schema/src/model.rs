@@ -147,6 +147,7 @@ pub enum Message {
     Costs(Costs),
     ContextCosts(ContextCosts),
     PartEnd(PartEnd),
+    Jumps(Jumps),
     /// Something this build does not know or was told not to decode.
     Skipped(Skipped),
 }

@@ -1,6 +1,6 @@
-//! Rows (heap events, blocks, roots, edges, executed code and its lines) to columns and back.
+//! Rows (heap events, blocks, roots, edges, executed code, its jumps and its lines) to columns and back.
 //!
-//! Owns the column ids that `trace.capnp` lists at `Chunk`, `SnapshotPiece`, `Executions` and `CodeLines`, and which
+//! Owns the column ids that `trace.capnp` lists at `Chunk`, `SnapshotPiece`, `Executions`, `Jumps` and `CodeLines`, and which
 //! rows have which column. Not here: how a column is encoded (`column`) or stored (`codec`).
 
 use crate::{
@@ -42,6 +42,8 @@ pub(crate) enum RowError {
     Count { column: &'static str, values: usize, rows: usize },
     #[error("row {row} has no instruction")]
     NoInstruction { row: usize },
+    #[error("row {row} tells {passed} jumps of {executed} that were not taken")]
+    Passed { row: usize, passed: u64, executed: u64 },
     #[error("rva {after:#x} comes after {before:#x}")]
     Order { before: u64, after: u64 },
 }

@@ -102,6 +102,8 @@ pub struct Trace {
     /// How often threads executed code. Messages of the same thread and part that follow each other are one entry; the same
     /// instruction may be in several rows, whose counts add up.
     pub executions: Vec<Executions>,
+    /// How often threads executed direct jumps, as the messages came; the same jump may be in several rows, whose counts add up.
+    pub jumps: Vec<Jumps>,
     /// Calling-context trees, one for each thread whose calls were recorded, and each part.
     pub contexts: Vec<Contexts>,
     /// What instructions have cost besides, by process.
@@ -175,6 +177,7 @@ impl Trace {
             not_followed: Vec::new(),
             errors: Vec::new(),
             executions: Vec::new(),
+            jumps: Vec::new(),
             contexts: Vec::new(),
             costs: Vec::new(),
             context_costs: Vec::new(),
@@ -255,6 +258,7 @@ impl Trace {
             Message::Trailer(trailer) => self.trailer = Some(trailer),
             Message::Errors(errors) => self.take_errors(errors),
             Message::Executions(executions) => code::merge(&mut self.executions, executions),
+            Message::Jumps(jumps) => self.jumps.push(jumps),
             Message::Contexts(contexts) => code::extend(&mut self.contexts, contexts)?,
             Message::Costs(costs) => code::merge_costs(&mut self.costs, costs),
             Message::ContextCosts(costs) => self.context_costs.push(costs),

@@ -350,6 +350,7 @@ impl<W: Write> TraceWriter<W> {
             }
             Message::Contexts(piece) => self.contexts(piece.process, piece.thread, piece.part, &piece.rows),
             Message::PartEnd(end) => self.part_end(end),
+            Message::Jumps(piece) => self.jumps(piece.process, piece.thread, piece.part, &piece.rows),
             Message::CodeLines(piece) => self.code_lines(piece.module, &piece.rows),
             Message::Skipped(_) => Ok(()),
         }

@@ -8,12 +8,26 @@ use crate::tools;
 
 /// Records `exe`, which must pass, and gives the trace and what the program said.
 pub fn record(options: &[&str], exe: &Path, scratch: &Scratch) -> Result<(PathBuf, Outcome), Problem> {
+    let (trace, outcome) = record_command(options, &[exe.display().to_string()], scratch)?;
+    if outcome.out() != "EXIT-SUCCESS\n" {
+        return Err(Problem::wrong(format!("{options:?}: {}", outcome.summary())));
+    }
+    Ok((trace, outcome))
+}
+
+/// Records a command, which must end with 0, and gives the trace and what the program said.
+pub fn record_command(
+    options: &[&str],
+    command: &[String],
+    scratch: &Scratch,
+) -> Result<(PathBuf, Outcome), Problem> {
     let trace = scratch.path().join("trace.capnp");
     let mut argv = vec![tools::tool("vg-record")?.display().to_string()];
     argv.extend(options.iter().map(|option| (*option).to_owned()));
-    argv.extend(["-o".into(), trace.display().to_string(), "--".into(), exe.display().to_string()]);
+    argv.extend(["-o".into(), trace.display().to_string(), "--".into()]);
+    argv.extend(command.iter().cloned());
     let outcome = Run::new(argv, &scratch.fresh("cwd")?).run()?;
-    if outcome.code() != Some(0) || outcome.out() != "EXIT-SUCCESS\n" {
+    if outcome.code() != Some(0) {
         return Err(Problem::wrong(format!("{options:?}: {}", outcome.summary())));
     }
     Ok((trace, outcome))

@@ -19,6 +19,7 @@ pub mod errors;
 pub mod executed;
 pub mod guest;
 pub mod leaks;
+pub mod libraries;
 pub mod peer;
 pub mod run;
 pub mod steps;

@@ -1,5 +1,6 @@
 //! Calls: how often which function calls which, against what stands beside the calls in the source, and against callgrind;
-//! what they cost inclusively; and that contexts cost as much as the code that was executed.
+//! what they cost inclusively; that contexts cost as much as the code that was executed; and that they are the same in the
+//! next recording.
 //!
 //! Expectations: `//~ CALLS f g 10`: f calls g ten times in all; `//~ CALLERS f 0`: nothing calls f, which was executed.
 
@@ -31,6 +32,9 @@ fn main() -> ExitCode {
     }
     for name in ["processes.c", "evicted.c", "interrupted.c", "left.c"] {
         each_variant(&mut suite, "whole", "counts", name, whole);
+    }
+    for (folder, name) in [("calls", "shapes.c"), ("counts", "recursion.c"), ("counts", "exceptions.cpp")] {
+        each_variant(&mut suite, "deterministic", folder, name, deterministic);
     }
     suite.case("says/no-stacks", None, no_stacks);
     suite.case("says/recursion", None, recursion);
@@ -274,6 +278,33 @@ fn recursion() -> Verdict {
 }
 
 /// Stacks are asked of a trace that has none.
+/// Two recordings of a program have the same contexts, with the same calls and costs, to the byte.
+fn deterministic(program: &Program, variant: &Variant) -> Verdict {
+    let exe = program.compile(variant)?;
+    let scratch = Scratch::new("twice")?;
+    for options in MODES {
+        let reports = || -> Result<Vec<String>, Problem> {
+            let (trace, _) = record(options, &exe, &scratch)?;
+            let formats = ["--format=collapsed", "--format=callgrind", "--format=json"];
+            formats.iter().map(|format| Ok(annotate(&[format, "--min-percent=0"], &trace)?.out())).collect()
+        };
+        // Of the recording, not of the program.
+        let without_pid = |text: &str| {
+            text.lines().filter(|line| !line.starts_with("pid: ")).collect::<Vec<_>>().join("\n")
+        };
+        for (first, second) in reports()?.iter().zip(&reports()?) {
+            let (first, second) = (without_pid(first), without_pid(second));
+            if first.is_empty() {
+                return Err(Problem::wrong(format!("no report with {options:?}")));
+            }
+            if let Some(difference) = tests::diff::lines(&first, &second, 20) {
+                return Err(Problem::wrong(format!("{options:?}:\n{difference}")));
+            }
+        }
+    }
+    Ok(())
+}
+
 fn no_stacks() -> Verdict {
     let scratch = Scratch::new("none")?;
     let trace = shapes(&["--events=blocks"], &scratch)?;

@@ -1,9 +1,15 @@
 //! Counts of executed instructions: of whole programs against native single steps, of functions and lines against
-//! callgrind, of a loop that signals interrupt against arithmetic; and what vg-annotate says where there is no count.
+//! callgrind, of a loop that signals interrupt against arithmetic; jumps (`jumps`); programs of some size (`own`); and what vg-annotate says where there is
+//! no count.
 //!
 //! What always holds: counts are compared exactly. The programs call libraries through the table of addresses (`-fno-plt`),
 //! because callgrind gives the code of the linkage table to the caller. Not here: counts at each place of the code where a
 //! signal may come (suite `interrupts` of `translate`).
+
+#[path = "counts/jumps.rs"]
+mod jumps;
+#[path = "counts/own.rs"]
+mod own;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -43,6 +49,8 @@ fn main() -> ExitCode {
             Err(problem) => suite.case(format!("callgrind/{name}"), None, || Err(problem)),
         }
     }
+    jumps::cases(&mut suite);
+    own::cases(&mut suite);
     suite.case("deterministic", None, deterministic);
     suite.case("evicted", None, evicted);
     suite.case("stripped", None, stripped);
@@ -323,11 +331,13 @@ fn interrupted(options: &[&str]) -> Verdict {
     let scratch = Scratch::new("signals")?;
     let (trace, outcome) = record(options, &exe, &scratch)?;
     let [turns, calls, signals] = told(&outcome)[..] else { return Err(Problem::wrong(outcome.summary())) };
-    let json = report(&[], &trace)?;
+    let json = report(&["--jumps=yes"], &trace)?;
     let of =
         |name: &str| items(&json, "functions").find(|function| function["function"] == name).map_or(0, cost);
     same("the loop", &(15 * turns + 4 * calls), &of("busy"))?;
-    same("the handler", &(2 * signals), &of("handles"))
+    same("the handler", &(2 * signals), &of("handles"))?;
+    let jumps = [(turns, turns / 2), (turns / 2, turns / 2), (turns, turns - calls)];
+    same("jumps of the loop, and those taken", &jumps.to_vec(), &jumps::of_function(&json, "busy"))
 }
 
 /// The numbers that a program has written to standard error.

@@ -57,6 +57,7 @@ fn main() {
         count_segments: false,
         log_calls: false,
         watch_stack: false,
+        log_accesses: false,
         tables: Tables { indirect: 0x5000_0000, returns: 0x5008_0000, bmi2: true },
         guarded_tables: Tables::default(),
         stubs: StubAddresses {

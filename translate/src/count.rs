@@ -113,24 +113,52 @@ pub struct Counted {
     pub done: [(u16, u16); 2],
     /// Offset in the code from which on each place stands for one in front of its instruction, and of what counts there.
     pub cold: u16,
+    /// The direct jump that it ends with, if it does.
+    pub jump: Option<Jump>,
+    /// From and to which offsets in the code that jump has not been taken, and nothing has counted that yet.
+    pub passed: [(u16, u16); 4],
+    /// It begins behind a conditional jump, and counts how often that was not taken: the jump of the counter before.
+    pub passes: bool,
+}
+
+/// A direct jump: its last instruction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Jump {
+    /// Guest pc that it leads to, when it is taken.
+    pub target: u64,
+    /// It may go on with the next instruction instead.
+    pub conditional: bool,
 }
 
 impl Counted {
     /// The guest leaves the segment by an interrupt, at this offset in the code, in front of the instruction at `pc` (an offset,
     /// too): what has to be counted to have exactly what was executed. These instructions are to be counted once more, or, if
-    /// that is true, once less.
+    /// that is true, once less. There may be none: where it only has to be known that the jump in front was not taken.
     pub fn partly(&self, code: u16, pc: u16) -> Option<(Range<u16>, bool)> {
         if code >= self.cold {
             return self.bailed_out(pc);
         }
-        if self.done.iter().any(|&(from, to)| (from..to).contains(&code)) || pc < self.start || pc >= self.end
-        {
+        if self.done.iter().any(|&(from, to)| (from..to).contains(&code)) || pc < self.start {
             return None;
         }
-        if code < self.behind {
-            return Some((self.start..pc, false)).filter(|_| pc > self.start);
-        }
-        Some((pc..self.end, true))
+        if code < self.behind { self.begun(pc) } else { self.left(pc) }
+    }
+
+    /// Whether the guest, interrupted at this offset in the code, has just passed its conditional jump, which nothing has
+    /// counted: then the next counter's part without an instruction is to be counted.
+    pub fn has_passed(&self, code: u16) -> bool {
+        self.passed.iter().any(|&(from, to)| (from..to).contains(&code))
+    }
+
+    /// What was executed of it up to `pc`, and not counted.
+    fn begun(&self, pc: u16) -> Option<(Range<u16>, bool)> {
+        let is_any = self.start < pc && pc < self.end;
+        Some((self.start..pc, false)).filter(|_| is_any || self.passes && pc == self.start)
+    }
+
+    /// What was counted of it from `pc` on, and not executed.
+    fn left(&self, pc: u16) -> Option<(Range<u16>, bool)> {
+        Some((pc..self.end, true)).filter(|_| pc < self.end)
     }
 
     /// Whether it has been counted at this offset in the code, but the clock does not have its instructions yet.
@@ -140,10 +168,7 @@ impl Counted {
 
     /// The same for a check in front of the instruction at `pc`, and of what counts there.
     pub fn bailed_out(&self, pc: u16) -> Option<(Range<u16>, bool)> {
-        match self.at < pc {
-            true => Some((pc..self.end, true)).filter(|_| pc < self.end),
-            false => Some((self.start..pc, false)).filter(|_| pc > self.start),
-        }
+        if self.at < pc { self.left(pc) } else { self.begun(pc) }
     }
 }
 
@@ -190,6 +215,7 @@ struct Segment {
     code: usize,
     behind: (usize, usize),
     done: [(u16, u16); 2],
+    passed: [(u16, u16); 4],
 }
 
 /// The places of one superblock.
@@ -197,6 +223,8 @@ struct Segment {
 pub(crate) struct CounterPlan {
     places: Vec<Place>,
     segments: Vec<Segment>,
+    /// Displacement of a counter of how often the conditional jump that the block ends with was not taken.
+    passed: Option<u32>,
     /// Segments planned so far. Neighbours take turns at the slots; what is translated one after the other is mostly
     /// executed so, too.
     turn: u32,
@@ -239,10 +267,14 @@ impl CounterPlan {
                 code: 0,
                 behind: (0, 0),
                 done: [(0, 0); 2],
+                passed: [(0, 0); 4],
             });
             self.turn = self.turn.wrapping_add(1);
             start = last + 1;
         }
+        let ends_open = insns.last().is_some_and(|insn| jump_of(insn).is_some_and(|jump| jump.conditional));
+        self.passed =
+            (config.count_segments && ends_open).then(|| own_counter(counter + self.segments.len() as u32));
     }
 
     /// What is to be added to the count when the guest leaves the block in front of instruction `i`, before that is counted,
@@ -257,11 +289,14 @@ impl CounterPlan {
     /// What each counter counts. `cold`: where the code ends that stands in the order of the guest's.
     pub(crate) fn counted(&self, block: &Block<'_>, cold: usize, counted: &mut Vec<Counted>) {
         let offset = |i: usize| block.insns[i].pc().wrapping_sub(block.pc) as u16;
+        let mut passes = false;
         counted.extend(self.segments.iter().map(|segment| {
             let beyond = block.insns[segment.last].flow == Flow::Beyond;
             let last = &block.insns[segment.last];
             let end = if beyond { last.pc() } else { last.next_pc() }.wrapping_sub(block.pc) as u16;
             let (behind, clock) = segment.behind;
+            let jump = jump_of(last);
+            let conditional = jump.is_some_and(|jump| jump.conditional);
             Counted {
                 start: offset(segment.start),
                 end,
@@ -271,8 +306,29 @@ impl CounterPlan {
                 clock: clock as u16,
                 done: segment.done,
                 cold: cold as u16,
+                jump,
+                passed: segment.passed,
+                passes: core::mem::replace(&mut passes, conditional),
             }
         }));
+        if self.passed.is_some() {
+            let end = block.insns.last().map_or(0, |last| last.next_pc().wrapping_sub(block.pc) as u16);
+            // It has no code of its own: wherever it has not counted yet, the segment before says so.
+            const NONE: u16 = u16::MAX;
+            counted.push(Counted {
+                start: end,
+                end,
+                at: end,
+                code: NONE,
+                behind: NONE,
+                clock: NONE,
+                done: [(0, 0); 2],
+                cold: NONE,
+                jump: None,
+                passed: [(0, 0); 4],
+                passes: true,
+            });
+        }
     }
 
     /// Instruction `i` is going to be emitted.
@@ -292,7 +348,22 @@ impl CounterPlan {
         }
         if segment.last == i {
             segment.done = e.done;
+            segment.passed = e.passed;
         }
+    }
+
+    /// The block is left behind its last instruction, in front of `next`: counts that, if it is a conditional jump.
+    pub(crate) fn pass(&mut self, e: &mut Emitter<'_>, next: u64) {
+        let (Some(passed), Some(segment)) = (self.passed, self.segments.last_mut()) else { return };
+        // Flags may be live in what follows.
+        let (from, register) = (e.offset(), idle(&[]));
+        e.store_ctx(layout::SPILL, register);
+        e.mark(next, Fix::spill(register));
+        add_through(e, passed, 1, register);
+        e.passed_from(from);
+        e.load_ctx(register, layout::SPILL);
+        e.mark(next, Fix::NONE);
+        segment.passed = e.passed;
     }
 
     /// Emits what is to be done in front of instruction `i`; returns what its own emission has to count.
@@ -313,6 +384,15 @@ impl CounterPlan {
                 None
             }
         }
+    }
+}
+
+/// The direct jump that an instruction is.
+fn jump_of(insn: &Insn) -> Option<Jump> {
+    match insn.flow {
+        Flow::Jump(target) => Some(Jump { target, conditional: false }),
+        Flow::Condition(target) | Flow::ShortCondition(target) => Some(Jump { target, conditional: true }),
+        _ => None,
     }
 }
 

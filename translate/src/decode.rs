@@ -245,6 +245,14 @@ impl<'a> Block<'a> {
         }
     }
 
+    /// Where the direct jump leads that it ends with, if it does.
+    pub fn jumps_to(&self) -> Option<u64> {
+        match self.insns.last()?.flow {
+            Flow::Jump(target) | Flow::Condition(target) | Flow::ShortCondition(target) => Some(target),
+            _ => None,
+        }
+    }
+
     /// Whether it ends with a branch that passes no status flag on, whatever that leads to: by the ABI a call does not, nor
     /// does an entry of a linkage table (lazy binding would lose it).
     pub fn passes_no_flags(&self) -> bool {

@@ -35,6 +35,8 @@ pub(crate) struct Emitter<'a> {
     /// Where a segment's last instruction has been executed, which is emitted in steps: from and to which offset, in each
     /// of the ways out of precise code.
     pub(crate) done: [(u16, u16); 2],
+    /// Where its last instruction is a conditional jump that was not taken, and nothing has counted that yet.
+    pub(crate) passed: [(u16, u16); 4],
 }
 
 /// A place in the emitted code and its map.
@@ -55,12 +57,19 @@ impl<'a> Emitter<'a> {
             log: None,
             counted: (0, 0),
             done: [(0, 0); 2],
+            passed: [(0, 0); 4],
         }
     }
 
     /// From `from` to here a segment's last instruction has been executed.
     pub(crate) fn done_from(&mut self, from: usize) {
         self.done = [self.done[1], (from as u16, self.length as u16)];
+    }
+
+    /// From `from` to here a segment's conditional jump was not taken, and nothing has counted that.
+    pub(crate) fn passed_from(&mut self, from: usize) {
+        let [_, second, third, fourth] = self.passed;
+        self.passed = [second, third, fourth, (from as u16, self.length as u16)];
     }
 
     pub(crate) fn overflowed(&self) -> bool {

@@ -325,6 +325,7 @@ impl Translator {
             if config.counts() {
                 self.counter.begins(&e, i);
                 e.done = [(0, 0); 2];
+                e.passed = [(0, 0); 4];
             }
             if precise {
                 let step = first.steps + (i * size_of::<iced_x86::Instruction>()) as u64;
@@ -373,7 +374,7 @@ impl Translator {
             if precise {
                 self.ways_out_of_precise(&mut e, config, block, out, &mut exits);
             } else {
-                exits.push(leave(&mut e, out.next, None, out.to));
+                self.leave_behind(&mut e, config, out, &mut exits);
             }
         }
         let cold = if precise { e.offset() } else { usize::from(u16::MAX) };
@@ -434,9 +435,17 @@ impl Translator {
                 e.mark(pc, Fix::NONE);
             }
             if out.insn.is_none() || self.flow(e, config, block, out, exits) {
-                exits.push(leave(e, out.next, None, to));
+                self.leave_behind(e, config, out, exits);
             }
         }
+    }
+
+    /// The way out behind the last instruction.
+    fn leave_behind(&mut self, e: &mut Emitter<'_>, config: &Config, out: Out<'_>, exits: &mut Vec<Exit>) {
+        if config.counts() {
+            self.counter.pass(e, out.next);
+        }
+        exits.push(leave(e, out.next, None, out.to));
     }
 
     /// Emits an instruction that can leave the block. Returns whether it may go on with the next one.
@@ -473,6 +482,7 @@ impl Translator {
                 e.mark(insn.next_pc(), Fix::NONE);
                 e.bytes(&[0xeb, 0]);
                 let hop = e.offset();
+                e.passed_from(done);
                 e.mark(target, Fix::NONE);
                 exits.push(leave(e, target, None, to));
                 let distance = (e.offset() - hop) as u8;

@@ -43,7 +43,7 @@ mod tables;
 pub use access::{Access, is_beyond};
 pub use address::Address;
 pub use check::{Check, What};
-pub use count::Counted;
+pub use count::{Counted, Jump};
 pub use decode::{Block, Limits, Pointer, Scratch, Special};
 pub use flags::{Incoming, incoming_flags};
 pub use fragment::{

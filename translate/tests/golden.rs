@@ -230,7 +230,7 @@ fn render(case: &Case) -> String {
     let mut buffer = [0u8; 4096];
     let mut translator = Translator::new();
     let function = case.calls.then_some(9);
-    let first = First { exit: 7, check: 3, counter: 5, function, steps: 0x7100_0000_1000 };
+    let first = First { exit: 7, check: 3, counter: 5, function, steps: 0x7100_0000_1000, run: 0 };
     let fragment = translator.translate(&block, &config, case.prefix, first, CACHE, &mut buffer).unwrap();
 
     let guest = support::disassemble(&case.bytes[..(fragment.end - case.pc) as usize], case.pc);

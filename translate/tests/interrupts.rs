@@ -4,9 +4,13 @@
 //! single-stepped, and at every cache pc the rules of [`translate::layout`] must recover a state of that sequence:
 //! the one reached so far or the next one, memory included; never one in between, and never an earlier one.
 //!
+//! Counters of executed segments hold exactly what was executed at each of these places, and which jumps were taken.
+//!
 //! Status flags that are overwritten before anything reads them may differ: the counter and the prefixes use them.
 
 mod support;
+
+use std::collections::BTreeMap;
 
 use iced_x86::{Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpKind};
 use support::generate::{Generator, Program, Style};
@@ -164,6 +168,7 @@ impl Bench {
             Some(*sum)
         }));
         let mut at = 0;
+        let mut jumps = BTreeMap::new();
         loop {
             let regs = self.puppet.regs();
             if self.runtime.at_dispatcher(regs.rip) {
@@ -196,8 +201,24 @@ impl Bench {
                         reasons.join("\n")
                     ));
                 };
+                for i in at..reached {
+                    self.step_jumps(&mut jumps, &boundaries[i].state, &boundaries[i + 1].state);
+                }
                 at = reached;
                 if options.count {
+                    let mut told = self.runtime.jumps(regs.rip, state.pc);
+                    for (pc, counts) in &mut told {
+                        // Whether it was taken, nobody can see.
+                        if self.decode(*pc).near_branch_target() == self.decode(*pc).next_ip() {
+                            counts.1 = 0;
+                        }
+                    }
+                    if told != jumps {
+                        return Err(format!(
+                            "at cache {:#x}, pc {:#x}: jumps (executed, not taken) {told:x?}, executed {jumps:x?}",
+                            regs.rip, state.pc
+                        ));
+                    }
                     let executed = self.runtime.executed(regs.rip, state.pc);
                     // A repeated instruction that was interrupted begins again.
                     let again = i64::from(!begins[at]);
@@ -311,6 +332,20 @@ impl Bench {
         }
         let left = begins[at..boundaries.len() - 1].iter().filter(|begins| **begins).count();
         if left > 0 { Err(format!("not told of the last {left} instructions")) } else { Ok(()) }
+    }
+
+    /// Adds the jump at `before`, if there is one, which led to `after`.
+    fn step_jumps(&self, jumps: &mut BTreeMap<u64, (i64, i64)>, before: &State, after: &State) {
+        let insn = self.decode(before.pc);
+        use iced_x86::FlowControl::{ConditionalBranch, UnconditionalBranch};
+        if !matches!(insn.flow_control(), ConditionalBranch | UnconditionalBranch) {
+            return;
+        }
+        let counts = jumps.entry(before.pc).or_default();
+        counts.0 += 1;
+        if after.pc != insn.near_branch_target() {
+            counts.1 += 1;
+        }
     }
 
     fn repeats(&self, at: &Boundary) -> bool {

@@ -14,6 +14,7 @@ Examples:
   vg-annotate --only='^mymodule::' trace.capnp   those of some functions or libraries alone
   vg-annotate --cover=90 trace.capnp             as many functions as make up 90 % of the cost
   vg-annotate --inclusive=yes --tree=both trace.capnp    with what they call; callers and callees of each
+  vg-annotate --jumps=yes trace.capnp            which way conditions went, and how often
   vg-annotate massif.out.42                      who held the heap at its peak
   vg-annotate --diff old.capnp new.capnp         what became dearer, and what cheaper
   vg-annotate --diff --fail-above=2 OLD NEW      in CI: status 1 if the total grew by more than 2 %
@@ -65,6 +66,11 @@ pub struct Options {
     /// Show callers or callees of each function
     #[arg(long, value_name = "WHICH", value_enum, default_value_t = Tree::None, help_heading = "What is shown")]
     pub tree: Tree,
+    /// yes: show where jumps lead, how often they were taken, and how often not: below the source lines, in JSON, and in
+    /// callgrind's format, whose readers draw them as arrows
+    #[arg(long, value_name = "YES|NO", value_parser = yes_no, default_value = "no", action = ArgAction::Set,
+          help_heading = "What is shown")]
+    pub jumps: bool,
     /// Leave out functions, calls, and lines of source, that cost less than this part of the total
     #[arg(long, value_name = "PERCENT", default_value_t = 0.1, value_parser = percent, help_heading = "What is shown")]
     pub min_percent: f64,

@@ -41,6 +41,11 @@ fn compare(sources: &[Source], options: &Options) -> Result<u8, Stop> {
             "--tree shows calls, which --diff does not compare; leave one of them out",
         ));
     }
+    if options.jumps {
+        return Err(Stop::trouble(
+            "--jumps shows jumps, which --diff does not compare; leave one of them out",
+        ));
+    }
     let mut old = input::read(old_source, options)?;
     let mut new = input::read(new_source, options)?;
     let both = || format!("{} and {}", old_source.name(), new_source.name());

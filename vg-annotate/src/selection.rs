@@ -5,7 +5,8 @@
 use crate::events::Chosen;
 use crate::options::Options;
 use crate::profile::graph::Graph;
-use crate::profile::{Costs, FunctionId, Place, Profile};
+use crate::profile::jumps::Times;
+use crate::profile::{Costs, FunctionId, Jump, Place, Profile};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -132,6 +133,25 @@ impl<'a> View<'a> {
             });
         }
         files
+    }
+
+    /// The jumps of the functions that are `wanted`, in the order of the functions' names, then of their places.
+    pub fn jumps(&self, wanted: impl Fn(FunctionId) -> bool) -> Vec<(Jump, Times)> {
+        let mut list: Vec<(Jump, Times)> =
+            self.profile.jumps().filter(|(jump, _)| wanted(jump.function)).collect();
+        let place = |place: Place| (self.profile.file(place.file), place.line);
+        list.sort_by_key(|(jump, _)| {
+            let (site, target) = (place(jump.site), place(jump.target));
+            (
+                self.profile.function(jump.function),
+                site,
+                jump.address,
+                target,
+                jump.target_address,
+                jump.conditional,
+            )
+        });
+        list
     }
 
     /// Calls by the function at one end: all of one pair are one. The most expensive first.

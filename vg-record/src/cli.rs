@@ -117,7 +117,7 @@ pub(crate) enum Events {
     Shadow,
     /// Executed instructions, as a clock of all other events
     Instr,
-    /// How often each instruction is executed, for vg-annotate
+    /// How often each instruction is executed, and each direct jump taken, for vg-annotate
     Blocks,
     /// Calls, in the contexts in which they were made, with what instr and blocks record: inclusive costs, callers and
     /// stacks, for vg-annotate

@@ -25,7 +25,7 @@ struct Mapping {
 }
 
 /// Where an instruction is: module and address in it.
-type At = (u32, u64);
+pub(crate) type At = (u32, u64);
 
 /// Runs of instructions as the engine tells them, by where they are and by their lengths: how often. Millions of
 /// instructions have few runs, so they are taken apart when all is known.
@@ -86,10 +86,12 @@ impl Recording {
     /// What a thread has executed in a part, and what was not written yet, counts for nothing.
     pub(crate) fn drop_counts(&mut self, process: u32, thread: u32, part: u32) {
         self.counts.threads.remove(&(process, thread, part));
+        self.drop_jumps(process, thread, part);
     }
 
     /// Writes what a thread has executed in a part, of which it has told all.
     pub(crate) fn write_counts(&mut self, process: u32, thread: u32, part: u32) {
+        self.write_jumps(process, thread, part);
         let Some(runs) = self.counts.threads.remove(&(process, thread, part)) else { return };
         let mut instructions = instructions(&runs.into_sorted(add));
         instructions.retain(|(_, (times, _))| *times > 0);
@@ -104,6 +106,7 @@ impl Recording {
     pub(crate) fn finish_counts(&mut self) {
         let left: Vec<_> = self.counts.threads.keys().copied().collect();
         left.into_iter().for_each(|(process, thread, part)| self.write_counts(process, thread, part));
+        self.finish_jumps();
         let written = std::mem::take(&mut self.counts.written).into_sorted(longest);
         if self.trace.has_failed() {
             return;

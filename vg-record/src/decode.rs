@@ -11,6 +11,7 @@ use crate::costs::Costs;
 use crate::counts::Counts;
 use crate::errors::Errors;
 use crate::images::{First, ImageId, Images};
+use crate::jumps::Jumps;
 use crate::live::Live;
 use crate::modules::{Mapping, Modules};
 use crate::snapshot::Snapshot;
@@ -51,6 +52,8 @@ pub(crate) struct Recording {
     pub errors: Errors,
     /// What it has executed.
     pub counts: Counts,
+    /// How often jumps were taken on the way.
+    pub jumps: Jumps,
     /// In which contexts.
     pub contexts: Contexts,
     pub costs: Costs,
@@ -156,6 +159,7 @@ impl Recording {
             notes: Vec::new(),
             errors: Errors::default(),
             counts: Counts::default(),
+            jumps: Jumps::default(),
             contexts: Contexts::default(),
             costs: Costs::default(),
             live: None,
@@ -330,6 +334,7 @@ impl Recording {
             Kind::ContextCosts => return self.context_costs(stream, record),
             Kind::Part => return self.part_end(stream, record),
             Kind::Executed => return self.executed(stream, record),
+            Kind::Jumps => return self.jumps(stream, record),
             Kind::SnapshotBegin
             | Kind::SnapshotBlocks
             | Kind::SnapshotRoots

@@ -18,6 +18,7 @@ mod gather;
 mod header;
 mod images;
 mod inherited;
+mod jumps;
 mod launch;
 mod live;
 mod memory;

@@ -9,7 +9,7 @@ use crate::counts;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Range;
-use translate::Counted;
+use translate::{Counted, Jump};
 
 /// What one counter counts.
 #[derive(Debug, Clone, Copy)]
@@ -25,9 +25,24 @@ struct Counter {
     instructions: u8,
     /// Its instructions were counted by another one, and not executed.
     less: bool,
+    /// Distance from its end to where the jump leads that it ends with, and whether that is a conditional one.
+    jump: Option<(i32, bool)>,
+    /// The same for the conditional jump that was not taken when it began.
+    passes: Option<i32>,
     /// Where the lengths of its instructions begin.
     lengths: u32,
 }
+
+/// `done`, `cold` and `passed` of [`Counted`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Rare {
+    done: [(u16, u16); 2],
+    cold: u16,
+    passed: [(u16, u16); 4],
+}
+
+/// Of most.
+const COMMON: Rare = Rare { done: [(0, 0); 2], cold: u16::MAX, passed: [(0, 0); 4] };
 
 /// What a counter counts, as it is told.
 pub struct Executed<'a> {
@@ -37,6 +52,10 @@ pub struct Executed<'a> {
     pub lengths: &'a [u8],
     /// They were counted by another counter, and not executed.
     pub less: bool,
+    /// The direct jump that is the last of them, and its pc.
+    pub jump: Option<(u64, Jump)>,
+    /// The conditional jump in front of them that was not taken, and its pc.
+    pub passes: Option<(u64, Jump)>,
 }
 
 /// All of them.
@@ -44,15 +63,18 @@ pub struct Executed<'a> {
 pub(super) struct Counters {
     list: Vec<Counter>,
     lengths: Vec<u8>,
-    /// What few have that is not in the list: `done` and `cold` of [`Counted`].
-    rare: BTreeMap<u32, ([(u16, u16); 2], u16)>,
+    /// What few have that is not in the list.
+    rare: BTreeMap<u32, Rare>,
     /// Counters of parts of a segment, by the segment's counter and the instruction in front of which it was left.
     parts: BTreeMap<(u32, u16, bool), u32>,
-    /// Those of instructions that were translated for a single use, by pc and length.
-    once: BTreeMap<(u64, u16), u32>,
+    /// Those of instructions that were translated for a single use.
+    once: BTreeMap<Single, u32>,
     /// Counts the times that they began anew.
     pub(super) generation: u32,
 }
+
+/// What tells an instruction for a single use from others: pc, length, and where it jumps to.
+pub(super) type Single = (u64, u16, Option<u64>);
 
 impl Counters {
     /// Whether there is room for those of another fragment.
@@ -60,19 +82,20 @@ impl Counters {
         self.list.len() + 256 < counts::MOST
     }
 
-    /// The number of the next fragment's first counter. `once`: pc and length of an instruction for a single use.
-    pub(super) fn next(&self, once: Option<(u64, u16)>) -> u32 {
+    /// The number of the next fragment's first counter. `once`: the instruction, for a single use.
+    pub(super) fn next(&self, once: Option<Single>) -> u32 {
         let known = once.and_then(|key| self.once.get(&key));
         known.copied().unwrap_or(self.list.len() as u32)
     }
 
-    /// Adds those of a fragment, whose instructions have these lengths.
+    /// Adds those of a fragment from `pc` on, whose instructions have these lengths.
     pub(super) fn add(
         &mut self,
         fragment: FragmentId,
+        pc: u64,
         counted: &[Counted],
         lengths: impl Iterator<Item = u8>,
-        once: Option<(u64, u16)>,
+        once: Option<Single>,
     ) {
         let number = self.list.len() as u32;
         if let Some(key) = once
@@ -84,8 +107,13 @@ impl Counters {
         self.lengths.extend(lengths);
         let mut offset = 0;
         let mut at = first;
+        let mut before = None;
         for (counted, number) in counted.iter().zip(number..) {
-            let &Counted { start, end, at: place, code, behind, clock, done, cold } = counted;
+            let &Counted { start, end, at: place, code, behind, clock, done, cold, jump, passed, passes } =
+                counted;
+            // Direct jumps have 32 bits.
+            let distance = |jump: Jump| jump.target.wrapping_sub(pc + u64::from(end)) as i32;
+            let jump = jump.map(|jump| (distance(jump), jump.conditional));
             while offset < start {
                 offset += u16::from(self.lengths[at]);
                 at += 1;
@@ -105,19 +133,35 @@ impl Counters {
                 clock,
                 instructions: (at - begin) as u8,
                 less: false,
+                jump,
+                passes: before.filter(|_| passes).map(|(distance, _)| distance),
                 lengths: begin as u32,
             };
+            before = jump;
             self.list.push(counter);
-            if done != [(0, 0); 2] || cold != u16::MAX {
-                self.rare.insert(number, (done, cold));
+            let rare = Rare { done, cold, passed };
+            if rare != COMMON {
+                self.rare.insert(number, rare);
             }
         }
     }
 
     fn counted(&self, number: u32) -> Counted {
-        let Counter { start, end, at, code, behind, clock, .. } = self.list[number as usize];
-        let (done, cold) = self.rare.get(&number).copied().unwrap_or(([(0, 0); 2], u16::MAX));
-        Counted { start, end, at, code, behind, clock, done, cold }
+        let Counter { start, end, at, code, behind, clock, passes, .. } = self.list[number as usize];
+        let Rare { done, cold, passed } = self.rare.get(&number).copied().unwrap_or(COMMON);
+        Counted {
+            start,
+            end,
+            at,
+            code,
+            behind,
+            clock,
+            done,
+            cold,
+            jump: None,
+            passed,
+            passes: passes.is_some(),
+        }
     }
 
     /// The counter of a part of what counter `number` counts.
@@ -131,6 +175,8 @@ impl Counters {
         }
         let whole = self.list[number as usize];
         let mut counter = Counter { start: range.start, end: range.end, less, instructions: 0, ..whole };
+        // What is taken back ends with the jump, and what was begun began behind the one before.
+        (counter.jump, counter.passes) = if less { (whole.jump, None) } else { (None, whole.passes) };
         let mut offset = whole.start;
         for at in whole.lengths as usize..whole.lengths as usize + usize::from(whole.instructions) {
             if range.contains(&offset) {
@@ -171,10 +217,22 @@ impl Cache {
     pub fn executed(&self, number: usize) -> Executed<'_> {
         let counter = &self.counted.list[number];
         let first = counter.lengths as usize;
+        let behind = first + usize::from(counter.instructions);
+        let start = self.fragments[counter.fragment as usize].pc;
+        // A jump by where it ends, and which instruction is behind it.
+        let jump = |end: u16, behind: usize, distance: i32, conditional| {
+            let end = start + u64::from(end);
+            let length = behind.checked_sub(1).map_or(0, |last| self.counted.lengths[last]);
+            (end - u64::from(length), Jump { target: end.wrapping_add_signed(distance.into()), conditional })
+        };
         Executed {
-            pc: self.fragments[counter.fragment as usize].pc + u64::from(counter.start),
-            lengths: &self.counted.lengths[first..first + usize::from(counter.instructions)],
+            pc: start + u64::from(counter.start),
+            lengths: &self.counted.lengths[first..behind],
             less: counter.less,
+            jump: counter
+                .jump
+                .map(|(distance, conditional)| jump(counter.end, behind, distance, conditional)),
+            passes: counter.passes.map(|distance| jump(counter.start, first, distance, true)),
         }
     }
 
@@ -205,7 +263,13 @@ impl Cache {
         let (code, at) = (u16::try_from(code - base).ok()?, u16::try_from(pc.wrapping_sub(start)).ok()?);
         let segment = self.segment(fragment, |counter| counter.code <= code)?;
         let counted = self.counted.counted(segment);
-        let part = counted.partly(code, at).and_then(|part| self.counted.part(segment, part));
+        let part = if counted.has_passed(code) {
+            let next = segment + 1;
+            let end = self.counted.list[next as usize].start;
+            self.counted.part(next, (end..end, false))
+        } else {
+            counted.partly(code, at).and_then(|part| self.counted.part(segment, part))
+        };
         let lacking = if counted.is_ahead_of_clock(code) { self.instructions_of(segment) } else { 0 };
         Some((part, lacking))
     }

@@ -53,9 +53,12 @@ impl Cache {
             return Ok(());
         }
         let (pc, mode, mut way) = (target.pc, from.mode, self.body(to, Arrival::Within));
-        if self.config.counts() && adjust != 0 {
-            let counter =
-                self.config.count_segments.then(|| self.bailed_out_of(number).ok_or(Full)).transpose()?;
+        let counts_segments = self.config.count_segments;
+        let counter = counts_segments.then(|| self.bailed_out_of(number)).flatten();
+        if counter.is_none() && counts_segments && (adjust != 0 || !self.counted.has_room()) {
+            return Err(Full);
+        }
+        if counter.is_some() || self.config.count && adjust != 0 {
             let adjust = self.config.count.then_some(adjust);
             if self.room() < 256 {
                 return Err(Full);

@@ -488,7 +488,7 @@ impl Cache {
         let steps: Vec<Instruction> =
             if mode.is_precise() { block.decoded().copied().collect() } else { Vec::new() };
         let config = &self.realms[realm(mode)].config;
-        let single = once.then(|| (pc, (block.end() - pc) as u16));
+        let single = once.then(|| (pc, (block.end() - pc) as u16, block.jumps_to()));
         let counter = self.counted.next(single);
         let lengths: Vec<u8> = if config.count_segments {
             block.decoded().map(|insn| insn.len() as u8).collect()
@@ -548,7 +548,7 @@ impl Cache {
         };
         let first_entry = self.maps.len() as u32;
         self.maps.extend(code.map.iter().map(pack));
-        self.counted.add(id, &code.counted, lengths.into_iter(), single);
+        self.counted.add(id, pc, &code.counted, lengths.into_iter(), single);
         self.runs.add(id, core::mem::take(&mut code.runs));
         if mode.is_precise() {
             self.steps.push(steps);

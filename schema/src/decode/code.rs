@@ -39,6 +39,11 @@ pub(super) fn context_costs(m: &raw::context_costs::Reader<'_>) -> Decoded<Messa
     })
 }
 
+pub(super) fn jumps(m: &raw::jumps::Reader<'_>) -> Decoded<Message> {
+    let (process, thread, part) = (m.get_process(), m.get_thread(), m.get_part());
+    rows(m.get_columns(), m.get_count(), |rows| Message::Jumps(Jumps { process, thread, part, rows }))
+}
+
 pub(super) fn code_lines(m: &raw::code_lines::Reader<'_>) -> Decoded<Message> {
     let module = m.get_module();
     rows(m.get_columns(), m.get_count(), |rows| Message::CodeLines(CodeLines { module, rows }))

@@ -63,6 +63,36 @@ pub struct PartEnd {
     pub name: Bytes,
 }
 
+/// How often a thread has executed direct jumps.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Jumps {
+    /// The thread's process.
+    pub process: u32,
+    /// The thread.
+    pub thread: u32,
+    /// The part.
+    pub part: u32,
+    /// The jumps. Those of one message rise by module, address and target.
+    pub rows: Vec<Jump>,
+}
+
+/// A direct jump.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Jump {
+    /// Module as in frames: the first module of a file; 0 for none.
+    pub module: u32,
+    /// Address less the module's bias, or the absolute address when there is no module.
+    pub rva: u64,
+    /// Where it leads when it is taken, in the same way and module.
+    pub target: u64,
+    /// How often it was executed.
+    pub executed: u64,
+    /// How often it was not taken; at most `executed`.
+    pub passed: u64,
+    /// Whether it depends on a condition.
+    pub conditional: bool,
+}
+
 /// The calling-context tree of a thread, or the next rows of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Contexts {

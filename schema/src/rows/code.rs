@@ -1,10 +1,10 @@
-//! Executed code, its contexts and its lines to columns and back. Owns what must hold within one message: every run has an
-//! instruction, lines rise. Not here: that lines rise over all messages (`trace`).
+//! Executed code, its jumps, contexts and lines to columns and back. Owns what must hold within one message: every run has an
+//! instruction, no jump is passed more often than it is executed, lines rise. Not here: that lines rise over all messages (`trace`).
 
 use super::{Columns, Piece, Row, RowError, Spec, spec};
 use crate::{
     column::Shape,
-    model::{CodeLine, Context, ContextCost, Cost, Executed},
+    model::{CodeLine, Context, ContextCost, Cost, Executed, Jump},
 };
 
 impl Row for Executed {
@@ -44,6 +44,55 @@ impl Piece for Executed {
             1 => out.extend(rows.iter().map(|row| row.rva)),
             2 => out.extend(rows.iter().map(|row| row.times)),
             _ => out.extend(rows.iter().map(|row| row.lengths)),
+        }
+    }
+}
+
+impl Row for Jump {
+    const SPECS: &'static [Spec] = &[
+        spec(1, "module", Shape::Few, false),
+        spec(2, "rva", Shape::Near, true),
+        spec(3, "distance", Shape::Small, true),
+        spec(4, "executed", Shape::Small, true),
+        spec(5, "passed", Shape::Small, false),
+        spec(6, "conditional", Shape::Few, false),
+    ];
+
+    fn rows(columns: &Columns<'_>, count: usize) -> Result<Vec<Self>, RowError> {
+        let mut module = columns.column(0, count)?;
+        let mut rva = columns.column(1, count)?;
+        let mut distance = columns.column(2, count)?;
+        let mut executed = columns.column(3, count)?;
+        let mut passed = columns.column(4, count)?;
+        let mut conditional = columns.column(5, count)?;
+        (0..count)
+            .map(|row| {
+                let (module, rva) = (module.next_as()?, rva.next());
+                let zigzag = distance.next();
+                let target = rva.wrapping_add(zigzag >> 1 ^ (zigzag & 1).wrapping_neg());
+                let (executed, passed) = (executed.next(), passed.next());
+                if passed > executed {
+                    return Err(RowError::Passed { row, passed, executed });
+                }
+                Ok(Jump { module, rva, target, executed, passed, conditional: conditional.next() != 0 })
+            })
+            .collect()
+    }
+}
+
+impl Piece for Jump {
+    fn values(rows: &[Self], i: usize, out: &mut Vec<u64>) {
+        let zigzag = |row: &Self| {
+            let distance = row.target.wrapping_sub(row.rva) as i64;
+            (distance << 1 ^ distance >> 63) as u64
+        };
+        match i {
+            0 => out.extend(rows.iter().map(|row| u64::from(row.module))),
+            1 => out.extend(rows.iter().map(|row| row.rva)),
+            2 => out.extend(rows.iter().map(zigzag)),
+            3 => out.extend(rows.iter().map(|row| row.executed)),
+            4 => out.extend(rows.iter().map(|row| row.passed)),
+            _ => out.extend(rows.iter().map(|row| u64::from(row.conditional))),
         }
     }
 }
@@ -229,6 +278,15 @@ mod tests {
         let spent =
             [ContextCost::default(), ContextCost { context: u32::MAX, event: u32::MAX, times: u64::MAX }];
         assert_eq!(rows(&columns(&spent), 2), Ok(spent.to_vec()));
+        let jump = Jump { module: 1, rva: 5, target: 5, executed: 3, passed: 3, conditional: true };
+        let jumps = [
+            jump,
+            Jump { target: 4, ..jump },
+            Jump { target: u64::MAX, passed: 0, conditional: false, ..jump },
+            Jump { module: u32::MAX, rva: u64::MAX, target: 0, executed: u64::MAX, ..jump },
+            Jump { target: 1 << 63, ..jump },
+        ];
+        assert_eq!(rows(&columns(&jumps), 5), Ok(jumps.to_vec()));
         let lines = [CodeLine { rva: 0, place: u32::MAX }, CodeLine { rva: u64::MAX, place: 0 }];
         assert_eq!(rows(&columns(&lines), 2), Ok(lines.to_vec()));
         assert_eq!(rows::<CodeLine>(&columns::<CodeLine>(&[]), 0), Ok(vec![]));
@@ -241,6 +299,13 @@ mod tests {
             let columns = [None, Some(vec![1, 2]), Some(vec![1, 1]), Some(vec![1, lengths])];
             assert_eq!(rows::<Executed>(&columns, 2), Err(RowError::NoInstruction { row: 1 }));
         }
+    }
+
+    #[test]
+    fn a_jump_that_was_passed_more_often_than_executed_is_refused() {
+        let column = || Some(vec![1, 2]);
+        let columns = [None, column(), column(), Some(vec![7, 7]), Some(vec![7, 8]), None];
+        assert_eq!(rows::<Jump>(&columns, 2), Err(RowError::Passed { row: 1, passed: 8, executed: 7 }));
     }
 
     #[test]

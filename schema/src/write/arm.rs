@@ -53,6 +53,7 @@ arms! {
     Costs "costs",
     ContextCosts "contextCosts",
     PartEnd "partEnd",
+    Jumps "jumps",
 }
 
 /// Number of kinds.

@@ -24,6 +24,17 @@ impl<W: Write> TraceWriter<W> {
         Ok(())
     }
 
+    /// Writes how often a thread has executed direct jumps, in rising order of module, address and target.
+    pub fn jumps(&mut self, process: u32, thread: u32, part: u32, rows: &[Jump]) -> Result<(), WriteError> {
+        for piece in rows.chunks(ROWS) {
+            let columns = self.packer.pack(piece);
+            self.put(Arm::Jumps, fill::column_bytes(&columns), &|m| {
+                fill::jumps(m.init_jumps(), (process, thread, part), piece.len() as u32, &columns);
+            })?;
+        }
+        Ok(())
+    }
+
     /// Writes the next rows of a thread's calling-context tree in a part, callers first.
     pub fn contexts(
         &mut self,

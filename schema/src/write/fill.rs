@@ -11,7 +11,7 @@ mod code;
 mod errors;
 
 pub(super) use code::{
-    code_lines, context_costs, contexts, costs, executions, part_end, place_bytes, places,
+    code_lines, context_costs, contexts, costs, executions, jumps, part_end, place_bytes, places,
 };
 use code::{put_ends, put_field};
 pub(super) use errors::{error_bytes, errors};

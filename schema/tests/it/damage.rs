@@ -87,9 +87,10 @@ fn damage_in_columns_is_noticed() {
     let messages = messages();
     let bytes = write(&messages, Codec::None);
     let ends = ends(&bytes);
-    let kinds: [fn(&Message) -> bool; 6] = [
+    let kinds: [fn(&Message) -> bool; 7] = [
         |m| matches!(m, Message::Events(_)),
         |m| matches!(m, Message::Executions(_)),
+        |m| matches!(m, Message::Jumps(_)),
         |m| matches!(m, Message::Contexts(_)),
         |m| matches!(m, Message::Costs(_)),
         |m| matches!(m, Message::ContextCosts(_)),

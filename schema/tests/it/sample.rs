@@ -66,6 +66,8 @@ fn code() -> Vec<Message> {
     let cost = Cost { module: 1, rva: 0x1230, event: 1, times: 1000 };
     let executions = |thread, rows| Message::Executions(Executions { process: 1, thread, part: 0, rows });
     let contexts = |thread, rows| Message::Contexts(Contexts { process: 1, thread, part: 0, rows });
+    let jump = Jump { module: 1, rva: 0x1238, target: 0x1230, executed: 1000, passed: 1, conditional: true };
+    let jumps = |thread, rows| Message::Jumps(Jumps { process: 1, thread, part: 0, rows });
     let context = Context {
         parent: 1,
         module: 1,
@@ -91,6 +93,8 @@ fn code() -> Vec<Message> {
         ),
         executions(1, vec![Executed { times: u64::MAX, lengths: u64::MAX, ..run }]),
         executions(2, vec![run]),
+        jumps(1, vec![jump, Jump { rva: 0x1240, target: u64::MAX, passed: 0, conditional: false, ..jump }]),
+        jumps(2, vec![jump]),
         contexts(1, vec![Context { cost: 5, ..Context::default() }, context]),
         contexts(2, vec![Context { parent: 0, again: 0, ..context }]),
         contexts(1, vec![Context { parent: 2, cost: 0, ..context }]),

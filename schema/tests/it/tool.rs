@@ -56,6 +56,7 @@ fn capnp_decodes_a_trace() {
             "chunk = (kind = 1, process = 1, count = 5, firstTime = 100, lastTime = 400, columns = [(id = 1, ",
             "snapshotEnd = (process = 1, snapshot = 1, blocks = 3, roots = 2, edges = 2, scanned = 4096)",
             "executions = (process = 1, thread = 2, count = 1, columns = [(id = 1, ",
+            "jumps = (process = 1, thread = 2, count = 1, columns = [(id = 1, ",
             "places = (firstId = 3, ends = [1], function = [1], rawName = [2], file = [3], line = [30], column = [5])",
             "codeLines = (module = 2, count = 1, columns = [(id = 1, ",
             "errors = [(number = 1, process = 1, thread = 2, kind = 1, count = 3, time = 610, ",

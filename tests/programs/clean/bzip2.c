@@ -7,8 +7,9 @@ void bz_internal_error(int code) {
     exit(1);
 }
 
-int main(void) {
-    unsigned bytes = 120000, bound = bytes + bytes / 50 + 700;
+// Argument: how many bytes.
+int main(int argc, char **argv) {
+    unsigned bytes = argc > 1 ? (unsigned)atoi(argv[1]) : 120000, bound = bytes + bytes / 50 + 700;
     unsigned char *in = data(bytes), *out = malloc(bound), *back = malloc(bytes);
     memset(in + 1000, 'a', 9000); // for the fallback sort, too
     for (int level = 1; level <= 9; level += 8)

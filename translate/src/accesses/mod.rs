@@ -60,7 +60,7 @@ fn store_imm(e: &mut Emitter<'_>, register: u8, word: u16, value: u32) {
 
 /// `lea register, [register + 8 * words]`
 fn advance(e: &mut Emitter<'_>, register: u8, words: u16) {
-    e.bytes(&[0x48 | (register >> 3) * 5, 0x8d]);
+    e.bytes(&[0x48 | ((register >> 3) * 5), 0x8d]);
     operand(e, register, words, register);
 }
 

@@ -2,17 +2,19 @@
 //!
 //! The dispatcher's address holds a breakpoint, so the test does the dispatcher's work while the child is stopped.
 
+mod counters;
+
 use super::puppet::{Puppet, Region, Regs, Stop, get_gprs, set_gprs};
 use super::space::Space;
+use counters::Segment;
 use definedness::Registers;
 use std::collections::HashMap;
-use std::ops::Range;
 use translate::accesses::{Form, Head};
 use translate::calls;
 use translate::layout::{self, Fix, MapEntry};
 use translate::{
-    Block, Config, Counted, First, Fragment, Limits, Missed, Mode, Pointer, Prefix, Scratch, Special,
-    StubTable, Tables, Translator, What, emit_prefix, emit_stubs,
+    Block, Config, First, Fragment, Limits, Missed, Mode, Pointer, Prefix, Scratch, Special, StubTable,
+    Tables, Translator, What, emit_prefix, emit_stubs,
 };
 
 const FRAGMENTS: u64 = 0x4000;
@@ -127,16 +129,6 @@ pub struct Runtime {
     counted: Vec<Segment>,
     /// By number of the run.
     pub forms: Vec<Form>,
-}
-
-/// What a counter counts.
-struct Segment {
-    /// Cache addresses of its fragment's code.
-    code: Range<u64>,
-    pc: u64,
-    counted: Counted,
-    /// Its instructions, by their offsets from `pc`.
-    instructions: Vec<u16>,
 }
 
 /// Where the branch at `pc` through the pointer at `address` leads: nothing, a lie, or the truth.
@@ -409,38 +401,6 @@ impl Runtime {
         self.maps.push((at, end, fragment.map));
         self.at = end;
         at + u64::from(fragment.body)
-    }
-
-    fn add_counted(&mut self, fragment: &Fragment, block: &Block<'_>, at: u64) {
-        for &counted in &fragment.counted {
-            let offsets = block.decoded().map(|insn| insn.ip().wrapping_sub(fragment.pc) as u16);
-            let instructions = offsets.filter(|at| (counted.start..counted.end).contains(at)).collect();
-            let code = at..at + u64::from(fragment.size);
-            self.counted.push(Segment { code, pc: fragment.pc, counted, instructions });
-        }
-    }
-
-    /// Instructions executed, by the counters of segments and by the clock, when the guest is interrupted at `rip`, where its
-    /// state is that in front of `pc`.
-    pub fn executed(&self, rip: u64, pc: u64) -> [i64; 2] {
-        let count = |counter: usize| self.slot(layout::COUNTERS + 8 * counter as u32) as i64;
-        let whole =
-            |(counter, segment): (usize, &Segment)| count(counter) * segment.instructions.len() as i64;
-        let whole = [self.counted.iter().enumerate().map(whole).sum(), self.counted() as i64];
-        let rip = self.check_stub_resume(rip).unwrap_or(rip);
-        let is_here = |segment: &&Segment| {
-            segment.code.contains(&rip) && u64::from(segment.counted.code) <= rip - segment.code.start
-        };
-        let Some(segment) = self.counted.iter().rfind(is_here) else { return whole };
-        let Ok(at) = u16::try_from(pc.wrapping_sub(segment.pc)) else { return whole };
-        let code = (rip - segment.code.start) as u16;
-        let lacking =
-            if segment.counted.is_ahead_of_clock(code) { segment.instructions.len() as i64 } else { 0 };
-        let part = segment.counted.partly(code, at).map_or(0, |(range, less)| {
-            let part = segment.instructions.iter().filter(|at| range.contains(at)).count() as i64;
-            if less { -part } else { part }
-        });
-        [whole[0] + part, whole[1] + part + lacking]
     }
 
     /// Where the check goes on in whose stub, or in the code that those share, `rip` lies.

@@ -1,6 +1,6 @@
 //! Files in the format of callgrind (version 1): of callgrind, and of all that write files for KCachegrind.
 //!
-//! Several parts of a file are added up. Costs by instruction are added up by line; jumps are read over. What always
+//! Several parts of a file are added up. Costs by instruction are added up by line. What always
 //! holds, as in KCachegrind: `fl=` is the file of the functions behind it, `fi=` and `fe=` that of the lines behind them up
 //! to the next function; the position behind `calls=` is relative to the one before, and moves nothing; called objects and
 //! files hold for one call.
@@ -9,6 +9,7 @@ use super::Read;
 use super::formula::{Formula, definition};
 use super::lines::{Lines, Problem, counts};
 use super::names::Names;
+use crate::profile::jumps::{Jump, Times};
 use crate::profile::{Arc, Event, FileId, Function, FunctionId, Place, Profile};
 use std::io::BufRead;
 
@@ -29,8 +30,8 @@ enum Next {
     Own,
     /// Of so many calls.
     Calls(u64),
-    /// None: it is where a jump is.
-    Jump,
+    /// None: it is where a jump is, which was executed so often, and where it leads.
+    Jump { times: Times, conditional: bool, target: (u64, u32) },
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +63,9 @@ struct Reader {
     called_module: Option<String>,
     called_file: Option<String>,
     called: Option<FunctionId>,
+    /// Of the next jump's target, where they are not the current ones.
+    jump_file: Option<String>,
+    jump_function: Option<String>,
     next: Next,
     address: u64,
     line: u32,
@@ -195,7 +199,7 @@ impl Reader {
             "calls" | "rcalls" => {
                 let (times, target) = value.split_once(' ').unwrap_or((value, ""));
                 let times = times.parse().map_err(|_| "no number of calls".to_owned())?;
-                self.skip_positions(target)?;
+                self.positions_of(target)?;
                 if self.called.is_none() {
                     return Err("calls without a line cfn= before them".to_owned());
                 }
@@ -203,39 +207,40 @@ impl Reader {
             }
             "jump" | "jcnd" => {
                 let (times, target) = value.split_once(' ').unwrap_or((value, ""));
-                if times.split('/').any(|number| number.parse::<u64>().is_err()) {
-                    return Err("no number of jumps".to_owned());
-                }
-                self.skip_positions(target)?;
-                self.next = Next::Jump;
+                let times = jump_times(times).ok_or_else(|| "no number of jumps".to_owned())?;
+                let target = self.positions_of(target)?;
+                self.next = Next::Jump { times, conditional: key == "jcnd", target };
             }
-            // Where a jump leads: their names may be referred to later.
-            "jfi" => {
-                self.files.resolve(value, part)?;
-            }
-            "jfn" => {
-                self.functions.resolve(value, part)?;
-            }
+            "jfi" => self.jump_file = Some(self.files.resolve(value, part)?),
+            "jfn" => self.jump_function = Some(self.functions.resolve(value, part)?),
             _ => return Ok(false),
         }
         Ok(true)
     }
 
-    /// Checks positions that are not used.
-    fn skip_positions(&self, mut text: &str) -> Result<(), String> {
-        for _ in 0..self.positions() {
-            let (word, rest) = first_word(text);
-            // Tools that know no line for the target write none.
-            if !word.is_empty() {
-                moved(u64::MAX / 2, word)?;
+    /// Address and line of a target; 0 for one that is not known.
+    fn positions_of(&self, text: &str) -> Result<(u64, u32), String> {
+        let (mut address, mut line) = (0, 0);
+        let mut rest = text;
+        for is_address in [true, false] {
+            if !(if is_address { self.has_addresses } else { self.has_lines }) {
+                continue;
             }
-            text = rest;
+            let (word, behind) = first_word(rest);
+            rest = behind;
+            // Tools that know no line for the target write none.
+            if word.is_empty() {
+                continue;
+            }
+            let from = if is_address { self.address } else { u64::from(self.line) };
+            // callgrind's own may lie before the first line, or behind the last one.
+            let place = moved(u64::MAX / 2, word).map(|_| moved(from, word).unwrap_or(0))?;
+            match is_address {
+                true => address = place,
+                false => line = u32::try_from(place).unwrap_or(0),
+            }
         }
-        Ok(())
-    }
-
-    fn positions(&self) -> usize {
-        usize::from(self.has_addresses) + usize::from(self.has_lines)
+        Ok((address, line))
     }
 
     fn cost_line(&mut self, text: &str) -> Result<(), String> {
@@ -257,9 +262,6 @@ impl Reader {
         counts(rest, self.columns.len(), &mut self.counts)?;
         self.spread();
         let next = std::mem::take(&mut self.next);
-        if next == Next::Jump {
-            return Ok(());
-        }
         let function = match self.function {
             Some(function) => function,
             None => {
@@ -278,6 +280,16 @@ impl Reader {
                 let arc = Arc { caller: function, site: place, callee };
                 self.profile.add_calls(arc, times, &self.costs);
                 self.called = None;
+            }
+            (Next::Jump { times, conditional, target: (target_address, line) }, _) => {
+                let name = self.jump_function.take();
+                let leaves = name.is_some_and(|name| name != self.profile.function(function).name);
+                let file = self.jump_file.take().map_or(file, |file| self.profile.file_id(&file));
+                let (address, target) =
+                    (if self.has_addresses { self.address } else { 0 }, Place { file, line });
+                let jump =
+                    Jump { function, site: place, address, target, target_address, conditional, leaves };
+                self.profile.add_jump(jump, times);
             }
             _ => self.profile.add_line(function, place, &self.costs),
         }
@@ -328,6 +340,13 @@ impl Reader {
         }
         Ok((self.profile, doubts))
     }
+}
+
+/// `3`, or `3/4`: of four times taken three.
+fn jump_times(text: &str) -> Option<Times> {
+    let (taken, executed) = text.split_once('/').unwrap_or((text, text));
+    let (taken, executed): (u64, u64) = (taken.parse().ok()?, executed.parse().ok()?);
+    Some(Times { executed: executed.max(taken), taken })
 }
 
 fn first_word(text: &str) -> (&str, &str) {

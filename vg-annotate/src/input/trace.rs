@@ -1,4 +1,4 @@
-//! Traces of `vg-record`: executed instructions by function and line.
+//! Traces of `vg-record`: executed instructions by function and line, and jumps.
 //!
 //! What always holds: each instruction costs its function and its line as much as it was executed; what inlined code costs
 //! is its own line's, and its function is the one that it was inlined into. Calls follow from contexts, where those were recorded.
@@ -8,6 +8,7 @@ mod parts;
 
 use crate::options::Options;
 use crate::profile::contexts::ContextId;
+use crate::profile::jumps::{Jump, Times};
 use crate::profile::{Event, FunctionId, Place, Profile};
 use crate::run::TOOL;
 use functions::{CodePlace, Functions};
@@ -116,6 +117,12 @@ fn add(profile: &mut Profile, trace: &Trace, options: &Options) -> bool {
             }
         }
     }
+    let is_wanted = |jumps: &&schema::Jumps| {
+        is_selected(jumps.process, jumps.thread) && parts.has(jumps.process, jumps.part)
+    };
+    for jumps in trace.jumps.iter().filter(is_wanted) {
+        add_jumps(profile, trace, &mut functions, &jumps.rows);
+    }
     profile.derive_calls();
     found && parts.missing().is_none()
 }
@@ -130,6 +137,28 @@ fn add_events(profile: &mut Profile, trace: &Trace, costs: &[&schema::Costs]) ->
         });
     }
     events
+}
+
+/// Adds the jumps of a thread.
+fn add_jumps(profile: &mut Profile, trace: &Trace, functions: &mut Functions, rows: &[schema::Jump]) {
+    let unknown = Place { file: profile.file_id(""), line: 0 };
+    for row in rows {
+        let place = |rva| (row.module, trace.code_place(row.module, rva));
+        let (function, site) = functions.at(profile, trace, place(row.rva));
+        // What was never executed has no name.
+        let to = Some(place(row.target)).filter(|(_, place)| *place != 0);
+        let to = to.map(|to| functions.at(profile, trace, to));
+        let jump = Jump {
+            function,
+            site,
+            address: row.rva,
+            target: to.map_or(unknown, |(_, place)| place),
+            target_address: row.target,
+            conditional: row.conditional,
+            leaves: to.is_some_and(|(other, _)| other != function),
+        };
+        profile.add_jump(jump, Times { executed: row.executed, taken: row.executed - row.passed });
+    }
 }
 
 /// Adds the contexts of a thread; those of the profile, by row.

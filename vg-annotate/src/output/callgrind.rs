@@ -6,6 +6,7 @@
 
 use crate::options::Options;
 use crate::profile::events::{BYTES, Event};
+use crate::profile::jumps::{Jump, Times};
 use crate::profile::{Calls, Costs, Function, FunctionId, Profile};
 use crate::selection::View;
 use report::format::harmless;
@@ -60,6 +61,7 @@ fn header(out: &mut dyn Write, view: &View<'_>) -> io::Result<()> {
 struct Line<'a> {
     own: Option<&'a Costs>,
     calls: Vec<(FunctionId, &'a Calls)>,
+    jumps: Vec<(Jump, Times)>,
 }
 
 /// Lines of a function, by file.
@@ -79,12 +81,29 @@ fn by_function<'a>(view: &View<'a>) -> Vec<(FunctionId, Files<'a>)> {
         let line = files.entry(profile.file(arc.site.file)).or_default().entry(arc.site.line).or_default();
         line.calls.push((arc.callee, calls));
     }
+    // As callgrind: what was never taken is no jump, and what leaves the function is a call.
+    let is_told = |jump: &Jump, times: Times| times.taken > 0 && !jump.leaves;
+    let jumps = if view.options.jumps { by_line(view.jumps(|_| true), is_told) } else { BTreeMap::new() };
+    for (jump, times) in jumps {
+        let files = functions.entry(jump.function).or_default();
+        let line = files.entry(profile.file(jump.site.file)).or_default().entry(jump.site.line).or_default();
+        line.jumps.push((jump, times));
+    }
     let mut list: Vec<_> = functions.into_iter().collect();
     list.sort_by_key(|(id, _)| order(profile.function(*id)));
     for line in list.iter_mut().flat_map(|(_, files)| files.values_mut()).flat_map(BTreeMap::values_mut) {
         line.calls.sort_by_key(|(callee, _)| order(profile.function(*callee)));
     }
     list
+}
+
+/// Jumps from one line of a function to another are one, since the file has no addresses.
+fn by_line(jumps: Vec<(Jump, Times)>, is_told: impl Fn(&Jump, Times) -> bool) -> BTreeMap<Jump, Times> {
+    let mut lines: BTreeMap<Jump, Times> = BTreeMap::new();
+    for (jump, times) in jumps.into_iter().filter(|(jump, times)| is_told(jump, *times)) {
+        lines.entry(Jump { address: 0, target_address: 0, ..jump }).or_default().add(times);
+    }
+    lines
 }
 
 fn order(function: &Function) -> (&str, &str, &str) {
@@ -148,6 +167,9 @@ impl<'a> Writer<'a> {
                     writeln!(out, "{position} {}", self.counts(costs))?;
                     self.line = *number;
                 }
+                for (jump, times) in &line.jumps {
+                    self.jump(out, jump, *times)?;
+                }
                 for (callee, calls) in &line.calls {
                     let target = first_lines.get(callee).copied().unwrap_or(0);
                     self.call(out, *number, *callee, calls, target)?;
@@ -179,6 +201,22 @@ impl<'a> Writer<'a> {
         let position = self.position(site);
         self.line = site;
         writeln!(out, "{position} {}", self.counts(&calls.inclusive))
+    }
+
+    fn jump(&mut self, out: &mut dyn Write, jump: &Jump, times: Times) -> io::Result<()> {
+        if jump.target.file != jump.site.file {
+            let file = self.profile.file(jump.target.file);
+            writeln!(out, "jfi={}", name(&mut self.files, file, file, self.options))?;
+        }
+        let target = self.position(jump.target.line);
+        if jump.conditional {
+            writeln!(out, "jcnd={}/{} {target}", times.taken, times.executed)?;
+        } else {
+            writeln!(out, "jump={} {target}", times.taken)?;
+        }
+        let position = self.position(jump.site.line);
+        self.line = jump.site.line;
+        writeln!(out, "{position}")
     }
 
     fn position(&self, line: u32) -> String {

@@ -1,10 +1,11 @@
 //! The report for programs: one JSON object with `"schema": 1`.
 //!
 //! Names and order of fields are fixed; further ones may follow. `lines` has all lines of the source files of which one costs
-//! enough to be shown. `inclusive` and `calls`, of the functions that are shown, are there where calls are known. What is not known is
+//! enough to be shown. `inclusive` and `calls`, of the functions that are shown, are there where calls are known, and `jumps` of these functions with
+//! `--jumps=yes`. What is not known is
 //! an empty string or 0.
 
-use crate::profile::{self, Arc, Costs, Event};
+use crate::profile::{self, Arc, Costs, Event, FunctionId};
 use crate::selection::View;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -57,6 +58,8 @@ struct Document<'a> {
     lines: Vec<Line<'a>>,
     meanings: Vec<Meaning<'a>>,
     calls: Vec<Call<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jumps: Option<Vec<Jump<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -106,6 +109,49 @@ struct Call<'a> {
     inclusive: Named<'a>,
 }
 
+#[derive(Serialize)]
+struct Jump<'a> {
+    function: Name<'a>,
+    file: &'a str,
+    line: u32,
+    address: String,
+    target: Target<'a>,
+    conditional: bool,
+    executed: u64,
+    taken: u64,
+}
+
+/// Where a jump leads.
+#[derive(Serialize)]
+struct Target<'a> {
+    file: &'a str,
+    line: u32,
+    address: String,
+}
+
+/// The jumps of these functions.
+fn jumps<'a>(view: &View<'a>, is_shown: &HashSet<&FunctionId>) -> Vec<Jump<'a>> {
+    let profile = view.profile;
+    let address = |address: u64| if address == 0 { String::new() } else { format!("{address:#x}") };
+    let jumps = view.jumps(|function| is_shown.contains(&function)).into_iter();
+    jumps
+        .map(|(jump, times)| Jump {
+            function: Name::of(profile.function(jump.function)),
+            file: profile.file(jump.site.file),
+            line: jump.site.line,
+            address: address(jump.address),
+            target: Target {
+                file: profile.file(jump.target.file),
+                line: jump.target.line,
+                address: address(jump.target_address),
+            },
+            conditional: jump.conditional,
+            executed: times.executed,
+            taken: times.taken,
+        })
+        .collect()
+}
+
 /// Writes the report.
 pub(super) fn write(out: &mut dyn Write, view: &View<'_>) -> io::Result<()> {
     let (profile, graph) = (view.profile, view.graph);
@@ -148,6 +194,7 @@ pub(super) fn write(out: &mut dyn Write, view: &View<'_>) -> io::Result<()> {
         functions: functions.collect(),
         lines: lines.collect(),
         meanings: Meaning::of(&profile.events, shown),
+        jumps: view.options.jumps.then(|| jumps(view, &is_shown)),
         calls: calls
             .into_iter()
             .map(|(arc, calls)| Call {

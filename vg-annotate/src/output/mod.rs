@@ -35,6 +35,9 @@ pub fn write(view: &View<'_>) -> Result<(), Stop> {
     if options.format.has_stacks() {
         stacks::need(profile, &format)?;
     }
+    if options.jumps {
+        need_jumps(view)?;
+    }
     if options.format.is_whole() && options.only.is_some() {
         return Err(Stop::trouble(format_args!(
             "--format={format} writes all functions; leave --only out, or use text, json or csv"
@@ -60,6 +63,24 @@ pub fn write(view: &View<'_>) -> Result<(), Stop> {
         Format::Speedscope => speedscope::write(out, view),
         Format::Pprof => pprof::write(out, view),
     })
+}
+
+/// Refuses `--jumps` where there are none, or no place for them.
+fn need_jumps(view: &View<'_>) -> Result<(), Stop> {
+    let format = view.options.format;
+    if !matches!(format, Format::Text | Format::Json | Format::Callgrind) {
+        return Err(Stop::trouble(format_args!(
+            "--format={} does not show jumps; leave --jumps out, or use text, json or callgrind",
+            format.name()
+        )));
+    }
+    match view.profile.jumps().next() {
+        Some(_) => Ok(()),
+        None => Err(Stop::trouble(
+            "--jumps=yes: no jumps are known; record with vg-record --events=blocks or calls, or with callgrind's \
+             --collect-jumps=yes",
+        )),
+    }
 }
 
 /// Opens where the report goes and writes it.

@@ -1,7 +1,8 @@
 //! What tables for people are made of: columns of costs, headings, names.
 
 use crate::profile::graph::Graph;
-use crate::profile::{Costs, Event, Function, FunctionId};
+use crate::profile::jumps::{Jump, Times};
+use crate::profile::{Costs, Event, Function, FunctionId, Profile};
 use crate::selection::View;
 use report::format::{grouped, harmless};
 use std::io::{self, Write};
@@ -108,4 +109,22 @@ pub(super) fn display(view: &View<'_>, id: FunctionId) -> String {
 /// ` (3x)`; nothing when it is not known how often.
 pub(super) fn counted_calls(times: u64) -> String {
     if times == 0 { String::new() } else { format!(" ({}x)", grouped(times)) }
+}
+
+/// `line 12: 300 taken, 100 not taken (75.00%)`: where a jump leads, and how often it did.
+pub(super) fn counted_jump(profile: &Profile, jump: &Jump, times: Times) -> String {
+    let file = profile.file(jump.target.file);
+    let place = match jump.target.line {
+        0 if jump.target_address == 0 => "???".to_owned(),
+        0 => format!("{:#x}", jump.target_address),
+        line if jump.target.file == jump.site.file => format!("line {line}"),
+        line => format!("{}:{line}", harmless(file)),
+    };
+    let taken = grouped(times.taken);
+    if !jump.conditional {
+        return format!("{place}: {taken} taken");
+    }
+    let not_taken = times.executed.saturating_sub(times.taken);
+    let percent = times.taken as f64 * 100.0 / times.executed.max(1) as f64;
+    format!("{place}: {taken} taken, {} not taken ({percent:.2}%)", grouped(not_taken))
 }

@@ -1,7 +1,7 @@
 //! The report for people, in the layout of callgrind_annotate: totals, functions with their calls, and source with the cost
 //! of each line.
 
-use super::table::{Columns, RULE, counted_calls, display, legend};
+use super::table::{Columns, RULE, counted_calls, counted_jump, display, legend};
 use crate::profile::{Costs, FunctionId};
 use crate::selection::{LineCosts, View};
 use crate::sources::Library;
@@ -92,6 +92,7 @@ fn sources(out: &mut dyn Write, view: &View<'_>, columns: &Columns<'_>) -> io::R
         })
         .collect();
     files.sort_by(|a, b| view.compare(&a.2, &b.2).then_with(|| a.0.cmp(b.0)));
+    let mut jumps = jumps_by_line(view);
     let mut unreadable = Vec::new();
     for (file, lines, own) in &files {
         let Some(text) = library.lines(file) else {
@@ -100,7 +101,8 @@ fn sources(out: &mut dyn Write, view: &View<'_>, columns: &Columns<'_>) -> io::R
         };
         writeln!(out, "\n{RULE}\n-- Annotated source: {}\n{RULE}\n", harmless(file))?;
         let is_dear = |number: u32| number != 0 && lines.get(&number).is_some_and(&is_dear);
-        annotate(out, view, columns, text, lines, &is_dear)?;
+        let jumps = jumps.remove(file).unwrap_or_default();
+        annotate(out, view, columns, text, (lines, &jumps), &is_dear)?;
     }
     if !unreadable.is_empty() {
         writeln!(
@@ -117,13 +119,25 @@ fn sources(out: &mut dyn Write, view: &View<'_>, columns: &Columns<'_>) -> io::R
     Ok(())
 }
 
-/// Lines of source that are dear, and some around each.
+/// Jumps, in words, by file and line.
+fn jumps_by_line<'a>(view: &View<'a>) -> BTreeMap<&'a str, BTreeMap<u32, Vec<String>>> {
+    let mut files: BTreeMap<&str, BTreeMap<u32, Vec<String>>> = BTreeMap::new();
+    if view.options.jumps {
+        for (jump, times) in view.jumps(|function| view.is_wanted(function)) {
+            let lines = files.entry(view.profile.file(jump.site.file)).or_default();
+            lines.entry(jump.site.line).or_default().push(counted_jump(view.profile, &jump, times));
+        }
+    }
+    files
+}
+
+/// Lines of source that are dear, and some around each; with their jumps below.
 fn annotate(
     out: &mut dyn Write,
     view: &View<'_>,
     columns: &Columns<'_>,
     text: &[String],
-    lines: &BTreeMap<u32, LineCosts>,
+    (lines, jumps): (&BTreeMap<u32, LineCosts>, &BTreeMap<u32, Vec<String>>),
     is_dear: &dyn Fn(u32) -> bool,
 ) -> io::Result<()> {
     let shown = around(text.len(), lines.keys().copied().filter(|line| is_dear(*line)), view.options.context);
@@ -137,6 +151,9 @@ fn annotate(
         match costs.filter(|line| !view.line_costs(line).is_zero()) {
             Some(line) => writeln!(out, "{}  {text}", columns.cells(view.line_costs(line)))?,
             None => writeln!(out, "{}", format!("{}  {text}", columns.blank()).trim_end())?,
+        }
+        for jump in jumps.get(&number).into_iter().flatten() {
+            writeln!(out, "{}  -> {jump}", columns.blank())?;
         }
         if !view.options.tree.has_callees() {
             continue;

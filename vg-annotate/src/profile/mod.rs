@@ -1,4 +1,4 @@
-//! The profile: costs by function and line, and calls. Inputs fill it, outputs read it.
+//! The profile: costs by function and line, calls and jumps. Inputs fill it, outputs read it.
 //!
 //! What always holds: the costs of all lines add up to the total; a function is what the linker knows by a name, and
 //! what is inlined into it costs it at the line of the inlined code. Calls are empty for an input that knows none, and so are
@@ -9,10 +9,12 @@ pub mod contexts;
 pub mod costs;
 pub mod events;
 pub mod graph;
+pub mod jumps;
 
 pub use contexts::Contexts;
 pub use costs::Costs;
 pub use events::Event;
+pub use jumps::Jump;
 
 use std::collections::HashMap;
 
@@ -93,6 +95,7 @@ pub struct Profile {
     file_ids: HashMap<String, FileId>,
     lines: HashMap<(FunctionId, Place), Costs>,
     calls: HashMap<Arc, Calls>,
+    jumps: HashMap<Jump, jumps::Times>,
 }
 
 impl Profile {
@@ -124,6 +127,11 @@ impl Profile {
     /// Calls, in no order.
     pub fn calls(&self) -> impl Iterator<Item = (Arc, &Calls)> {
         self.calls.iter().map(|(arc, calls)| (*arc, calls))
+    }
+
+    /// Direct jumps, in no order.
+    pub fn jumps(&self) -> impl Iterator<Item = (Jump, jumps::Times)> {
+        self.jumps.iter().map(|(jump, times)| (*jump, *times))
     }
 
     /// Whether calls are known.
@@ -161,6 +169,11 @@ impl Profile {
     /// Adds calls.
     pub fn add_calls(&mut self, arc: Arc, times: u64, inclusive: &[u64]) {
         self.calls.entry(arc).or_default().add(times, inclusive);
+    }
+
+    /// Adds executions of a jump.
+    pub fn add_jump(&mut self, jump: Jump, times: jumps::Times) {
+        self.jumps.entry(jump).or_default().add(times);
     }
 
     /// Puts the calls that follow from the contexts in place of all others.
@@ -216,6 +229,11 @@ impl Profile {
                 callee: functions[arc.callee.0],
             };
             self.add_calls(arc, calls.times, calls.inclusive.values());
+        }
+        for (jump, times) in other.jumps() {
+            let function = functions[jump.function.0];
+            let (site, target) = (place(jump.site), place(jump.target));
+            self.add_jump(Jump { function, site, target, ..jump }, times);
         }
         self.contexts.merge(&other.contexts, |function| functions[function.0], place);
         self.complete &= other.complete;

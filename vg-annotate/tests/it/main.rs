@@ -4,5 +4,6 @@ mod contexts;
 mod diff;
 mod exports;
 mod inputs;
+mod jumps;
 mod report;
 mod support;

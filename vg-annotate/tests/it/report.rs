@@ -2,7 +2,7 @@
 
 use super::support::{vg_annotate, whole};
 use schema::write::{Codec, TraceWriter};
-use schema::{Bytes, CodeLine, Executed, Header, Module, Place, Process, Start, ThreadStart};
+use schema::{Bytes, CodeLine, Executed, Header, Jump, Module, Place, Process, Start, ThreadStart};
 use std::path::{Path, PathBuf};
 
 /// A source file of six lines.
@@ -54,6 +54,12 @@ pub(crate) fn trace(file: &Path, counts: bool) -> Vec<u8> {
             [row(0, 0x7000, 1, 3), row(1, 0x10, 10, 0x22), row(1, 0x14, 1000, 0x4), row(2, 0x100, 200, 0x4)];
         writer.executions(1, 1, 0, &first).unwrap();
         writer.executions(2, 2, 0, &[row(1, 0x10, 5, 0x22)]).unwrap();
+        let jump = Jump { module: 1, rva: 0x12, target: 0x14, executed: 10, passed: 4, conditional: true };
+        // It leads to what was never executed.
+        let never = Jump { target: 0x40, passed: 10, ..jump };
+        let back = Jump { rva: 0x14, target: 0x10, executed: 1000, passed: 0, conditional: false, ..jump };
+        writer.jumps(1, 1, 0, &[jump, never, back]).unwrap();
+        writer.jumps(2, 2, 0, &[Jump { executed: 5, ..jump }]).unwrap();
     }
     writer.trailer(&whole()).unwrap();
     bytes

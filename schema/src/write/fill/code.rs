@@ -17,6 +17,19 @@ pub(in crate::write) fn executions(
     columns(m.init_columns(stored.len() as u32), stored);
 }
 
+pub(in crate::write) fn jumps(
+    mut m: raw::jumps::Builder<'_>,
+    (process, thread, part): (u32, u32, u32),
+    count: u32,
+    stored: &[Stored],
+) {
+    m.set_process(process);
+    m.set_thread(thread);
+    m.set_part(part);
+    m.set_count(count);
+    columns(m.init_columns(stored.len() as u32), stored);
+}
+
 pub(in crate::write) fn contexts(
     mut m: raw::contexts::Builder<'_>,
     [process, thread, part, count]: [u32; 4],

@@ -124,6 +124,18 @@ fn=(8)
         lines(&profile),
         ["a.c|a.c:f:3 [3, 1, 13]", "a.c|a.c:f:5 [3, 0, 3]", "a.c|a.c:g:9 [4, 0, 4]",]
     );
+    let mut jumps: Vec<_> = profile
+        .jumps()
+        .map(|(jump, times)| {
+            let (site, target) = ((jump.address, jump.site.line), (jump.target_address, jump.target.line));
+            (site, target, jump.conditional, (times.taken, times.executed))
+        })
+        .collect();
+    jumps.sort_unstable();
+    assert_eq!(
+        jumps,
+        [((0x40_1004, 3), (0x40_100c, 4), true, (1, 2)), ((0x40_1006, 3), (0x40_1000, 3), false, (1, 1)),]
+    );
     assert_eq!(profile.events[0].meaning, "Instruction Fetch");
     assert_eq!((profile.events[2].name.as_str(), profile.events[2].meaning.as_str()), ("Sum", "weighted"));
 }
