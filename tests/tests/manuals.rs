@@ -51,11 +51,11 @@ fn long_options(text: &str) -> BTreeSet<String> {
         let before = rest[..at].chars().next_back();
         let name: String = rest[at + 2..]
             .chars()
-            .take_while(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-')
+            .take_while(|c| c.is_ascii_alphanumeric() || *c == '-')
             .collect();
         rest = &rest[at + 2 + name.len()..];
         let begins = before.is_none_or(|c| !c.is_alphanumeric() && c != '-');
-        if begins && name.starts_with(|c: char| c.is_ascii_lowercase()) {
+        if begins && name.starts_with(|c: char| c.is_ascii_alphabetic()) {
             found.insert(format!("--{}", name.trim_end_matches('-')));
         }
     }

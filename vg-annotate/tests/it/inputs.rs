@@ -190,7 +190,7 @@ fn what_is_wrong_is_told_with_its_line() {
     assert!(said(&[], "desc: x\ncmd: y\nevents: Ir\nfl=a\nfn=b\nx 1\n").contains("stdin:6: 'x 1'"));
     assert!(said(&[], "desc: x\ncmd: y\ntime_unit: i\n").contains("stdin: no snapshot"));
     assert!(said(&[], "what?\n").contains("neither a trace"));
-    assert!(said(&["--thread=1"], "events: Ir\nfn=f\n1 2\n").contains("--thread select in traces"));
+    assert!(said(&["--thread=1"], "events: Ir\nfn=f\n1 2\n").contains("select in traces"));
     assert!(
         said(&["--sort=Dr"], "events: Ir\nfn=f\n1 2\n").contains("--sort=Dr: no such event; there are Ir")
     );
