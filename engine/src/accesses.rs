@@ -92,9 +92,10 @@ impl Log {
         if !self.has_bases {
             self.set_bases(context);
         }
-        let fresh = engine.cache.lock().take_fresh_runs();
         let mut accesses = engine.accesses.lock();
         let Some(simulation) = &mut *accesses else { return };
+        // Under this lock: they are numbered in their order, and another thread's log may name them already.
+        let fresh = engine.cache.lock().take_fresh_runs();
         fresh.into_iter().for_each(|form| simulation.add(form));
         while !log.is_empty() {
             let done = simulation.follow(&mut self.thread, log);

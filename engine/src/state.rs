@@ -46,7 +46,7 @@ pub struct Engine {
     pub actions: Mutex<Actions>,
     /// Signals that wait for any thread.
     pub waiting: crate::signals::waiting::Common,
-    /// What their data accesses cost; no other lock is taken under this one.
+    /// What their data accesses cost; of the locks the cache's alone is taken under this one.
     pub accesses: Mutex<Option<simulation::Simulation>>,
     /// The threads.
     pub threads: Mutex<Registry>,
@@ -130,18 +130,18 @@ impl Engine {
         self.client.acquire();
         self.stacks.acquire();
         self.space.acquire();
+        self.accesses.acquire();
         self.cache.acquire();
         self.client_memory.acquire();
-        self.accesses.acquire();
         crate::own_heap::acquire();
     }
 
     /// Gives every lock back, in the parent and in the child.
     pub fn release_all(&self) {
         crate::own_heap::release();
-        self.accesses.release();
         self.client_memory.release();
         self.cache.release();
+        self.accesses.release();
         self.space.release();
         self.stacks.release();
         self.client.release();

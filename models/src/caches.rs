@@ -188,6 +188,46 @@ impl Caches {
         }
     }
 
+    /// Simulates one execution of a segment as long as everything is where it was last: what most executions come to, without a look
+    /// at the segment. `lines` are its [`Segment::lines`], `accesses` addresses and [`Segment::spans`] of its accesses in their
+    /// order. `Ok` if that was all, and there is no event; else what is left is [`Caches::run_rest`]'s.
+    ///
+    /// # Errors
+    /// How many accesses were simulated; `None` if it was not even fetched.
+    #[inline(always)]
+    pub fn run_hits(
+        &mut self,
+        (first, count): (u64, u32),
+        mut accesses: impl Iterator<Item = (u64, u8)>,
+    ) -> Result<(), Option<usize>> {
+        if self.write_back || !self.has_lines(first, count) {
+            return Err(None);
+        }
+        let mut hits = self.d1.hits();
+        let missing = accesses.position(|(address, span)| !hits.access(address, span));
+        let end = hits.end();
+        self.d1.resume(end);
+        missing.map_or(Ok(()), |missing| Err(Some(missing)))
+    }
+
+    /// What [`Caches::run_hits`] has left: `from` is its error, `addresses` are all of the segment's.
+    pub fn run_rest<S: Sink + ?Sized>(
+        &mut self,
+        segment: &Segment,
+        from: Option<usize>,
+        addresses: &[u64],
+        sink: &mut S,
+    ) {
+        match from {
+            None => self.run(segment, addresses, sink),
+            Some(from) => {
+                let count = segment.accesses.len().min(addresses.len());
+                let from = from.min(count);
+                self.run_accesses(&segment.accesses[from..count], &addresses[from..count], sink);
+            }
+        }
+    }
+
     /// Simulates `rounds` rounds of a repeated string instruction, which is number `instruction` of its segment, and tells
     /// `sink` the misses; it is fetched as part of a segment, where it has no accesses.
     ///

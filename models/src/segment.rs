@@ -63,6 +63,16 @@ impl Segment {
         self.accesses.len()
     }
 
+    /// The first line of I1 that it touches, and how many behind each other; 0 if they are not.
+    pub fn lines(&self) -> (u64, u32) {
+        (self.first_line, self.lines)
+    }
+
+    /// How far the last byte that counts of each access lies behind its first one.
+    pub fn spans(&self) -> impl Iterator<Item = u8> {
+        self.accesses.iter().map(|access| access.span)
+    }
+
     /// Adds `Ir`, `Dr`, `Dw`, `Bc` and `Bi` of `times` executions to the costs of its instructions. Costs that are not
     /// there are left out.
     pub fn add_executions(&self, times: u64, costs: &mut [Counts]) {

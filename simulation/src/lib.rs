@@ -20,8 +20,8 @@ mod tests;
 
 use alloc::vec::Vec;
 use models::{Branches, Caches, Counts, Event, Events, LineTooShort, Modify, Operand, Shapes, Sink};
-use run::Run;
-use translate::accesses::{Bases, Form, Head};
+use run::{Hot, Run};
+use translate::accesses::{Access, Bases, Form, Head};
 use translate::references::Kind;
 use translate::references::branch::Artificial;
 
@@ -60,11 +60,18 @@ pub struct Simulation {
     models: Models,
     caches: Caches,
     branches: Branches,
+    /// What is needed of a run each time, by its number, and all else.
+    hot: Vec<Hot>,
     runs: Vec<Run>,
+    /// The accesses of all runs, and their spans.
+    accesses: Vec<(Access, u8)>,
     /// Of the run that is being simulated.
     addresses: Vec<u64>,
     /// All events since this was asked for last; in the second place those that do not count.
     spent: [Counts; 2],
+    /// Those that each execution of a run has, two in a word: see [`run::EACH`]. Asked for at the end of each log, which is too short
+    /// for 2^32 of them.
+    each: [u64; 2],
     /// Counts how often costs were forgotten. A forked child does so first, and is not to touch all of its parent's memory.
     generation: u32,
 }
@@ -102,9 +109,12 @@ impl Simulation {
             models,
             caches: Caches::new(shapes, options)?,
             branches: Branches::new(),
+            hot: Vec::new(),
             runs: Vec::new(),
+            accesses: Vec::new(),
             addresses: Vec::new(),
             spent: [Counts::default(); 2],
+            each: [0; 2],
             generation: 0,
         })
     }
@@ -112,6 +122,8 @@ impl Simulation {
     /// The next run, by number.
     pub fn add(&mut self, form: Form) {
         let run = Run::new(form, &self.caches);
+        self.hot.push(Hot::new(&run, self.accesses.len(), self.models.branches));
+        self.accesses.extend(run.form.accesses.iter().copied().zip(run.segment.spans()));
         self.runs.push(run);
     }
 
@@ -129,11 +141,9 @@ impl Simulation {
                 }
                 Head::Call => break,
             };
-            let Some(words) = self.runs.get(number as usize).map(|run| usize::from(run.form.words)) else {
-                return log.len();
-            };
-            let Some((record, behind)) = rest.split_at_checked(words) else { return log.len() };
-            self.led_to(thread, self.runs[number as usize].form.start);
+            let Some(&Hot { words, start, .. }) = self.hot.get(number as usize) else { return log.len() };
+            let Some((record, behind)) = rest.split_at_checked(words.into()) else { return log.len() };
+            self.led_to(thread, start);
             match part {
                 None => self.run(thread, number, record),
                 Some(bytes) => self.run_partly(thread, number, bytes, record),
@@ -147,46 +157,65 @@ impl Simulation {
     #[inline]
     fn led_to(&mut self, thread: &mut Thread, pc: u64) {
         if let Some(number) = thread.branched.take() {
-            let run = &mut self.runs[number as usize];
-            run.begin(self.generation);
-            let Run { segment, costs, .. } = run;
+            let Run { segment, costs, .. } = begun(&mut self.hot, &mut self.runs, number, self.generation);
             self.branches.run(segment, pc, &mut Both::of(thread, costs, &mut self.spent));
         }
     }
 
     #[inline]
     fn run(&mut self, thread: &mut Thread, number: u32, record: &[u64]) {
-        let run = &mut self.runs[number as usize];
-        run.begin(self.generation);
+        let hot = &mut self.hot[number as usize];
+        if hot.generation != self.generation {
+            begun(&mut self.hot, &mut self.runs, number, self.generation);
+        }
+        let hot = &mut self.hot[number as usize];
         if thread.collects {
-            run.executions += 1;
-            for &(event, times) in &run.each {
-                self.spent[0][event] += times;
-            }
+            hot.executions += 1;
+            self.each[0] += hot.each[0];
+            self.each[1] += hot.each[1];
         }
-        if self.models.branches {
-            if run.is_artificial {
-                artificial(run, record, thread, &mut self.branches, &mut self.spent);
-            }
-            thread.branched = run.form.branch.map(|_| number);
+        if hot.branches {
+            thread.branched = Some(number);
         }
-        if run.is_rare {
-            rare(run, record, thread, self.models.caches.then_some(&mut self.caches), &mut self.spent);
-        } else if self.models.caches {
-            let (form, bases) = (&run.form, thread.bases);
-            self.addresses.clear();
-            self.addresses.extend(form.accesses.iter().map(|access| form.address(access, record, bases)));
-            let mut sink = Both::of(thread, &mut run.costs, &mut self.spent);
-            self.caches.run(&run.segment, &self.addresses, &mut sink);
+        if hot.is_rare {
+            return self.run_rare(thread, number, record);
         }
+        if !self.models.caches {
+            return;
+        }
+        let (first, count) = hot.accesses;
+        let accesses = &self.accesses[first as usize..][..count as usize];
+        let addresses = accesses.iter().map(|(access, span)| (access.address(record, thread.bases), *span));
+        if let Err(done) = self.caches.run_hits(hot.lines, addresses) {
+            self.run_rest(thread, number, done, record);
+        }
+    }
+
+    /// A run that misses somewhere, or takes what it needs from elsewhere than it lay last.
+    fn run_rest(&mut self, thread: &Thread, number: u32, done: Option<usize>, record: &[u64]) {
+        let run = &mut self.runs[number as usize];
+        let (form, bases) = (&run.form, thread.bases);
+        self.addresses.clear();
+        self.addresses.extend(form.accesses.iter().map(|access| access.address(record, bases)));
+        let mut sink = Both::of(thread, &mut run.costs, &mut self.spent);
+        self.caches.run_rest(&run.segment, done, &self.addresses, &mut sink);
+    }
+
+    /// A run with branches where the processor has none, that sets a segment's base, or whose accesses depend on more than general
+    /// registers.
+    #[cold]
+    fn run_rare(&mut self, thread: &mut Thread, number: u32, record: &[u64]) {
+        let run = &mut self.runs[number as usize];
+        if self.models.branches && run.is_artificial {
+            artificial(run, record, thread, &mut self.branches, &mut self.spent);
+        }
+        rare(run, record, thread, self.models.caches.then_some(&mut self.caches), &mut self.spent);
     }
 
     /// The instructions of a run that begin in front of a byte of it.
     #[cold]
     fn run_partly(&mut self, thread: &mut Thread, number: u32, bytes: u16, record: &[u64]) {
-        let run = &mut self.runs[number as usize];
-        run.begin(self.generation);
-        let Run { form, costs, .. } = run;
+        let Run { form, costs, .. } = begun(&mut self.hot, &mut self.runs, number, self.generation);
         let mut sink = Both::of(thread, costs, &mut self.spent);
         let done = form.pieces.iter().take_while(|piece| piece.offset < bytes);
         for (i, piece) in done.enumerate() {
@@ -207,18 +236,34 @@ impl Simulation {
     /// What each instruction has cost that was told of, by its address, and how often it was executed; one that is in several runs
     /// comes several times.
     pub fn costs(&self) -> impl Iterator<Item = (u64, Counts)> {
-        self.runs.iter().filter(|run| run.generation == self.generation).flat_map(Run::total)
+        let counted = |(_, hot): &(_, &Hot)| hot.generation == self.generation;
+        self.runs.iter().zip(&self.hot).filter(counted).flat_map(|(run, hot)| run.total(hot.executions))
     }
 
     /// All events since this was asked last: what is to be spent for whatever was going on.
     pub fn take_spent(&mut self) -> Counts {
-        core::mem::take(&mut self.spent[0])
+        let mut spent = core::mem::take(&mut self.spent[0]);
+        let halves = core::mem::take(&mut self.each).map(|both| [both & u64::from(u32::MAX), both >> 32]);
+        for (event, times) in run::EACH.into_iter().zip(halves.as_flattened()) {
+            spent[event] += times;
+        }
+        spent
     }
 
     /// Forgets what was counted, but not the state of the models.
     pub fn clear_costs(&mut self) {
         self.generation += 1;
     }
+}
+
+/// A run of which something is about to be counted: what was forgotten since is cleared now.
+fn begun<'a>(hot: &mut [Hot], runs: &'a mut [Run], number: u32, generation: u32) -> &'a mut Run {
+    let (hot, run) = (&mut hot[number as usize], &mut runs[number as usize]);
+    if hot.generation != generation {
+        (hot.generation, hot.executions) = (generation, 0);
+        run.costs.fill(Counts::default());
+    }
+    run
 }
 
 /// The events of an access.

@@ -7,22 +7,58 @@ use translate::accesses::Form;
 use translate::references::Kind;
 use translate::references::branch::Branch;
 
-/// A run.
+/// The events that each execution of a run has as often, besides instructions: two in each of two words, the first one in the low
+/// half.
+pub(crate) const EACH: [Event; 4] = [Event::Dr, Event::Dw, Event::Bc, Event::Bi];
+
+/// What is needed of a run whenever it was executed, in a line of the processor's caches: a program has thousands of them.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+pub(crate) struct Hot {
+    pub(crate) start: u64,
+    /// Whole ones.
+    pub(crate) executions: u64,
+    pub(crate) each: [u64; 2],
+    pub(crate) lines: (u64, u32),
+    /// First of its accesses, and how many.
+    pub(crate) accesses: (u32, u16),
+    pub(crate) words: u16,
+    /// To which its counts belong: see [`Simulation`](crate::Simulation).
+    pub(crate) generation: u32,
+    /// It does more than make accesses that general registers say.
+    pub(crate) is_rare: bool,
+    /// It ends in a branch that is simulated.
+    pub(crate) branches: bool,
+}
+
+impl Hot {
+    pub(crate) fn new(run: &Run, first: usize, branches: bool) -> Hot {
+        let mut each = vec![Counts::default(); run.form.pieces.len()];
+        run.segment.add_executions(1, &mut each);
+        let sum = |event: Event| each.iter().map(|counts| counts[event]).sum::<u64>();
+        let [reads, writes, conditional, indirect] = EACH.map(sum);
+        Hot {
+            start: run.form.start,
+            executions: 0,
+            each: [reads | writes << 32, conditional | indirect << 32],
+            lines: run.segment.lines(),
+            accesses: (first as u32, run.form.accesses.len() as u16),
+            words: run.form.words,
+            generation: 0,
+            is_rare: run.is_artificial || run.form.is_special() || run.form.sets_base(),
+            branches: branches && run.form.branch.is_some(),
+        }
+    }
+}
+
+/// All else.
 pub(crate) struct Run {
     pub(crate) form: Form,
     pub(crate) segment: Segment,
     /// Of each instruction, without what follows from the executions.
     pub(crate) costs: Box<[Counts]>,
-    /// Whole ones.
-    pub(crate) executions: u64,
-    /// To which its counts belong: see [`Simulation`](crate::Simulation).
-    pub(crate) generation: u32,
-    /// What each execution costs, besides misses and instructions.
-    pub(crate) each: Box<[(Event, u64)]>,
     /// It has branches where the processor has none.
     pub(crate) is_artificial: bool,
-    /// It does more than make accesses that general registers say.
-    pub(crate) is_rare: bool,
 }
 
 impl Run {
@@ -44,47 +80,20 @@ impl Run {
             Some(Branch::Indirect) => builder.indirect(),
             None => (),
         }
-        let segment = builder.finish();
-        let mut each = vec![Counts::default(); form.pieces.len()];
-        segment.add_executions(1, &mut each);
-        let each = each.into_iter().fold(Counts::default(), |mut sum, counts| {
-            sum += counts;
-            sum
-        });
-        let occurring = Event::ALL.iter().filter(|event| **event != Event::Ir && each[**event] != 0);
         Run {
-            each: occurring.map(|event| (*event, each[*event])).collect(),
-            segment,
+            segment: builder.finish(),
             costs: vec![Counts::default(); form.pieces.len()].into_boxed_slice(),
-            executions: 0,
-            generation: 0,
             is_artificial: form.pieces.iter().any(|piece| piece.artificial.is_some()),
-            is_rare: form.is_special() || form.sets_base(),
             form,
         }
     }
 
-    /// What each instruction has cost that was executed, by its address.
-    pub(crate) fn total(&self) -> impl Iterator<Item = (u64, Counts)> {
+    /// What each instruction has cost that was executed, by its address, with so many executions.
+    pub(crate) fn total(&self, executions: u64) -> impl Iterator<Item = (u64, Counts)> {
         let mut costs = self.costs.clone();
-        self.segment.add_executions(self.executions, &mut costs);
+        self.segment.add_executions(executions, &mut costs);
         let pcs = self.form.pieces.iter().map(|piece| self.form.start.wrapping_add(piece.offset.into()));
         let all = pcs.zip(costs.into_vec());
         all.filter(|(_, counts)| Event::ALL.iter().any(|event| counts[*event] != 0))
-    }
-
-    /// Something of it is about to be counted: what was forgotten since is cleared now.
-    #[inline]
-    pub(crate) fn begin(&mut self, generation: u32) {
-        if self.generation != generation {
-            self.clear(generation);
-        }
-    }
-
-    #[cold]
-    fn clear(&mut self, generation: u32) {
-        self.generation = generation;
-        self.executions = 0;
-        self.costs.fill(Counts::default());
     }
 }

@@ -49,10 +49,8 @@ fn long_options(text: &str) -> BTreeSet<String> {
     let mut rest = text;
     while let Some(at) = rest.find("--") {
         let before = rest[..at].chars().next_back();
-        let name: String = rest[at + 2..]
-            .chars()
-            .take_while(|c| c.is_ascii_alphanumeric() || *c == '-')
-            .collect();
+        let name: String =
+            rest[at + 2..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
         rest = &rest[at + 2 + name.len()..];
         let begins = before.is_none_or(|c| !c.is_alphanumeric() && c != '-');
         if begins && name.starts_with(|c: char| c.is_ascii_alphabetic()) {

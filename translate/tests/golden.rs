@@ -89,6 +89,7 @@ fn parse(text: &str) -> Case {
             "prefix" if value == "return" => case.prefix = Some(Prefix::Return),
             "prefix" if value == "indirect" => case.prefix = Some(Prefix::Indirect),
             "watch" => case.watch = true,
+            "accesses" => case.accesses = value == "yes",
             "calls" => (case.count, case.calls) = (true, true),
             "count" => (case.count, case.count_segments) = (value != "segments", value != "yes"),
             "check" => case.check = value == "yes",
@@ -118,6 +119,13 @@ fn name(fix: Fix) -> String {
         "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
         "r14", "r15",
     ];
+    if let Some(register) = fix.log() {
+        return format!(
+            "{}, {} holds the place in the log",
+            name(fix.without_log()),
+            REGISTERS[usize::from(register)]
+        );
+    }
     match fix {
         Fix::NONE => String::new(),
         Fix::R11 => " r11 saved".into(),

@@ -46,6 +46,14 @@ pub struct Access {
     pub(super) sum: Sum,
 }
 
+impl Access {
+    /// Its address, from a record of its run, of which all words are there.
+    #[inline(always)]
+    pub fn address(&self, record: &[u64], bases: Bases) -> u64 {
+        self.sum.value(record, bases)
+    }
+}
+
 /// Registers in a record, a constant, and a segment's base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Sum {
@@ -62,10 +70,12 @@ pub(super) struct Sum {
 }
 
 impl Sum {
+    #[inline(always)]
     fn value(&self, record: &[u64], bases: Bases) -> u64 {
-        let word = |at: u16| match at {
-            0 => 0,
-            at => record.get(usize::from(at)).copied().unwrap_or(0),
+        // Without a branch, which would be mispredicted: the first word is put out.
+        let word = |at: u16| {
+            let word = record.get(usize::from(at)).copied().unwrap_or(0);
+            word & 0u64.wrapping_sub(u64::from(at != 0))
         };
         let sum = self.constant.wrapping_add(word(self.base)).wrapping_add(word(self.index) << self.scale);
         if !self.narrow && self.segment == 0 {
@@ -204,9 +214,8 @@ impl Form {
     }
 
     /// The address of an access of its own, from a record, of which all words are there.
-    #[inline]
     pub fn address(&self, access: &Access, record: &[u64], bases: Bases) -> u64 {
-        access.sum.value(record, bases)
+        access.address(record, bases)
     }
 
     /// Whether the accesses of its only instruction depend on more than general registers.

@@ -1,1 +1,85 @@
-//! Tests of the forms of records.
+//! Tests of records: their first words, and what they hold.
+
+use super::*;
+use crate::references::Kind;
+use crate::{Block, Config, First, Limits, Translator};
+use alloc::vec::Vec;
+
+/// The forms of the runs of a block at 0x1000.
+fn forms(bytes: &[u8]) -> Vec<Form> {
+    let block = Block::decode(bytes, 0x1000, Limits::default());
+    let config = Config { log_accesses: true, ..Config::default() };
+    let mut buffer = [0; 4096];
+    let fragment =
+        Translator::new().translate(&block, &config, None, First::default(), 0x6000_0000, &mut buffer);
+    fragment.unwrap().runs.into_iter().map(|(form, _)| form).collect()
+}
+
+fn addresses(form: &Form, record: &[u64]) -> Vec<(Kind, u64)> {
+    form.accesses.iter().map(|access| (access.kind, access.address(record, Bases::default()))).collect()
+}
+
+#[test]
+fn first_words_tell_records_apart() {
+    let whole = |number: u32| i64::from(!(number + FIRST_RUN) as i32) as u64;
+    for number in [0, 1, 77, MOST_RUNS - 1] {
+        assert_eq!(Head::of(whole(number)), Head::Whole(number));
+        for bytes in [0, 9, u16::MAX] {
+            assert_eq!(Head::of(partly(number, bytes)), Head::Partly(number, bytes));
+        }
+    }
+    assert_eq!(Head::of(goes_on(0x7fff_1234_5678)), Head::GoesOn(0x7fff_1234_5678));
+    // Entries of functions, and places on the stack.
+    for word in [!0, !u64::from(FIRST_RUN - 1), 0, 0x7fff_ffff_fff8] {
+        assert_eq!(Head::of(word), Head::Call);
+    }
+}
+
+#[test]
+fn a_register_that_changed_by_constants_is_put_down_once() {
+    // push rbx; push rbp; mov rbp, rsp; sub rsp, 0x20; mov [rbp - 8], rax; mov rcx, [rsp + 16]; ret
+    let code = [
+        0x53, 0x55, 0x48, 0x89, 0xe5, 0x48, 0x83, 0xec, 0x20, 0x48, 0x89, 0x45, 0xf8, 0x48, 0x8b, 0x4c, 0x24,
+        0x10, 0xc3,
+    ];
+    let forms = forms(&code);
+    let [form] = &forms[..] else { panic!("one run, not {}", forms.len()) };
+    assert_eq!(form.words, 2, "its number, rsp");
+    let found = addresses(form, &[0, 0x8000]);
+    let expected = [
+        (Kind::Write, 0x7ff8),
+        (Kind::Write, 0x7ff0),
+        (Kind::Write, 0x7fe8),
+        (Kind::Read, 0x7fe0),
+        (Kind::Read, 0x7fd0),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn an_absolute_address_needs_nothing_and_an_index_is_scaled() {
+    // mov eax, [rip + 0x10]; mov eax, [rbx + rcx * 4 + 8]; add rcx, 2; mov eax, [rbx + rcx * 4]; jmp 0x1000
+    let code =
+        [0x8b, 0x05, 0x10, 0, 0, 0, 0x8b, 0x44, 0x8b, 8, 0x48, 0x83, 0xc1, 2, 0x8b, 0x04, 0x8b, 0xeb, 0xed];
+    let forms = forms(&code);
+    let [form] = &forms[..] else { panic!("one run, not {}", forms.len()) };
+    assert_eq!(form.words, 3);
+    // What is put down first lies highest.
+    let found = addresses(form, &[0, 3, 0x5000]);
+    assert_eq!(found, [(Kind::Read, 0x1016), (Kind::Read, 0x5014), (Kind::Read, 0x5014)]);
+}
+
+#[test]
+fn a_repeated_instruction_is_a_run_of_its_own() {
+    // inc rax; rep movsb; ret
+    let forms = forms(&[0x48, 0xff, 0xc0, 0xf3, 0xa4, 0xc3]);
+    let special: Vec<bool> = forms.iter().map(Form::is_special).collect();
+    assert_eq!(special, [false, true, false]);
+    // rcx, rsi, rdi before it and behind it: the first one lies highest.
+    let record = [0, 0x7005, 0x6005, 0, 0x7000, 0x6000, 5];
+    assert_eq!(usize::from(forms[1].words), record.len());
+    assert_eq!(forms[1].rounds(&record), Some(Rounds { count: 5, ran_out: true, backwards: false }));
+    let mut found = Vec::new();
+    forms[1].special(&record, Bases::default(), |kind, size, address| found.push((kind, size, address)));
+    assert_eq!(found, [(Kind::Read, 1, 0x6000), (Kind::Write, 1, 0x7000)]);
+}
