@@ -41,6 +41,8 @@ pub(crate) enum Column {
     Blocks,
     /// And calls in their contexts: what `vg-annotate` shows all of.
     Calls,
+    /// And misses of caches and branch predictors.
+    Models,
     ValgrindNone,
     Massif,
     /// Cachegrind without its caches: instructions by line, no calls.
@@ -90,13 +92,14 @@ impl Column {
         Column::MemorySanitizer,
     ];
 
-    /// Those of the tables about counts of executed code. Ours with models of caches and branches belongs in front of its peer.
-    pub(crate) const COUNTS: [Column; 8] = [
+    /// Those of the tables about counts of executed code.
+    pub(crate) const COUNTS: [Column; 9] = [
         Column::Native,
         Column::Translation,
         Column::Clock,
         Column::Blocks,
         Column::Calls,
+        Column::Models,
         Column::Cachegrind,
         Column::Callgrind,
         Column::CallgrindModels,
@@ -115,9 +118,10 @@ impl Column {
             Column::Clock => "clock",
             Column::Blocks => "blocks",
             Column::Calls => "calls",
+            Column::Models => "and models",
             Column::Cachegrind => "cachegrind",
             Column::Callgrind => "callgrind",
-            Column::CallgrindModels => "and models",
+            Column::CallgrindModels => "its models",
             Column::ValgrindNone => "valgrind none",
             Column::Massif => "massif",
             Column::Heaptrack => "heaptrack",
@@ -143,6 +147,7 @@ impl Column {
                 | Column::Clock
                 | Column::Blocks
                 | Column::Calls
+                | Column::Models
         )
     }
 
@@ -181,6 +186,7 @@ impl Column {
             Column::Clock => ours(&["--events=instr"]),
             Column::Blocks => ours(&["--events=blocks"]),
             Column::Calls => ours(&["--events=calls"]),
+            Column::Models => ours(&["--events=access,calls"]),
             Column::AddressSanitizer => {
                 let mut command = Command::new(program.address_sanitizer.as_ref()?);
                 // A leak is no failed run.
