@@ -74,6 +74,8 @@ pub fn new(control: &Control) -> Option<Simulation> {
 pub struct Log {
     thread: simulation::Thread,
     has_bases: bool,
+    /// See [`Log::never_costs`].
+    is_foreign: bool,
     /// What was spent in each context, by its number in the thread's tree. Empty when calls are not told of.
     contexts: Vec<Counts>,
 }
@@ -100,8 +102,10 @@ impl Log {
         while !log.is_empty() {
             let done = simulation.follow(&mut self.thread, log);
             log = &log[done..];
+            // Also where nobody asks for it: the sums are for a log's length.
+            let spent = simulation.take_spent();
             if calls::are_kept(engine) {
-                self.spend(simulation, tree.current());
+                self.spend(spent, tree.current());
             }
             let Some(head) = log.first() else { break };
             let words = if head & IS_ENTRY != 0 { ENTER_WORDS } else { LEAVE_WORDS };
@@ -112,17 +116,23 @@ impl Log {
     }
 
     /// What was spent since this was done last was spent in the context with this number.
-    fn spend(&mut self, simulation: &mut Simulation, context: u32) {
+    fn spend(&mut self, spent: Counts, context: u32) {
         let context = context as usize;
         if self.contexts.len() <= context {
             self.contexts.resize(context + 1, Counts::default());
         }
-        self.contexts[context] += simulation.take_spent();
+        self.contexts[context] += spent;
     }
 
     /// From here on what is simulated counts, or does not.
     pub fn collect(&mut self, on: bool) {
-        self.thread.collects = on;
+        self.thread.collects = on && !self.is_foreign;
+    }
+
+    /// It is a child's of vfork: nothing counts.
+    pub fn never_costs(&mut self) {
+        self.is_foreign = true;
+        self.thread.collects = false;
     }
 
     /// Begins to count anew.
@@ -153,6 +163,10 @@ pub fn forget(engine: &Engine) {
 /// Tells the recorder, in the ring of a thread of the process, what was counted since this was told last. All logs have been worked
 /// through that are to count.
 pub fn tell(engine: &Engine, thread: &mut Thread) {
+    if thread.foreign {
+        // What is counted is its parent's.
+        return;
+    }
     let mut accesses = engine.accesses.lock();
     let (Some(simulation), Some(writer)) = (&mut *accesses, &mut thread.writer) else { return };
     let mut by_pc: BTreeMap<u64, Counts> = BTreeMap::new();

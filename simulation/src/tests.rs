@@ -10,7 +10,7 @@ const LOOP: [u8; 7] = [0x48, 0x8b, 0x07, 0x01, 0x06, 0x75, 0xf9];
 
 fn simulation(models: Models) -> Simulation {
     let block = Block::decode(&LOOP, 0x1000, Limits { segments: 1, ..Limits::default() });
-    let config = Config { log_accesses: true, ..Config::default() };
+    let config = Config { log_accesses: true, exit_stubs_end: 0x6010_0000, ..Config::default() };
     let mut buffer = [0; 4096];
     let mut translator = Translator::new();
     let fragment = translator.translate(&block, &config, None, First::default(), 0x6000_0000, &mut buffer);

@@ -499,7 +499,9 @@ impl Cache {
         let is_function = reached.call && !mode.is_precise();
         let tells = config.log_calls && is_function && !block.is_linkage();
         let function = tells.then(|| self.functions.number(pc));
-        let run = self.runs.next();
+        let bytes_once =
+            once.then(|| (pc, bytes.get(..(block.end() - pc) as usize).unwrap_or(bytes).to_vec()));
+        let run = self.runs.next(bytes_once.as_ref());
         let first = First { exit: first_exit, check, counter, run, function, steps: steps.as_ptr() as u64 };
         // SAFETY: the range lies between the fragments and the exits' stubs, in our mapping; nothing there is reachable yet.
         let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, FRAGMENT_ROOM as usize) };
@@ -549,7 +551,7 @@ impl Cache {
         let first_entry = self.maps.len() as u32;
         self.maps.extend(code.map.iter().map(pack));
         self.counted.add(id, pc, &code.counted, lengths.into_iter(), single);
-        self.runs.add(id, core::mem::take(&mut code.runs));
+        self.runs.add(id, core::mem::take(&mut code.runs), bytes_once);
         if mode.is_precise() {
             self.steps.push(steps);
         }

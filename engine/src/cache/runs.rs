@@ -3,6 +3,7 @@
 //! A run keeps its number for the life of the process, also when its code is gone: logs may still name it.
 
 use super::{Cache, FragmentId};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use translate::accesses::{Form, Logged};
 
@@ -14,6 +15,10 @@ struct Place {
     /// Guest pc of its first instruction, and how many bytes it has.
     start: u64,
     bytes: u16,
+    /// Offset of its last instruction.
+    last: u16,
+    /// Something is put down behind that.
+    ends_behind: bool,
     /// Of a record.
     words: u16,
 }
@@ -27,31 +32,52 @@ pub(super) struct Runs {
     list: Vec<Place>,
     /// Those that nobody has taken yet.
     fresh: Vec<Form>,
+    /// Those of instructions that were translated for a single use, by pc and bytes: such code comes again and again.
+    once: BTreeMap<(u64, Vec<u8>), u32>,
 }
 
 impl Runs {
-    /// The number of the next one.
-    pub(super) fn next(&self) -> u32 {
-        self.first + self.list.len() as u32
+    /// The number of the next fragment's first one. `once`: pc and bytes of an instruction for a single use.
+    pub(super) fn next(&self, once: Option<&(u64, Vec<u8>)>) -> u32 {
+        let known = once.and_then(|key| self.once.get(key));
+        known.copied().unwrap_or(self.first + self.list.len() as u32)
     }
 
     /// Whether there are numbers for those of another fragment.
     pub(super) fn has_room(&self) -> bool {
-        self.next() < translate::accesses::MOST_RUNS - 256
+        self.next(None) < translate::accesses::MOST_RUNS - 256
     }
 
     /// Adds those of a fragment.
-    pub(super) fn add(&mut self, fragment: FragmentId, runs: Vec<(Form, Logged)>) {
+    pub(super) fn add(
+        &mut self,
+        fragment: FragmentId,
+        runs: Vec<(Form, Logged)>,
+        once: Option<(u64, Vec<u8>)>,
+    ) {
+        let number = self.next(None);
+        if let Some(key) = once.filter(|_| !runs.is_empty())
+            && *self.once.entry(key).or_insert(number) != number
+        {
+            return;
+        }
         for (form, logged) in runs {
-            let (start, bytes) = (form.start, form.end.wrapping_sub(form.start) as u16);
-            self.list.push(Place { fragment, logged, start, bytes, words: form.words });
+            self.list.push(Place {
+                fragment,
+                logged,
+                start: form.start,
+                bytes: form.end.wrapping_sub(form.start) as u16,
+                last: form.pieces.last().map_or(0, |piece| piece.offset),
+                ends_behind: form.ends_behind(),
+                words: form.words,
+            });
             self.fresh.push(form);
         }
     }
 
     /// The code of all of them is gone.
     pub(super) fn clear(&mut self) {
-        self.first = self.next();
+        self.first = self.next(None);
         self.list.clear();
     }
 }
@@ -61,8 +87,8 @@ impl Runs {
 pub struct Cut {
     /// The run.
     pub number: u32,
-    /// Bytes of it that have been executed.
-    pub bytes: u16,
+    /// Bytes of it that have been executed; none: all.
+    pub bytes: Option<u16>,
     /// Of a record.
     pub words: u16,
     /// Its record is there, as if all had been executed.
@@ -83,8 +109,17 @@ impl Cache {
         let first = list.partition_point(|place| place.fragment < fragment);
         let of_fragment = list[first..].iter().take_while(|place| place.fragment == fragment);
         let (at, place) = of_fragment.enumerate().filter(|(_, place)| place.logged.begun <= offset).last()?;
-        let bytes = u16::try_from(pc.wrapping_sub(place.start)).ok().filter(|bytes| *bytes < place.bytes)?;
+        let bytes = u16::try_from(pc.wrapping_sub(place.start)).ok()?;
         let number = self.runs.first + (first + at) as u32;
-        Some(Cut { number, bytes, words: place.words, is_told: place.logged.done <= offset })
+        let cut = |bytes, is_told| Some(Cut { number, bytes, words: place.words, is_told });
+        if place.logged.done <= offset {
+            // Then the last instruction alone is left, if it is: somewhere else is where it has led.
+            return if bytes == place.last { cut(Some(bytes), true) } else { None };
+        }
+        match bytes {
+            _ if bytes < place.bytes => cut(Some(bytes), false),
+            _ if bytes == place.bytes && !place.ends_behind => cut(None, false),
+            _ => None,
+        }
     }
 }

@@ -104,28 +104,27 @@ impl Calls {
     /// The run that was cut short is told as such, and that the thread goes on at `pc`.
     fn cut(&mut self, engine: &Engine, context: &mut Context, code: u64, pc: u64) {
         let cut = engine.cache.lock().cut_run(code, pc);
-        match cut {
-            Some(cut) if cut.is_told => {
-                let whole = u64::from(!(cut.number + FIRST_RUN)) | 0xffff_ffff << 32;
+        let whole = |number: u32| u64::from(!(number + FIRST_RUN)) | 0xffff_ffff << 32;
+        if let Some(cut) = cut {
+            let head = cut.bytes.map_or(whole(cut.number), |bytes| partly(cut.number, bytes));
+            if cut.is_told {
                 // Perhaps a return has been told since.
                 for behind in [0, LEAVE_WORDS as i64] {
                     if let Some(word) = self.word(context, -(i64::from(cut.words) + behind))
-                        && *word == whole
+                        && *word == whole(cut.number)
                     {
-                        *word = partly(cut.number, cut.bytes);
+                        *word = head;
                         break;
                     }
                 }
-            }
-            Some(cut) => {
+            } else {
                 // If there was none, nothing of it was stored yet.
                 self.make_room(engine, context, cut.words);
                 if let Some(word) = self.word(context, 0) {
-                    *word = partly(cut.number, cut.bytes);
+                    *word = head;
                     context.log += 8 * u64::from(cut.words);
                 }
             }
-            None => (),
         }
         self.make_room(engine, context, 1);
         if let Some(word) = self.word(context, 0) {
@@ -152,6 +151,13 @@ pub fn interrupted(engine: &Engine, thread: &mut Thread, code: u64, pc: u64) {
         && calls.accesses.is_some()
     {
         calls.cut(engine, &mut thread.context, code, pc);
+    }
+}
+
+/// What a thread accesses costs nobody anything: that of a child of vfork, which shares its parent's models.
+pub fn never_costs(thread: &mut Thread) {
+    if let Some(log) = thread.calls.as_mut().and_then(|calls| calls.accesses.as_mut()) {
+        log.never_costs();
     }
 }
 

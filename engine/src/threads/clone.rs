@@ -199,6 +199,10 @@ fn shared_memory(engine: &'static Engine, thread: &mut Thread, call: &Call, want
             let on = window.counts();
             crate::calls::collect(engine, &mut *child, on);
         }
+        if !is_thread {
+            // It shares the models, whose costs are the parent's.
+            crate::calls::never_costs(&mut *child);
+        }
         if wanted.flags & sys::CLONE_SIGHAND == 0 {
             let actions = child_actions(engine, thread, wanted.flags);
             (*child).own_actions = Some(Box::new(Mutex::new(actions)));
@@ -368,7 +372,7 @@ fn fork(engine: &'static Engine, thread: &mut Thread, call: &Call, wanted: &Argu
             }
         }
         if wanted.flags & sys::CLONE_SETTLS != 0 {
-            thread.context.guest_fs = wanted.tls;
+            calls::changes_bases(engine, thread, |context| context.guest_fs = wanted.tls);
         }
         if wanted.stack != 0 {
             thread.context.regs[gpr::RSP] = wanted.stack;

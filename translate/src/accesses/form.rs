@@ -103,6 +103,8 @@ pub(super) struct SetBase {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Special {
     pub(super) references: Box<[Reference]>,
+    /// Vector registers are put down with 64 bytes, not with 32.
+    pub(super) wide: bool,
     /// By register number.
     pub(super) general: [Option<Term>; 16],
     /// Those that are put down behind the instruction: words, by register number.
@@ -189,9 +191,10 @@ impl Form {
             place(&mut set.word, 1);
         }
         let Some(special) = &mut self.special else { return };
+        let vectors = super::vector_words(special.wide);
         special.general.iter_mut().flatten().for_each(|term| place(&mut term.word, 1));
         special.after.iter_mut().flatten().for_each(|word| place(word, 1));
-        special.vectors.iter_mut().for_each(|(_, word)| place(word, super::VECTOR_WORDS));
+        special.vectors.iter_mut().for_each(|(_, word)| place(word, vectors));
         special.masks.iter_mut().for_each(|(_, word)| place(word, 1));
     }
 
@@ -232,6 +235,11 @@ impl Form {
                 access(reference.kind, reference.size, address);
             }
         }
+    }
+
+    /// Whether a record is not whole before something is put down behind the last instruction.
+    pub fn ends_behind(&self) -> bool {
+        self.special.as_ref().is_some_and(|special| special.after.iter().any(Option::is_some))
     }
 
     /// The rounds of its only instruction, if that is repeated.

@@ -42,8 +42,10 @@ pub fn goes_on(pc: u64) -> u64 {
     1 << 62 | pc & ((1 << 62) - 1)
 }
 
-/// Words of a vector register.
-const VECTOR_WORDS: u16 = 8;
+/// Words that are put down of a vector register, of which `wide` instructions have 64 bytes.
+const fn vector_words(wide: bool) -> u16 {
+    if wide { 8 } else { 4 }
+}
 
 /// `mov [register + 8 * word], r64`
 fn store(e: &mut Emitter<'_>, register: u8, word: u16, value: u8) {

@@ -2,7 +2,7 @@
 
 use super::form::{self, Access, Form, Piece, Special, Sum, Term};
 use super::values::Values;
-use super::{FIRST_RUN, VECTOR_WORDS, advance, store, store_imm};
+use super::{FIRST_RUN, advance, store, store_imm, vector_words};
 use crate::address::Address;
 use crate::decode::{Block, Flow, Insn, number};
 use crate::emit::{Emitter, reg};
@@ -207,7 +207,9 @@ impl AccessPlan {
         let list = core::mem::take(&mut self.references);
         let mut needed = Needed::default();
         list.iter().for_each(|reference| needed.add(reference));
-        let mut special = Special { references: list.clone().into_boxed_slice(), ..Special::default() };
+        let wide = insn.encoding() == EncodingKind::EVEX;
+        let references = list.clone().into_boxed_slice();
+        let mut special = Special { references, wide, ..Special::default() };
         self.references = list;
         for register in (0..16).filter(|register| needed.general & 1 << register != 0) {
             special.general[usize::from(register)] = Some(self.term(register, at, words));
@@ -218,10 +220,9 @@ impl AccessPlan {
             *words += size;
             number + 1
         };
-        let wide = insn.encoding() == EncodingKind::EVEX;
         let vectors = (0..32).filter(|register| needed.vectors & 1 << register != 0);
         special.vectors = vectors
-            .map(|register| (register, put(false, What::Vector { register, wide }, VECTOR_WORDS)))
+            .map(|register| (register, put(false, What::Vector { register, wide }, vector_words(wide))))
             .collect();
         let masks = (0..8).filter(|register| needed.masks & 1 << register != 0);
         special.masks = masks.map(|register| (register, put(false, What::Mask(register), 1))).collect();
@@ -303,7 +304,7 @@ impl AccessPlan {
                         true => (Code::EVEX_Vmovdqu64_zmmm512_k1z_zmm, Register::ZMM0),
                         false => (Code::VEX_Vmovdqu_ymmm256_ymm, Register::YMM0),
                     };
-                    let word = run.word(number, VECTOR_WORDS);
+                    let word = run.word(number, vector_words(wide));
                     put_vector(e, tools, run.register, word, code, from + u32::from(register));
                 }
                 What::Mask(register) => {

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 /// The forms of the runs of a block at 0x1000.
 fn forms(bytes: &[u8]) -> Vec<Form> {
     let block = Block::decode(bytes, 0x1000, Limits::default());
-    let config = Config { log_accesses: true, ..Config::default() };
+    let config = Config { log_accesses: true, exit_stubs_end: 0x6010_0000, ..Config::default() };
     let mut buffer = [0; 4096];
     let fragment =
         Translator::new().translate(&block, &config, None, First::default(), 0x6000_0000, &mut buffer);

@@ -57,7 +57,7 @@ impl Values {
         match insn.mnemonic() {
             Mnemonic::Push | Mnemonic::Pop | Mnemonic::Pushfq | Mnemonic::Popfq => {
                 const RSP: u8 = crate::emit::reg::RSP;
-                let popped = insn.mnemonic() == Mnemonic::Pop && wide(0) == Some(RSP);
+                let popped = insn.mnemonic() == Mnemonic::Pop && number(insn.op0_register()) == Some(RSP);
                 let more = i64::from(insn.stack_pointer_increment()) as u64;
                 (!popped).then(|| (RSP, plus(RSP, more)))
             }
