@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         suite.case(format!("signals/{name}"), None, move || interrupted(options));
         suite.case(format!("threads/{name}"), None, move || sums(options));
     }
+    suite.case("spawns", None, spawns);
     suite.case("says/with-shadow", None, || {
         refused(&["--events=access,alloc,shadow"], &["access,shadow", "two recordings"])
     });
@@ -184,6 +185,25 @@ fn sums(options: &[&str]) -> Verdict {
             return Err(Problem::wrong(format!("no {event}")));
         }
         same(event, &total, &sum)?;
+    }
+    Ok(())
+}
+
+/// What a process accesses is its own, also when children that share its memory execute other programs.
+fn spawns() -> Verdict {
+    let program = Program::read(&root().join("accesses/spawns.c"))?;
+    let program = program.ok_or_else(|| Problem::wrong("spawns.c has no build line"))?;
+    let exe = program.compile(&program.variants[0])?;
+    let scratch = Scratch::new("spawns")?;
+    for options in [&["--events=access"][..], &["--events=access,calls"]] {
+        let (trace, _) = record(options, &exe, &scratch)?;
+        let outcome = annotate(&["--format=json", "--min-percent=0", "--process=1"], &trace)?;
+        let json: Value =
+            serde_json::from_slice(&outcome.stdout).map_err(|_| Problem::wrong(outcome.summary()))?;
+        let functions = json["functions"].as_array().into_iter().flatten();
+        let own: Vec<&Value> = functions.filter(|function| function["function"] == "touches").collect();
+        let sum = |event: &str| own.iter().filter_map(|function| function[event].as_u64()).sum::<u64>();
+        same("reads and writes", &[5 * 1001, 5 * 1000], &[sum("Dr"), sum("Dw")])?;
     }
     Ok(())
 }

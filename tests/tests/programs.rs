@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         "go",
         "counts",
         "windows",
+    "accesses",
     ];
     match Program::all(&folders) {
         Ok(programs) => programs.iter().for_each(|program| add(&mut suite, program)),

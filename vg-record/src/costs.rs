@@ -51,6 +51,11 @@ impl Recording {
         true
     }
 
+    /// What was told of a part counts for nothing.
+    pub(crate) fn drop_costs(&mut self, process: u32, part: u32) {
+        self.costs.told.remove(&(process, part));
+    }
+
     /// Writes all costs.
     pub(crate) fn finish_costs(&mut self) {
         for ((process, part), costs) in std::mem::take(&mut self.costs.told) {

@@ -110,6 +110,7 @@ impl Recording {
         let zeroed = record.word(3) == PartEnd::Zeroed as u64;
         if zeroed {
             self.drop_counts(stream.process, stream.thread, stream.part);
+            self.drop_costs(stream.process, stream.part);
         }
         self.write_counts(stream.process, stream.thread, stream.part);
         self.end_contexts(stream, zeroed);
