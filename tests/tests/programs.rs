@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         "go",
         "counts",
         "windows",
-    "accesses",
+        "accesses",
     ];
     match Program::all(&folders) {
         Ok(programs) => programs.iter().for_each(|program| add(&mut suite, program)),
