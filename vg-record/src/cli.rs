@@ -485,7 +485,9 @@ mod tests {
         }
         let cli = parse(&["--events=shadow", "p"]).expect("parses");
         assert!(cli.event_bits().unwrap_err().to_string().contains("--events=alloc,shadow"));
-        let cli = parse(&["--events=access", "p"]).expect("parses");
+        let cli = parse(&["--events=access,alloc,shadow", "p"]).expect("parses");
+        assert!(cli.event_bits().unwrap_err().to_string().contains("two recordings"));
+        let cli = parse(&["--events=blocks", "--D1=32768,8,64", "p"]).expect("parses");
         assert!(cli.event_bits().unwrap_err().to_string().contains("--events=access"));
         assert!(parse(&["--events=nonsense", "p"]).is_err());
     }
