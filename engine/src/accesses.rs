@@ -19,24 +19,10 @@ use simulation::{Models, Simulation};
 use translate::accesses::Bases;
 use translate::calls::{ENTER_WORDS, IS_ENTRY, LEAVE_WORDS};
 
-/// The events in the order of [`EVENTS`].
-const ORDER: [Event; EVENTS.len()] = [
-    Event::Dr,
-    Event::Dw,
-    Event::I1mr,
-    Event::D1mr,
-    Event::D1mw,
-    Event::ILmr,
-    Event::DLmr,
-    Event::DLmw,
-    Event::ILdmr,
-    Event::DLdmr,
-    Event::DLdmw,
-    Event::Bc,
-    Event::Bcm,
-    Event::Bi,
-    Event::Bim,
-];
+/// The event with a number in [`EVENTS`]: those of the models behind the first, which the counters have.
+fn event(number: usize) -> Event {
+    Event::ALL[1 + number]
+}
 
 /// Those of branches, as bits.
 const OF_BRANCHES: u64 = 0b1111 << 11;
@@ -182,17 +168,17 @@ fn push(engine: &Engine, writer: &mut Writer, kind: Kind, costs: impl Iterator<I
     const MOST_WORDS: usize = MAX_RECORD_WORDS - 32;
     let bits = engine.shared.control().models.load(Ordering::Relaxed);
     let wanted = if bits & MODEL_BRANCHES != 0 { u64::MAX } else { !OF_BRANCHES };
-    let mut words = Vec::with_capacity(MOST_WORDS + ORDER.len() + 2);
+    let mut words = Vec::with_capacity(MOST_WORDS + EVENTS.len() + 2);
     words.push(0);
-    for (number, counts) in costs {
+    for (of, counts) in costs {
         let occurred =
-            (0..ORDER.len()).filter(|&event| wanted & 1 << event != 0 && counts[ORDER[event]] != 0);
-        let set = occurred.clone().fold(0u64, |set, event| set | 1 << event);
+            (0..EVENTS.len()).filter(|&number| wanted & 1 << number != 0 && counts[event(number)] != 0);
+        let set = occurred.clone().fold(0u64, |set, number| set | 1 << number);
         if set == 0 {
             continue;
         }
-        words.extend([number, set]);
-        words.extend(occurred.map(|event| counts[ORDER[event]]));
+        words.extend([of, set]);
+        words.extend(occurred.map(|number| counts[event(number)]));
         if words.len() > MOST_WORDS {
             words[0] = header(kind, words.len());
             writer.push(&words);
@@ -202,5 +188,17 @@ fn push(engine: &Engine, writer: &mut Writer, kind: Kind, costs: impl Iterator<I
     if words.len() > 1 {
         words[0] = header(kind, words.len());
         writer.push(&words);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_have_the_names_that_the_recorder_gives_them() {
+        for (number, name) in EVENTS.iter().enumerate() {
+            assert_eq!(event(number).name(), *name);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use std::collections::BTreeMap;
-use translate::accesses::{FIRST_RUN, goes_on, partly};
+use translate::accesses::{goes_on, partly, whole};
 use translate::{Block, Config, First, Limits, Translator};
 
 /// mov rax, [rdi]; add [rsi], eax; jne 0x1000
@@ -21,7 +21,7 @@ fn simulation(models: Models) -> Simulation {
 
 const BOTH: Models = Models { caches: true, branches: true, write_back: false, prefetch: false };
 /// What a whole record of the loop begins with; behind it are rsi and rdi.
-const WHOLE: u64 = 0xffff_ffff_0000_0000 | !FIRST_RUN as u64;
+const WHOLE: u64 = whole(0);
 
 fn costs(simulation: &Simulation, events: [Event; 4]) -> BTreeMap<u64, [u64; 4]> {
     simulation.costs().map(|(pc, counts)| (pc, events.map(|event| counts[event]))).collect()

@@ -1,9 +1,10 @@
 //! Recordings of what a program executes, and what vg-annotate says of them.
 
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 use crate::run::{Outcome, Run, Scratch};
-use crate::suite::Problem;
+use crate::suite::{Problem, Verdict};
 use crate::tools;
 
 /// Records `exe`, which must pass, and gives the trace and what the program said.
@@ -31,6 +32,21 @@ pub fn record_command(
         return Err(Problem::wrong(format!("{options:?}: {}", outcome.summary())));
     }
     Ok((trace, outcome))
+}
+
+/// The numbers that a program has written to standard error.
+pub fn told(outcome: &Outcome) -> Vec<u64> {
+    let error = outcome.err();
+    let line = error.lines().find(|line| !line.starts_with("vg-record: ")).unwrap_or_default();
+    line.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
+/// Holds two values against each other.
+pub fn same<T: PartialEq + Debug>(what: &str, expected: &T, found: &T) -> Verdict {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Problem::wrong(format!("{what}:\nexpected {expected:?}\nfound    {found:?}")))
 }
 
 /// Runs vg-annotate, which must not panic.

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::Value;
-use tests::executed::{annotate, record};
+use tests::executed::{annotate, record, same, told};
 use tests::guest::{Program, root};
-use tests::run::{Outcome, Run, Scratch};
+use tests::run::{Run, Scratch};
 use tests::suite::{Problem, Suite, Verdict, need};
 use tests::tools;
 
@@ -123,13 +123,6 @@ fn report(file: &Path) -> Result<Value, Problem> {
     serde_json::from_slice(&outcome.stdout).map_err(|_| Problem::wrong(outcome.summary()))
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, expected: &T, found: &T) -> Verdict {
-    if expected == found {
-        return Ok(());
-    }
-    Err(Problem::wrong(format!("{what}:\nexpected {expected:?}\nfound    {found:?}")))
-}
-
 fn compiled(name: &str) -> Result<PathBuf, Problem> {
     let program = Program::read(&root().join("counts").join(name))?;
     let program = program.ok_or_else(|| Problem::wrong(format!("{name} has no build line")))?;
@@ -161,13 +154,6 @@ fn interrupted(options: &[&str]) -> Verdict {
         return Err(Problem::wrong(format!("{missed} of {turns} turns mispredicted")));
     }
     Ok(())
-}
-
-/// The numbers that a program has written to standard error.
-fn told(outcome: &Outcome) -> Vec<u64> {
-    let error = outcome.err();
-    let line = error.lines().find(|line| !line.starts_with("vg-record: ")).unwrap_or_default();
-    line.split_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
 /// What all functions of a program with threads have accessed adds up to the total, and each of its loops makes the accesses that

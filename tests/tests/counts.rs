@@ -12,13 +12,12 @@ mod jumps;
 mod own;
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::Value;
-use tests::executed::{annotate, record};
+use tests::executed::{annotate, record, same, told};
 use tests::guest::{Program, Variant, root};
 use tests::run::{Outcome, Run, Scratch};
 use tests::suite::{Problem, Suite, Verdict, need};
@@ -115,13 +114,6 @@ fn functions(report: &Value, module: &Path, source: &str) -> BTreeMap<String, u6
 /// What all functions of a name cost.
 fn functions_named(report: &Value, name: &str) -> u64 {
     items(report, "functions").filter(|function| function["function"] == name).map(cost).sum()
-}
-
-fn same<T: PartialEq + Debug>(what: &str, expected: &T, found: &T) -> Verdict {
-    if expected == found {
-        return Ok(());
-    }
-    Err(Problem::wrong(format!("{what}:\nexpected {expected:?}\nfound    {found:?}")))
 }
 
 /// The total of a program, in all modes, is the number of its single steps without the further turns of instructions that
@@ -338,13 +330,6 @@ fn interrupted(options: &[&str]) -> Verdict {
     same("the handler", &(2 * signals), &of("handles"))?;
     let jumps = [(turns, turns / 2), (turns / 2, turns / 2), (turns, turns - calls)];
     same("jumps of the loop, and those taken", &jumps.to_vec(), &jumps::of_function(&json, "busy"))
-}
-
-/// The numbers that a program has written to standard error.
-fn told(outcome: &Outcome) -> Vec<u64> {
-    let error = outcome.err();
-    let line = error.lines().find(|line| !line.starts_with("vg-record: ")).unwrap_or_default();
-    line.split_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
 /// A handler leaves a loop in the middle of a turn: each instruction was executed as often as it was not left out.

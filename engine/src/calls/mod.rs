@@ -21,7 +21,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use ring::record::{CONTEXT_WORDS, Kind, header, pair};
 use ring::shared::{EVENTS_ACCESS, EVENTS_CALLS};
-use translate::accesses::{FIRST_RUN, goes_on, partly};
+use translate::accesses::{goes_on, partly, whole};
 use translate::calls::LEAVE_WORDS;
 use tree::Tree;
 
@@ -104,7 +104,6 @@ impl Calls {
     /// The run that was cut short is told as such, and that the thread goes on at `pc`.
     fn cut(&mut self, engine: &Engine, context: &mut Context, code: u64, pc: u64) {
         let cut = engine.cache.lock().cut_run(code, pc);
-        let whole = |number: u32| u64::from(!(number + FIRST_RUN)) | 0xffff_ffff << 32;
         if let Some(cut) = cut {
             let head = cut.bytes.map_or(whole(cut.number), |bytes| partly(cut.number, bytes));
             if cut.is_told {

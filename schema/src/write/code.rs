@@ -29,7 +29,7 @@ impl<W: Write> TraceWriter<W> {
         for piece in rows.chunks(ROWS) {
             let columns = self.packer.pack(piece);
             self.put(Arm::Jumps, fill::column_bytes(&columns), &|m| {
-                fill::jumps(m.init_jumps(), (process, thread, part), piece.len() as u32, &columns);
+                fill::jumps(m.init_jumps(), [process, thread, part, piece.len() as u32], &columns);
             })?;
         }
         Ok(())
@@ -59,7 +59,7 @@ impl<W: Write> TraceWriter<W> {
         for some in rows.chunks(ROWS) {
             let columns = self.packer.pack(some);
             self.put(Arm::Costs, fill::column_bytes(&columns), &|m| {
-                fill::costs(m.init_costs(), (process, part), some.len() as u32, &columns);
+                fill::costs(m.init_costs(), [process, part, some.len() as u32], &columns);
             })?;
         }
         Ok(())
@@ -77,12 +77,8 @@ impl<W: Write> TraceWriter<W> {
         for some in rows.chunks(ROWS) {
             let columns = self.packer.pack(some);
             self.put(Arm::ContextCosts, fill::column_bytes(&columns), &|m| {
-                fill::context_costs(
-                    m.init_context_costs(),
-                    (process, thread, part),
-                    some.len() as u32,
-                    &columns,
-                );
+                let count = some.len() as u32;
+                fill::context_costs(m.init_context_costs(), [process, thread, part, count], &columns);
             })?;
         }
         Ok(())
@@ -112,7 +108,7 @@ impl<W: Write> TraceWriter<W> {
         for part in rows.chunks(ROWS) {
             let columns = self.packer.pack(part);
             self.put(Arm::CodeLines, fill::column_bytes(&columns), &|m| {
-                fill::code_lines(m.init_code_lines(), module, part.len() as u32, &columns);
+                fill::code_lines(m.init_code_lines(), [module, part.len() as u32], &columns);
             })?;
         }
         Ok(())

@@ -31,6 +31,11 @@ pub const FIRST_RUN: u32 = 1 << 30;
 /// Most runs that can be told apart.
 pub const MOST_RUNS: u32 = 1 << 30;
 
+/// The first word of a whole record of a run.
+pub const fn whole(number: u32) -> u64 {
+    0xffff_ffff << 32 | !(number + FIRST_RUN) as u64
+}
+
 /// The first word of a record of the run's instructions up to a byte of it only, counted from its start: where the thread was
 /// interrupted.
 pub fn partly(number: u32, bytes: u16) -> u64 {

@@ -2,7 +2,7 @@
 
 use super::form::{self, Access, Form, Piece, Special, Sum, Term};
 use super::values::Values;
-use super::{FIRST_RUN, advance, store, store_imm, vector_words};
+use super::{advance, store, store_imm, vector_words, whole};
 use crate::address::Address;
 use crate::decode::{Block, Flow, Insn, number};
 use crate::emit::{Emitter, reg};
@@ -318,7 +318,7 @@ impl AccessPlan {
     fn end(&mut self, e: &mut Emitter<'_>, pc: u64, first: u32) {
         let number = first + self.at as u32;
         let run = &mut self.runs[self.at];
-        store_imm(e, run.register, 0, !(number + FIRST_RUN));
+        store_imm(e, run.register, 0, whole(number) as u32);
         advance(e, run.register, run.words + 1);
         e.store_ctx(layout::LOG, run.register);
         run.code.1 = e.offset();

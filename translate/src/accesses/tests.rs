@@ -21,7 +21,8 @@ fn addresses(form: &Form, record: &[u64]) -> Vec<(Kind, u64)> {
 
 #[test]
 fn first_words_tell_records_apart() {
-    let whole = |number: u32| i64::from(!(number + FIRST_RUN) as i32) as u64;
+    // As it is stored: 32 bits, with their sign.
+    assert_eq!(whole(77), i64::from(!(77 + FIRST_RUN) as i32) as u64);
     for number in [0, 1, 77, MOST_RUNS - 1] {
         assert_eq!(Head::of(whole(number)), Head::Whole(number));
         for bytes in [0, 9, u16::MAX] {

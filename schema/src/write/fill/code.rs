@@ -5,66 +5,27 @@ use capnp::primitive_list;
 use super::columns;
 use crate::{codec::Stored, model::*, raw::trace_capnp as raw};
 
-pub(in crate::write) fn executions(
-    mut m: raw::executions::Builder<'_>,
-    [process, thread, part, count]: [u32; 4],
-    stored: &[Stored],
-) {
-    m.set_process(process);
-    m.set_thread(thread);
-    m.set_part(part);
-    m.set_count(count);
-    columns(m.init_columns(stored.len() as u32), stored);
+/// What fills messages that are a few numbers, the last one that of the rows, and the rows' columns.
+macro_rules! of_columns {
+    ($($name:ident: $($set:ident),+;)+) => {$(
+        pub(in crate::write) fn $name(
+            mut m: raw::$name::Builder<'_>,
+            [$($set),+]: [u32; [$(stringify!($set)),+].len()],
+            stored: &[Stored],
+        ) {
+            $(m.$set($set);)+
+            columns(m.init_columns(stored.len() as u32), stored);
+        }
+    )+};
 }
 
-pub(in crate::write) fn jumps(
-    mut m: raw::jumps::Builder<'_>,
-    (process, thread, part): (u32, u32, u32),
-    count: u32,
-    stored: &[Stored],
-) {
-    m.set_process(process);
-    m.set_thread(thread);
-    m.set_part(part);
-    m.set_count(count);
-    columns(m.init_columns(stored.len() as u32), stored);
-}
-
-pub(in crate::write) fn contexts(
-    mut m: raw::contexts::Builder<'_>,
-    [process, thread, part, count]: [u32; 4],
-    stored: &[Stored],
-) {
-    m.set_process(process);
-    m.set_thread(thread);
-    m.set_part(part);
-    m.set_count(count);
-    columns(m.init_columns(stored.len() as u32), stored);
-}
-
-pub(in crate::write) fn costs(
-    mut m: raw::costs::Builder<'_>,
-    (process, part): (u32, u32),
-    count: u32,
-    stored: &[Stored],
-) {
-    m.set_process(process);
-    m.set_part(part);
-    m.set_count(count);
-    columns(m.init_columns(stored.len() as u32), stored);
-}
-
-pub(in crate::write) fn context_costs(
-    mut m: raw::context_costs::Builder<'_>,
-    (process, thread, part): (u32, u32, u32),
-    count: u32,
-    stored: &[Stored],
-) {
-    m.set_process(process);
-    m.set_thread(thread);
-    m.set_part(part);
-    m.set_count(count);
-    columns(m.init_columns(stored.len() as u32), stored);
+of_columns! {
+    executions: set_process, set_thread, set_part, set_count;
+    jumps: set_process, set_thread, set_part, set_count;
+    contexts: set_process, set_thread, set_part, set_count;
+    costs: set_process, set_part, set_count;
+    context_costs: set_process, set_thread, set_part, set_count;
+    code_lines: set_module, set_count;
 }
 
 pub(in crate::write) fn part_end(mut m: raw::part_end::Builder<'_>, end: &PartEnd) {
@@ -88,17 +49,6 @@ pub(in crate::write) fn places(mut m: raw::places::Builder<'_>, first_id: u32, p
     put_field(m.reborrow().init_file(end), entries(), |place| place.file);
     put_field(m.reborrow().init_line(end), entries(), |place| place.line);
     put_field(m.init_column(end), entries(), |place| place.column);
-}
-
-pub(in crate::write) fn code_lines(
-    mut m: raw::code_lines::Builder<'_>,
-    module: u32,
-    count: u32,
-    stored: &[Stored],
-) {
-    m.set_module(module);
-    m.set_count(count);
-    columns(m.init_columns(stored.len() as u32), stored);
 }
 
 /// Puts where each entry's places end; gives the number of all places.
