@@ -4,7 +4,6 @@
 //! and take turns by a log each, as they do with one core. Not here: what the logs hold (`translate::accesses`), the models
 //! (`models`).
 
-use crate::calls;
 use crate::calls::tree::Tree;
 use crate::context::{Context, Thread};
 use crate::state::Engine;
@@ -73,7 +72,13 @@ pub fn begin(engine: &Engine) -> Option<Log> {
 
 impl Log {
     /// Works through a log; calls are the tree's.
-    pub fn follow(&mut self, engine: &Engine, context: &Context, mut log: &[u64], tree: &mut Tree) {
+    pub fn follow(
+        &mut self,
+        engine: &Engine,
+        context: &Context,
+        mut log: &[u64],
+        mut tree: Option<&mut Tree>,
+    ) {
         if log.is_empty() {
             return;
         }
@@ -90,13 +95,15 @@ impl Log {
             log = &log[done..];
             // Also where nobody asks for it: the sums are for a log's length.
             let spent = simulation.take_spent();
-            if calls::are_kept(engine) {
+            if let Some(tree) = &mut tree {
                 self.spend(spent, tree.current());
             }
             let Some(head) = log.first() else { break };
             let words = if head & IS_ENTRY != 0 { ENTER_WORDS } else { LEAVE_WORDS };
             let (event, behind) = log.split_at(words.min(log.len()));
-            tree.follow(event);
+            if let Some(tree) = &mut tree {
+                tree.follow(event);
+            }
             log = behind;
         }
     }

@@ -24,11 +24,12 @@ use ring::shared::EVENTS_BLOCKS;
 use translate::layout;
 
 /// Most counters. A cache of the largest size has fewer.
-pub const MOST: usize = 8 << 20;
+pub const MOST: usize = layout::MOST_COUNTERS as usize;
 /// Bytes of a thread's memory from its structure to the end of its counters.
 pub const THREAD_BYTES: u64 = layout::COUNTERS as u64 + 8 * MOST as u64;
 
 const _: () = assert!(size_of::<Thread>() <= layout::COUNTERS as usize);
+const _: () = assert!(THREAD_BYTES <= layout::CALLS as u64);
 
 /// Whether anything is counted.
 pub fn are_kept(engine: &Engine) -> bool {
@@ -51,6 +52,10 @@ pub fn interrupted(engine: &Engine, thread: &mut Thread, code: u64, pc: u64) {
     if !are_kept(engine) {
         return;
     }
+    let context = &thread.context;
+    // On its way from the engine into the cache it is where that leads.
+    let is_leaving = context.state.load(Ordering::Relaxed) == layout::STATE_LEAVING;
+    let code = if is_leaving { context.next } else { code };
     calls::interrupted(engine, thread, code, pc);
     let context = &mut thread.context;
     let code = if engine.stubs.store_fix(code).is_some() { context.resume } else { code };

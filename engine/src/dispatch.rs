@@ -91,6 +91,19 @@ pub extern "C" fn dispatch(context: *mut Context) {
                 from = From::Check(number);
             }
         },
+        layout::EXIT_CALL => {
+            thread.stats[Stat::CallsAsked as usize] += 1;
+            let resume = thread.context.resume;
+            if let Some(position) = engine.cache.lock().position(resume) {
+                thread.context.pc = position.pc;
+            }
+            calls::asked(thread);
+            if thread.context.pending.load(Ordering::Acquire) == 0 && leave(thread, resume) {
+                return;
+            }
+            // Another one comes to this place later, perhaps by another way.
+            counts::interrupted(engine, thread, resume, thread.context.pc);
+        }
         layout::EXIT_SYSCALL_AFTER => (),
         // The kernel was told to use memory that it cannot. If it is memory that we protect, the guest may.
         layout::EXIT_SYSCALL_FAULT if code::unguard_all(engine) => {

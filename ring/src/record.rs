@@ -453,10 +453,12 @@ pub enum Stat {
     CleanInstructions = 28,
     /// Guest instructions executed in guarded code; 0 when executed instructions are not counted.
     GuardedInstructions = 29,
+    /// Calls and returns that emitted code asked the engine about.
+    CallsAsked = 30,
 }
 
 /// Number of [`Stat`] counters.
-pub const STAT_COUNT: usize = 30;
+pub const STAT_COUNT: usize = 31;
 
 /// Word 0 of a record of `words` words, the header included.
 pub const fn header(kind: Kind, words: usize) -> u64 {

@@ -56,6 +56,7 @@ fn main() {
     let config = |count, check: bool| Config {
         count_segments: false,
         log_calls: false,
+        follow_calls: false,
         watch_stack: false,
         log_accesses: false,
         tables: Tables { indirect: 0x5000_0000, returns: 0x5008_0000, bmi2: true },
@@ -68,6 +69,7 @@ fn main() {
             syscall: CACHE + 0x300,
             heap_call: CACHE + 0x380,
             check: CACHE + 0x400,
+            call: 0x6000_0850,
             step: CACHE + 0x480,
             store: [CACHE + 0x500; 7],
             store_keeping_flags: [CACHE + 0x500; 7],

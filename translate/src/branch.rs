@@ -10,6 +10,7 @@ use crate::count::Count;
 use crate::decode::{Flow, Insn};
 use crate::emit::{Emitter, fits_i32, reg};
 use crate::fragment::{Config, Exit, Prefix, leave};
+use crate::frames;
 use crate::layout::{self, Fix};
 use crate::mode::Mode;
 use crate::operand::{self, Tools};
@@ -35,7 +36,10 @@ pub(crate) fn ret(
     if let Some(count) = count {
         count.through(e, reg::R11);
     }
-    if config.log_calls {
+    let mut asks = None;
+    if config.follow_calls {
+        asks = Some(frames::leave(e, pc, flags));
+    } else if config.log_calls {
         calls::leave(e, pc, By::Return, flags);
     }
     if extra == 0 {
@@ -57,6 +61,9 @@ pub(crate) fn ret(
         e.u32(8 + u32::from(extra));
         e.mark(pc, Fix::R11_TO_TARGET);
         go_to_target(e, config);
+    }
+    if let Some(asks) = asks {
+        frames::ask(e, &config.stubs, pc, &asks);
     }
 }
 

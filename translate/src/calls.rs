@@ -72,7 +72,7 @@ pub(crate) enum By {
 }
 
 /// Loads rcx with the clock; r11 is free.
-fn clock(e: &mut Emitter<'_>, flags: bool) {
+pub(crate) fn clock(e: &mut Emitter<'_>, flags: bool) {
     let mut slots = count::clock_slots();
     if let Some(first) = slots.next() {
         e.load_ctx(reg::RCX, first);

@@ -144,10 +144,7 @@ impl Cold {
 
     /// Puts registers and flags aside and loads r11 with the address.
     fn save(&self, e: &mut Emitter<'_>, address: Address) {
-        for (slot, register) in (0..).zip([reg::RAX, reg::RCX, reg::R11]) {
-            e.store_ctx(SCRATCH + 8 * slot, register);
-        }
-        e.mark(self.pc, Fix::SCRATCH);
+        put_aside(e, self.pc);
         address.load_sum(e, reg::R11);
         if self.keeps_flags {
             save_flags(e, self.pc);
@@ -200,6 +197,14 @@ impl Cold {
         e.load_ctx(reg::RCX, layout::SPILL);
         e.mark(self.pc, Fix::NONE);
     }
+}
+
+/// Puts rax, rcx and r11 aside.
+pub(crate) fn put_aside(e: &mut Emitter<'_>, pc: u64) {
+    for (slot, register) in (0..).zip([reg::RAX, reg::RCX, reg::R11]) {
+        e.store_ctx(SCRATCH + 8 * slot, register);
+    }
+    e.mark(pc, Fix::SCRATCH);
 }
 
 /// Puts the status flags aside, through rax, which has been.

@@ -235,7 +235,7 @@ impl CounterPlan {
     /// instruction.
     pub(crate) fn plan(&mut self, block: &Block<'_>, config: &Config, live: &[u32], counter: u32) {
         let mode = config.mode;
-        let (first, slots) = slots(mode, config.log_calls);
+        let (first, slots) = slots(mode, config.tells_calls());
         let insns = &block.insns;
         self.places.clear();
         self.segments.clear();

@@ -8,6 +8,7 @@ use crate::count::{self, Count, Counted, CounterPlan};
 use crate::decode::{Block, Flow, Insn, Special};
 use crate::emit::{Emitter, reg};
 use crate::flags;
+use crate::frames;
 use crate::layout::{self, Fix, MapEntry};
 use crate::mode::Mode;
 use crate::operand::{self, Tools};
@@ -41,6 +42,8 @@ pub struct StubAddresses {
     pub store_keeping_flags: [u64; 7],
     /// Precise code is about to execute an instruction: `STEP` and `CONTINUE` are set.
     pub step: u64,
+    /// The engine is to follow a call or a return: `EXIT` and `CONTINUE` are set, rcx is in `SPILL`, r11 in `R11`.
+    pub call: u64,
 }
 
 /// What translation needs to know about its surroundings.
@@ -62,6 +65,8 @@ pub struct Config {
     pub count_segments: bool,
     /// Tell of calls and returns in the thread's log; with `count`.
     pub log_calls: bool,
+    /// Follow calls and returns in the thread's tree; with `count`.
+    pub follow_calls: bool,
     /// Tell of data accesses there; in plain code only.
     pub log_accesses: bool,
     /// A return or an indirect jump that takes another place on the stack with it leads to the dispatcher.
@@ -77,6 +82,11 @@ impl Config {
     /// Whether anything is counted.
     pub fn counts(&self) -> bool {
         self.count || self.count_segments
+    }
+
+    /// Whether calls are told of in the log, or followed.
+    pub fn tells_calls(&self) -> bool {
+        self.log_calls || self.follow_calls
     }
 
     /// Cache address of an exit's stub.
@@ -310,7 +320,12 @@ impl Translator {
         let is_live = |live: &[u32], i: usize| live[i] & flags::STATUS != 0;
         let jumped = e.offset() as u32;
         if let Some(function) = first.function {
-            calls::enter(&mut e, function, block.pc, is_live(&self.live, 0));
+            let flags = is_live(&self.live, 0);
+            if config.follow_calls {
+                frames::enter(&mut e, &config.stubs, function, block.pc, flags);
+            } else {
+                calls::enter(&mut e, function, block.pc, flags);
+            }
         }
         let inner = e.offset() as u32;
         if precise {
@@ -501,14 +516,18 @@ impl Translator {
             }
             Flow::IndirectJump | Flow::IndirectCall => {
                 let switches =
-                    config.log_calls && insn.flow == Flow::IndirectJump && calls::switches_stack(block);
+                    config.tells_calls() && insn.flow == Flow::IndirectJump && calls::switches_stack(block);
                 if switches {
                     e.store_ctx(layout::R11, reg::R11);
                     e.mark(pc, Fix::R11);
                     if let Some(count) = count.take() {
                         count.through(e, reg::R11);
                     }
-                    calls::leave(e, pc, By::Jump, flags);
+                    if config.follow_calls {
+                        frames::switch(e, &config.stubs, pc);
+                    } else {
+                        calls::leave(e, pc, By::Jump, flags);
+                    }
                     e.load_ctx(reg::R11, layout::R11);
                     e.mark(pc, Fix::NONE);
                 }

@@ -55,6 +55,10 @@ pub const INSTRUCTION_SLOTS: u32 = 8;
 /// The thread's counters of executed segments, one quadword each, behind everything else that is the thread's: see
 /// [`Counted`](crate::Counted).
 pub const COUNTERS: u32 = 0x1_0000;
+/// Most of them.
+pub const MOST_COUNTERS: u32 = 8 << 20;
+/// What the thread's calls are followed in, behind those: see [`frames`](crate::frames).
+pub const CALLS: u32 = (COUNTERS + 8 * MOST_COUNTERS).next_multiple_of(0x1000);
 /// Guest general registers while the engine runs, 16 quadwords in encoding order (rax rcx rdx rbx rsp rbp ..).
 pub const REGS: u32 = 0x100;
 /// Guest xmm0..xmm15 (low halves) while the engine runs, 16 bytes each.
@@ -125,6 +129,10 @@ pub const EXIT_STEP: u32 = 8;
 /// `REASON`: a system call is done whose results the engine has to look at; `PC` is the guest pc behind it.
 pub const EXIT_SYSCALL_AFTER: u32 = 9;
 
+/// `REASON`: a function has been entered or left in a way that emitted code does not follow; `EXIT` is the entered function's
+/// number, or says how it was left (see [`frames`](crate::frames)); then it goes on at `CONTINUE`.
+pub const EXIT_CALL: u32 = 10;
+
 /// How the guest's registers are recovered when a thread is interrupted inside a fragment. The map gives the
 /// guest pc; `Fix` what else differs. All but [`Fix::log`] look at what is [`Fix::without_log`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,6 +165,10 @@ impl Fix {
     pub const RCX_IN_R11_TO_TARGET: Fix = Fix(11);
     /// As `R11_TO_STACK`, and rcx is in r11.
     pub const RCX_IN_R11_TO_STACK: Fix = Fix(12);
+    /// As `RCX_R11`, and the cost of the innermost function has been counted, which is still active.
+    pub const LEFT_ONCE: Fix = Fix(13);
+    /// As `LEFT_ONCE`, and so has been that it was left.
+    pub const LEFT_TWICE: Fix = Fix(14);
 
     /// rax, rcx and r11 are in `SCRATCH`, in this order.
     pub const SCRATCH: Fix = Fix(0x400);
@@ -164,6 +176,10 @@ impl Fix {
     pub const SCRATCH_FLAGS: Fix = Fix(0x401);
     /// Of the places of `SCRATCH`, r11 alone is in its own.
     pub const SCRATCH_R11: Fix = Fix(0x402);
+    /// As `LEFT_ONCE`, but for what has been put aside, which is as with `SCRATCH_FLAGS`.
+    pub const LEFT_ONCE_FLAGS: Fix = Fix(0x403);
+    /// The same of `LEFT_TWICE`.
+    pub const LEFT_TWICE_FLAGS: Fix = Fix(0x404);
 
     /// Beside what else differs, this register is in `LOG_HOME`.
     pub const fn with_log(self, register: u8) -> Fix {
@@ -226,7 +242,7 @@ impl Fix {
 
     /// Whether rcx is in `SPILL`.
     pub fn rcx_is_spilled(self) -> bool {
-        matches!(self.0, 6 | 8 | 9) || self.spilled() == Some(1)
+        matches!(self.0, 6 | 8 | 9 | 13 | 14) || self.spilled() == Some(1)
     }
 
     /// Whether rcx is in r11.
@@ -238,7 +254,7 @@ impl Fix {
     pub fn scratch(self) -> &'static [(usize, u8)] {
         const ALL: [(usize, u8); 3] = [(0, 0), (1, 1), (2, 11)];
         match self {
-            Fix::SCRATCH | Fix::SCRATCH_FLAGS => &ALL,
+            Fix::SCRATCH | Fix::SCRATCH_FLAGS | Fix::LEFT_ONCE_FLAGS | Fix::LEFT_TWICE_FLAGS => &ALL,
             Fix::SCRATCH_R11 => &ALL[2..],
             _ => &[],
         }
@@ -248,16 +264,25 @@ impl Fix {
     pub fn flags(self, flags: u64, scratch: u64) -> u64 {
         const LOW: u64 = 0xd5;
         const OVERFLOW: u64 = 1 << 11;
-        if self != Fix::SCRATCH_FLAGS {
+        if !matches!(self, Fix::SCRATCH_FLAGS | Fix::LEFT_ONCE_FLAGS | Fix::LEFT_TWICE_FLAGS) {
             return flags;
         }
         flags & !(LOW | OVERFLOW) | (scratch >> 8) & LOW | (scratch & 1) << 11
     }
 
+    /// Whether the innermost function's cost has been counted, which is still active, and, if that is true, also that it was left.
+    pub fn left(self) -> Option<bool> {
+        match self {
+            Fix::LEFT_ONCE | Fix::LEFT_ONCE_FLAGS => Some(false),
+            Fix::LEFT_TWICE | Fix::LEFT_TWICE_FLAGS => Some(true),
+            _ => None,
+        }
+    }
+
     /// The register that is in `R11`: r11, or the second of a pair.
     pub fn in_r11(self) -> Option<u8> {
         match self.0 {
-            1..=4 | 6..=12 | 32..48 => Some(11),
+            1..=4 | 6..=14 | 32..48 => Some(11),
             0x100..0x200 => Some((self.0 >> 4 & 15) as u8),
             _ => None,
         }

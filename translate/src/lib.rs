@@ -26,6 +26,7 @@ mod define;
 mod emit;
 mod flags;
 mod fragment;
+pub mod frames;
 mod guard;
 mod known;
 mod mode;

@@ -272,6 +272,10 @@ pub fn emit_stubs(
     e.store_ctx(layout::TARGET, reg::R11);
     e.load_ctx(reg::R11, layout::SCRATCH + 16);
     leave(e, layout::EXIT_CHECK, to_dispatcher);
+    table.addresses.call = e.here();
+    e.load_ctx(reg::RCX, layout::SPILL);
+    e.load_ctx(reg::R11, layout::R11);
+    leave(e, layout::EXIT_CALL, to_dispatcher);
     table.addresses.step = e.here();
     leave(e, layout::EXIT_STEP, to_dispatcher);
     table.syscall_after = e.here();

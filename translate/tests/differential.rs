@@ -141,6 +141,7 @@ fn variants(seed: u64) -> Vec<Options> {
     let plain = Options {
         count: true,
         calls: false,
+        follows: false,
         accesses: false,
         limits: whole,
         link: true,
@@ -157,6 +158,7 @@ fn variants(seed: u64) -> Vec<Options> {
         plain,
         Options {
             calls: false,
+            follows: false,
             accesses: false,
             count: small_count,
             limits: guards(small_mode, other),
@@ -169,6 +171,8 @@ fn variants(seed: u64) -> Vec<Options> {
         Options { count, limits: one_segment, check: true, mode: precise, ..plain },
         Options { count: false, ..plain },
         Options { calls: true, ..plain },
+        Options { follows: true, ..plain },
+        Options { follows: true, limits: guards(guarding, whole), check: true, mode: guarding, ..plain },
         Options { accesses: true, ..plain },
     ]
 }

@@ -8,6 +8,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
+use translate::frames;
 use translate::layout::{self, Fix};
 use translate::{
     Block, Config, First, Limits, Mode, Pointer, Prefix, Scratch, StubAddresses, Tables, Translator, What,
@@ -27,6 +28,7 @@ const STUBS: StubAddresses = StubAddresses {
     heap_call: 0x6000_0600,
     check: 0x6000_0700,
     step: 0x6000_0800,
+    call: 0x6000_0850,
     store: [0x6000_0900, 0x6000_0a00, 0x6000_0b00, 0x6000_0c00, 0x6000_0d00, 0x6000_0e00, 0x6000_0f00],
     store_keeping_flags: [
         0x6000_0910,
@@ -47,6 +49,7 @@ struct Case {
     count: bool,
     count_segments: bool,
     calls: bool,
+    follows: bool,
     accesses: bool,
     watch: bool,
     check: bool,
@@ -72,6 +75,7 @@ fn parse(text: &str) -> Case {
         count: false,
         count_segments: false,
         calls: false,
+        follows: false,
         accesses: false,
         watch: false,
         check: false,
@@ -91,6 +95,7 @@ fn parse(text: &str) -> Case {
             "watch" => case.watch = true,
             "accesses" => case.accesses = value == "yes",
             "calls" => (case.count, case.calls) = (true, true),
+            "follows" => (case.count, case.follows) = (true, true),
             "count" => (case.count, case.count_segments) = (value != "segments", value != "yes"),
             "check" => case.check = value == "yes",
             "mode" => {
@@ -125,6 +130,10 @@ fn name(fix: Fix) -> String {
             name(fix.without_log()),
             REGISTERS[usize::from(register)]
         );
+    }
+    if let Some(left) = fix.left() {
+        let saved = if fix.scratch().is_empty() { "rcx, r11" } else { "rax, rcx, r11, flags" };
+        return format!(" {saved} saved, cost{} counted", if left { " and leave" } else { "" });
     }
     match fix {
         Fix::NONE => String::new(),
@@ -170,6 +179,8 @@ fn symbolic(text: &str) -> String {
         ("TARGET", layout::TARGET),
         ("SPILL", layout::SPILL),
         ("LOG", layout::LOG),
+        ("TOP", frames::TOP),
+        ("END", frames::END),
         ("EXIT", layout::EXIT),
         ("CONTINUE", layout::CONTINUE),
     ];
@@ -198,6 +209,7 @@ fn symbolic(text: &str) -> String {
         ("heap_call", STUBS.heap_call),
         ("check", STUBS.check),
         ("step", STUBS.step),
+        ("call", STUBS.call),
         ("store_1", STUBS.store[0]),
         ("store_2", STUBS.store[1]),
         ("store_4", STUBS.store[2]),
@@ -230,6 +242,7 @@ fn render(case: &Case) -> String {
         count: case.count,
         count_segments: case.count_segments,
         log_calls: case.calls,
+        follow_calls: case.follows,
         log_accesses: case.accesses,
         watch_stack: case.watch,
         check_stubs: case.check.then_some(CHECK_STUBS),
@@ -237,7 +250,7 @@ fn render(case: &Case) -> String {
     };
     let mut buffer = [0u8; 4096];
     let mut translator = Translator::new();
-    let function = case.calls.then_some(9);
+    let function = (case.calls || case.follows).then_some(9);
     let first = First { exit: 7, check: 3, counter: 5, function, steps: 0x7100_0000_1000, run: 0 };
     let fragment = translator.translate(&block, &config, case.prefix, first, CACHE, &mut buffer).unwrap();
 

@@ -169,13 +169,24 @@ impl Bench {
         }));
         let mut at = 0;
         let mut jumps = BTreeMap::new();
+        let mut innermost = None;
         loop {
             let regs = self.puppet.regs();
             if self.runtime.at_dispatcher(regs.rip) {
+                innermost = None;
                 match self.runtime.dispatch(&self.puppet, &self.space) {
                     None => continue,
                     Some(End::Exit) => break,
                     Some(end) => return Err(format!("ended with {end:?}")),
+                }
+            }
+            if options.follows {
+                let now = self.runtime.innermost(regs.rip);
+                if let Some(before) = innermost.replace(now) {
+                    let clock = self.runtime.counted();
+                    let place = (regs.rsp, self.space.word(regs.rsp));
+                    let stepped = support::frames::step(&self.runtime.memory, (&before, &now), clock, place);
+                    stepped.map_err(|error| format!("cache {:#x}: {error}", regs.rip))?;
                 }
             }
             if !self.runtime.in_switch(regs.rip) {
@@ -391,10 +402,14 @@ fn run(kind: usize, programs: u64) {
         };
         let mut check = rng.one_in(2) || mode != Mode::Plain;
         let (count, calls) = (rng.one_in(2), rng.one_in(2));
+        let follows = calls && rng.one_in(2);
         let accesses = mode == Mode::Plain && rng.one_in(2);
         check &= !accesses;
         let link = !rng.one_in(4);
-        let options = Options { count: count || calls, calls, accesses, limits, link, check, mode };
+        let calls = calls && !follows;
+        let accesses = accesses && !follows;
+        let options =
+            Options { count: count || calls || follows, calls, follows, accesses, limits, link, check, mode };
         if let Err(error) = bench.check(seed, options) {
             failures += 1;
             eprintln!("VG_SEED={kind}:{seed}: {options:?}\n{error}");

@@ -204,8 +204,16 @@ fn case(rng: &mut Rng, puppet: &Puppet, space: &mut Space, runtime: &mut Runtime
 
     let limits = Limits { segments: 1, ..Limits::default() };
     let mode = Mode::Guarded.precise();
-    let options =
-        Options { count: false, calls: false, accesses: false, limits, link: false, check: true, mode };
+    let options = Options {
+        count: false,
+        calls: false,
+        follows: false,
+        accesses: false,
+        limits,
+        link: false,
+        check: true,
+        mode,
+    };
     runtime.start(puppet, space, &state, &puppet.xstate(), options);
     runtime.set_v(&v);
 

@@ -39,6 +39,7 @@ const NAMES: [&str; STAT_COUNT] = [
     "precise_steps",
     "clean_instructions",
     "guarded_instructions",
+    "calls_asked",
 ];
 
 /// The values of a `Stats` record with their names. Counters of a newer engine are called by their number.

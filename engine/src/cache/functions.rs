@@ -46,13 +46,13 @@ impl Cache {
 
     /// Whether calls are told of.
     pub fn logs_calls(&self) -> bool {
-        self.config.log_calls
+        self.config.tells_calls()
     }
 
     /// The code at `pc` is called: a fragment that does not tell of that, because it was reached otherwise, is to be translated
     /// again.
     pub fn is_called(&mut self, pc: u64, mode: Mode) {
-        if self.config.log_calls
+        if self.config.tells_calls()
             && !mode.is_precise()
             && let Some(id) = self.find(pc, mode)
             && !self.fragments[id as usize].function

@@ -309,7 +309,8 @@ impl Cache {
             exit_stubs_end,
             count,
             count_segments,
-            log_calls,
+            log_calls: log_calls && log_accesses,
+            follow_calls: log_calls && !log_accesses,
             log_accesses,
             watch_stack: false,
             check_stubs,
@@ -497,7 +498,7 @@ impl Cache {
         };
         let check = self.checks.len() as u32;
         let is_function = reached.call && !mode.is_precise();
-        let tells = config.log_calls && is_function && !block.is_linkage();
+        let tells = config.tells_calls() && is_function && !block.is_linkage();
         let function = tells.then(|| self.functions.number(pc));
         let bytes_once =
             once.then(|| (pc, bytes.get(..(block.end() - pc) as usize).unwrap_or(bytes).to_vec()));

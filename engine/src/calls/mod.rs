@@ -1,28 +1,34 @@
-//! Each thread's log of calls and of data accesses, and the tree and the costs that are made of it.
+//! Each thread's calls, and its log of data accesses.
 //!
-//! Emitted code appends to the log (`translate::calls`, `translate::accesses`) until it meets the page behind it; then the thread works through it and
-//! begins anew. It also does so before it is interrupted by a handler, and before what it has counted is told.
+//! Calls are followed by emitted code (`translate::frames`), which asks here where one is not plain. Where data accesses are told of, they are
+//! told in the same log instead: emitted code appends to it (`translate::calls`, `translate::accesses`) until it meets the page behind it; then the
+//! thread works through it and begins anew. It also does so before it is interrupted by a handler, and before what it has counted is
+//! told.
 //!
 //! # Safety
 //! `unsafe` here protects the end of a thread's log and reads what emitted code has written there: up to the context's `log`, by the thread
 //! itself or while it is stopped.
 #![allow(unsafe_code, reason = "a log that emitted code writes")]
 
+mod memory;
 pub mod tree;
 
 use crate::accesses;
-use crate::context::{Context, Thread};
+use crate::context::{Context, Thread, gpr};
 use crate::counts;
+use crate::guest_mem;
 use crate::space::PAGE;
 use crate::state::Engine;
 use crate::sys;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::Range;
+use memory::Memory;
 use ring::record::{CONTEXT_WORDS, Kind, header, pair};
 use ring::shared::{EVENTS_ACCESS, EVENTS_CALLS};
 use translate::accesses::{goes_on, partly, whole};
 use translate::calls::LEAVE_WORDS;
+use translate::frames;
 use tree::Tree;
 
 /// Bytes of a log. It is read again from the processor's second cache.
@@ -32,7 +38,7 @@ const LOG_BYTES: u64 = 256 * 1024;
 pub struct Calls {
     /// The first byte of its log.
     log: u64,
-    tree: Tree,
+    tree: Option<Tree>,
     /// Of its data accesses.
     accesses: Option<accesses::Log>,
 }
@@ -44,45 +50,47 @@ pub fn are_kept(engine: &Engine) -> bool {
 
 /// Whether threads have logs.
 fn has_logs(engine: &Engine) -> bool {
-    engine.options.events & (EVENTS_CALLS | EVENTS_ACCESS) != 0
+    engine.options.events & EVENTS_ACCESS != 0
 }
 
-/// Bytes that a thread's memory has to have for its log, behind what it counts.
+/// Bytes that a thread's memory has to have for its calls and its log, behind what it counts.
 pub fn bytes(engine: &Engine) -> u64 {
-    if has_logs(engine) { LOG_BYTES + 2 * PAGE } else { 0 }
+    let calls = if are_kept(engine) { u64::from(frames::BEHIND) - counts::THREAD_BYTES } else { 0 };
+    calls + if has_logs(engine) { LOG_BYTES + 2 * PAGE } else { 0 }
 }
 
 /// The log of a thread, in its memory.
-fn log_of(thread: *const Thread) -> u64 {
-    (thread as u64 + counts::THREAD_BYTES).next_multiple_of(PAGE)
+fn log_of(engine: &Engine, thread: *const Thread) -> u64 {
+    let behind = if are_kept(engine) { u64::from(frames::BEHIND) } else { counts::THREAD_BYTES };
+    (thread as u64 + behind).next_multiple_of(PAGE)
 }
 
 /// Protects the page behind the log of a thread whose memory has just been mapped.
 pub fn protect(engine: &Engine, thread: *const Thread) {
     if has_logs(engine) {
         // SAFETY: within the thread's fresh memory.
-        unsafe { sys::call(sys::nr::MPROTECT, &[log_of(thread) + LOG_BYTES, PAGE, 0]) };
+        unsafe { sys::call(sys::nr::MPROTECT, &[log_of(engine, thread) + LOG_BYTES, PAGE, 0]) };
     }
 }
 
 /// Of a thread that has executed nothing yet, whose context this is.
 pub fn begin(engine: &Engine, thread: *const Thread, context: &mut Context) -> Option<Box<Calls>> {
-    has_logs(engine).then(|| {
-        context.log = log_of(thread);
-        Box::new(Calls { log: context.log, tree: Tree::new(), accesses: accesses::begin(engine) })
-    })
+    if has_logs(engine) {
+        context.log = log_of(engine, thread);
+    }
+    let tree = are_kept(engine).then(|| Tree::new(Memory::of(thread as u64)));
+    (has_logs(engine) || tree.is_some())
+        .then(|| Box::new(Calls { log: context.log, tree, accesses: accesses::begin(engine) }))
 }
 
 impl Calls {
     /// Works through the log.
     fn follow(&mut self, engine: &Engine, context: &mut Context) {
+        let Some(log) = &mut self.accesses else { return };
         let words = (context.log - self.log) as usize / 8;
         // SAFETY: see the head of this file.
         let events = unsafe { core::slice::from_raw_parts(self.log as *const u64, words) };
-        match &mut self.accesses {
-            None => self.tree.follow(events),
-            Some(log) => log.follow(engine, context, events, &mut self.tree),
-        }
+        log.follow(engine, context, events, self.tree.as_mut());
         context.log = self.log;
     }
 
@@ -136,7 +144,7 @@ impl Calls {
 /// A store has faulted at `address`: true when that was the end of the thread's log, which is at its beginning now.
 pub fn is_full(engine: &Engine, thread: &mut Thread, address: u64) -> bool {
     let Some(calls) = &mut thread.calls else { return false };
-    if address.wrapping_sub(calls.log + LOG_BYTES) >= PAGE {
+    if calls.log == 0 || address.wrapping_sub(calls.log + LOG_BYTES) >= PAGE {
         return false;
     }
     calls.follow(engine, &mut thread.context);
@@ -146,10 +154,27 @@ pub fn is_full(engine: &Engine, thread: &mut Thread, address: u64) -> bool {
 /// The calling thread was interrupted at cache address `code`, where its state is that in front of the guest's instruction at
 /// `pc`, and does not go on there.
 pub fn interrupted(engine: &Engine, thread: &mut Thread, code: u64, pc: u64) {
-    if let Some(calls) = &mut thread.calls
-        && calls.accesses.is_some()
-    {
+    let Some(calls) = &mut thread.calls else { return };
+    if calls.accesses.is_some() {
         calls.cut(engine, &mut thread.context, code, pc);
+    } else if let Some(tree) = &mut calls.tree {
+        let position = engine.cache.lock().position(code);
+        if let Some(left) = position.and_then(|position| position.fix.left()) {
+            tree.take_back(thread.context.instructions(), left);
+        }
+    }
+}
+
+/// Emitted code has met a call or a return that it does not follow itself.
+pub fn asked(thread: &mut Thread) {
+    let context = &thread.context;
+    let (clock, sp, what) = (context.instructions(), context.regs[gpr::RSP], context.exit);
+    let Some(tree) = thread.calls.as_mut().and_then(|calls| calls.tree.as_mut()) else { return };
+    match what {
+        frames::RETURNS => tree.leave(sp, clock),
+        // The return address is still there, if there is one.
+        frames::LEAVES => tree.leave(sp.wrapping_sub(8), clock),
+        function => tree.enter(function, clock, sp, guest_mem::read_u64(sp).unwrap_or(0)),
     }
 }
 
@@ -180,15 +205,18 @@ pub fn handler_begins(
 ) {
     let Some(calls) = &mut thread.calls else { return };
     calls.follow(engine, &mut thread.context);
+    let Some(tree) = &mut calls.tree else { return };
     let function = engine.cache.lock().function(pc);
-    calls.tree.handle(function, thread.context.instructions(), sp, restorer, stack);
+    tree.handle(function, thread.context.instructions(), sp, restorer, stack);
 }
 
 /// A handler has returned.
 pub fn handler_ends(engine: &Engine, thread: &mut Thread) {
     if let Some(calls) = &mut thread.calls {
         calls.follow(engine, &mut thread.context);
-        calls.tree.handled(thread.context.instructions());
+        if let Some(tree) = &mut calls.tree {
+            tree.handled(thread.context.instructions());
+        }
     }
 }
 
@@ -196,8 +224,9 @@ pub fn handler_ends(engine: &Engine, thread: &mut Thread) {
 pub fn forget(engine: &Engine, thread: &mut Thread) {
     if let Some(calls) = &mut thread.calls {
         calls.follow(engine, &mut thread.context);
-        calls.tree.spend(thread.context.instructions());
-        calls.tree.forget();
+        if let Some(tree) = &mut calls.tree {
+            tree.forget(thread.context.instructions());
+        }
         if let Some(log) = &mut calls.accesses {
             log.forget();
         }
@@ -209,7 +238,9 @@ pub fn forget(engine: &Engine, thread: &mut Thread) {
 pub fn collect(engine: &Engine, thread: &mut Thread, on: bool) {
     if let Some(calls) = &mut thread.calls {
         calls.follow(engine, &mut thread.context);
-        calls.tree.collect(thread.context.instructions(), on);
+        if let Some(tree) = &mut calls.tree {
+            tree.collect(thread.context.instructions(), on);
+        }
         if let Some(log) = &mut calls.accesses {
             log.collect(on);
         }
@@ -237,13 +268,14 @@ pub fn tell(engine: &Engine, thread: &mut Thread) {
     const MOST_ENTRIES: usize = 1024;
     let Some(mut calls) = thread.calls.take() else { return };
     calls.follow(engine, &mut thread.context);
-    if !are_kept(engine) {
+    let Some(tree) = &mut calls.tree else {
         thread.calls = Some(calls);
         return;
-    }
-    calls.tree.spend(thread.context.instructions());
+    };
+    let clock = thread.context.instructions();
+    let contexts = tree.contexts(clock);
     let functions = engine.cache.lock().functions().to_vec();
-    for (nodes, first) in calls.tree.nodes().chunks(MOST_ENTRIES).zip((0u32..).step_by(MOST_ENTRIES)) {
+    for (nodes, first) in contexts.chunks(MOST_ENTRIES).zip((0u32..).step_by(MOST_ENTRIES)) {
         let mut words = Vec::with_capacity(1 + CONTEXT_WORDS * nodes.len());
         words.push(0);
         for (node, number) in nodes.iter().zip(first..) {
@@ -262,7 +294,7 @@ pub fn tell(engine: &Engine, thread: &mut Thread) {
             writer.push(&words);
         }
     }
-    calls.tree.forget();
+    tree.forget(clock);
     if let (Some(log), Some(writer)) = (&mut calls.accesses, &mut thread.writer) {
         log.tell(engine, writer);
     }

@@ -1,22 +1,26 @@
 //! The calling-context tree of a thread: which function was called from where, in which context, how often, and how many
 //! instructions were executed in it.
 //!
-//! What always holds:
+//! Emitted code does what is plain (`translate::frames`), in the same memory; what it does not is done here. What always holds:
 //! - Every executed instruction counts for one node, that of the innermost function that is active.
 //! - No function is its own ancestor: one that is called while it is active goes on at the node where it became so. The calls that
 //!   lead there are counted by an entry of their own. So the tree is finite and no inclusive cost is above that of the program.
 //! - A frame ends when the stack pointer is above the place of its return address, however it got there: by a return, by
 //!   longjmp, by an exception. The frames of a signal's handler end with the handler.
+//! - A node's cost is what was executed between its entries and its leaves. What it cost by itself follows: that of all nodes that
+//!   go on there, less that of all that were called there.
 //!
-//! Not here: how the events are told (`translate::calls`), and what functions and places are called (the recorder).
+//! Not here: what functions and places are called (the recorder).
 
+use super::memory::Memory;
 use alloc::vec::Vec;
 use core::ops::Range;
 use translate::calls::{ENTER_WORDS, IS_ENTRY, LEAVE_WORDS};
+use translate::frames::{Frame, JUMP, MOST_FRAMES, MOST_NODES, NODE_BYTES, Node, OTHER_SIDE};
 
-/// A node, or calls that lead back to an active function's node.
+/// A node as it is told, or calls that lead back to an active function's node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Node {
+pub struct Context {
     /// Return address of the call; [`JUMP`], or 0 when it is not known.
     pub site: u64,
     /// The function's number.
@@ -29,48 +33,16 @@ pub struct Node {
     pub cost: u64,
     /// The caller's; a node's number is above it. Of the first node 0: what is executed outside of all known functions.
     pub parent: u32,
-    /// What it called last; 0: nothing.
-    last: u32,
-    /// What its caller called next, after it, when it did so last; 0: nothing. Most functions call the same again in the same order.
-    next: u32,
-    /// The `next` of `last`: what it calls now, probably.
-    guess: u32,
 }
 
-impl Node {
-    fn new(parent: u32, site: u64, function: u32, target: u32) -> Node {
-        Node { site, function, target, calls: 0, cost: 0, parent, last: 0, next: 0, guess: 0 }
-    }
-}
-
-/// Place of a call that is none: the function was jumped to, and returns to its caller's caller.
-pub const JUMP: u64 = 1;
-/// Of the first node.
+/// Of the first node, and of the nodes of handlers' interruptions.
 const NO_FUNCTION: u32 = u32::MAX;
-/// Nodes of one thread at most: behind that, contexts are no longer told apart.
-const MOST_NODES: usize = 4 << 20;
-
-/// A function that is active.
-#[derive(Debug, Clone, Copy)]
-struct Frame {
-    /// Where its return address lies.
-    sp: u64,
-    /// What lay there.
-    site: u64,
-    node: u32,
-    function: u32,
-}
-
-impl Frame {
-    /// Below all functions, of the thread or of a handler: nothing ends it.
-    const BOTTOM: Frame = Frame { sp: u64::MAX, site: 0, node: 0, function: NO_FUNCTION };
-}
 
 /// A signal's handler that is active.
 #[derive(Debug, Clone)]
 struct Handler {
-    /// Frames below it, and below the one that nothing ends.
-    below: usize,
+    /// The innermost frame below it, and below the one that nothing ends.
+    below: u32,
     /// The stack pointer at its entry.
     sp: u64,
     /// The alternate stack that it was switched to.
@@ -90,70 +62,124 @@ impl Handler {
 /// One for each thread.
 #[derive(Debug)]
 pub struct Tree {
-    nodes: Vec<Node>,
+    memory: Memory,
+    /// How many nodes there are.
+    count: u32,
     /// Numbers of nodes by parent, function and site; 0: none. Its length is a power of two.
     slots: Vec<u32>,
-    /// The active functions. The first one, and the one below each handler, is no function.
-    frames: Vec<Frame>,
     handlers: Vec<Handler>,
-    /// Up to where instructions have been counted.
-    clock: u64,
-    /// All ones while calls and instructions are collected, and 0 while they are not.
-    collected: u64,
+    /// 0 while calls and instructions are collected.
+    side: u32,
 }
 
 impl Tree {
     /// A thread that has executed nothing.
-    pub fn new() -> Tree {
-        let first = Node::new(0, 0, NO_FUNCTION, 0);
-        Tree {
-            nodes: alloc::vec![first],
-            slots: alloc::vec![0; 1024],
-            frames: alloc::vec![Frame::BOTTOM],
-            handlers: Vec::new(),
-            clock: 0,
-            collected: u64::MAX,
-        }
-    }
-
-    /// The nodes, by number: parents in front of children. The first one has no function.
-    pub fn nodes(&self) -> &[Node] {
-        &self.nodes
+    pub fn new(mut memory: Memory) -> Tree {
+        memory.clear_table();
+        *memory.node(0) = Node { function: NO_FUNCTION, ..Node::default() };
+        // The outermost frame is no function, and nothing ends it.
+        *memory.frame(0) = Frame { sp: u64::MAX, ..Frame::default() };
+        memory.set_top(0);
+        memory.set_side(0);
+        let mut tree = Tree { memory, count: 1, slots: alloc::vec![0; 1024], handlers: Vec::new(), side: 0 };
+        tree.guard();
+        tree
     }
 
     /// The node of the innermost active function.
-    pub fn current(&self) -> u32 {
-        self.top().node
+    pub fn current(&mut self) -> u32 {
+        self.top().target / NODE_BYTES
+    }
+
+    /// The nodes, by number, with what was collected up to now, when the thread has executed so many instructions: parents come in front of
+    /// children. The first one has no function.
+    pub fn contexts(&mut self, clock: u64) -> Vec<Context> {
+        let mut contexts: Vec<Context> = (0..self.count)
+            .map(|number| {
+                let node = self.memory.node(number);
+                Context {
+                    site: node.site,
+                    function: node.function,
+                    target: node.target[0] as u32 / NODE_BYTES,
+                    calls: node.calls[0],
+                    cost: 0,
+                    parent: node.parent / NODE_BYTES,
+                }
+            })
+            .collect();
+        let mut costs: Vec<u64> = (0..self.count).map(|number| self.memory.node(number).costs[0]).collect();
+        for depth in 0..=self.memory.top() {
+            let frame = *self.memory.frame(depth);
+            if frame.entry.is_multiple_of(NODE_BYTES) {
+                let number = (frame.entry / NODE_BYTES) as usize;
+                costs[number] = costs[number].wrapping_add(clock.wrapping_sub(frame.clock));
+                contexts[number].calls = contexts[number].calls.wrapping_add(1);
+            }
+        }
+        for (number, cost) in costs.into_iter().enumerate() {
+            let Context { target, parent, function, .. } = contexts[number];
+            let of = |add: &mut u64, cost: u64| *add = add.wrapping_add(cost);
+            of(&mut contexts[target as usize].cost, cost);
+            if number > 0 {
+                of(&mut contexts[parent as usize].cost, cost.wrapping_neg());
+            }
+            if function == NO_FUNCTION {
+                contexts[number].calls = 0;
+            }
+        }
+        contexts
     }
 
     /// Begins to count anew, where the thread stands.
-    pub fn forget(&mut self) {
-        for node in &mut self.nodes {
-            (node.calls, node.cost) = (0, 0);
+    pub fn forget(&mut self, clock: u64) {
+        for number in 0..self.count {
+            let node = self.memory.node(number);
+            (node.costs, node.calls) = ([0; 2], [0; 2]);
         }
-    }
-
-    /// What has been executed up to now is the innermost function's.
-    pub fn spend(&mut self, clock: u64) {
-        let at = self.top().node;
-        self.nodes[at as usize].cost += clock.wrapping_sub(self.clock) & self.collected;
-        self.clock = clock;
+        self.each_active(|node, frame, side| {
+            frame.clock = clock;
+            node.calls[side] = node.calls[side].wrapping_sub(1);
+        });
     }
 
     /// Collects from here on, or no longer does.
     pub fn collect(&mut self, clock: u64, on: bool) {
-        self.spend(clock);
-        self.collected = if on { u64::MAX } else { 0 };
+        let side = if on { 0 } else { OTHER_SIDE };
+        if side == self.side {
+            return;
+        }
+        self.side = side;
+        self.memory.set_side(side);
+        self.each_active(|node, frame, before| {
+            count(node, before, frame, clock);
+            node.calls[1 - before] = node.calls[1 - before].wrapping_sub(1);
+            frame.clock = clock;
+            frame.entry = frame.entry / NODE_BYTES * NODE_BYTES + side;
+        });
     }
 
-    /// Works through a log.
+    /// The node and the side of each active function, from the outermost on, with its frame.
+    fn each_active(&mut self, mut what: impl FnMut(&mut Node, &mut Frame, usize)) {
+        for depth in 0..=self.memory.top() {
+            let mut frame = *self.memory.frame(depth);
+            let (number, side) = entry_of(&frame);
+            what(self.memory.node(number), &mut frame, side);
+            *self.memory.frame(depth) = frame;
+        }
+    }
+
+    /// Takes back what emitted code has counted of the innermost function, which it was about to leave: its cost, and perhaps that it was left.
+    pub fn take_back(&mut self, clock: u64, left: bool) {
+        let frame = *self.top();
+        let (number, side) = entry_of(&frame);
+        let node = self.memory.node(number);
+        node.costs[side] = node.costs[side].wrapping_sub(clock.wrapping_sub(frame.clock));
+        node.calls[side] = node.calls[side].wrapping_sub(u64::from(left));
+    }
+
+    /// Works through the events of a log.
     pub fn follow(&mut self, mut events: &[u64]) {
         while let [head, second, ..] = *events {
-            let known = if self.handlers.is_empty() { self.follow_plain(events) } else { 0 };
-            events = &events[known..];
-            if known > 0 {
-                continue;
-            }
             if let [_, clock, site, sp, ..] = *events
                 && head & IS_ENTRY != 0
             {
@@ -168,162 +194,144 @@ impl Tree {
         }
     }
 
-    /// Works through a log up to an event that is none of these: a call, with a stack pointer below that of the innermost function;
-    /// a return. The words that it was. No handler is active. Nearly all events are such, so this is where the time goes: the
-    /// innermost function is kept in registers.
-    fn follow_plain(&mut self, events: &[u64]) -> usize {
-        let Frame { mut sp, node: mut at, .. } = *self.top();
-        let (mut clock, collected) = (self.clock, self.collected);
-        let mut done = 0;
-        while let [head, time, ..] = events[done..] {
-            if head & IS_ENTRY == 0 {
-                self.nodes[at as usize].cost += time.wrapping_sub(clock) & collected;
-                clock = time;
-                while sp <= head {
-                    self.frames.pop();
-                    Frame { sp, node: at, .. } = *self.top();
-                }
-                done += LEAVE_WORDS;
-                continue;
-            }
-            let [_, _, site, place, ref next @ ..] = events[done..] else { break };
-            if place >= sp || site <= JUMP {
-                break;
-            }
-            let function = !head as u32;
-            self.nodes[at as usize].cost += time.wrapping_sub(clock) & collected;
-            clock = time;
-            let node = self.called(at, site, function);
-            done += ENTER_WORDS;
-            if let [end, time, ..] = *next
-                && end == place
-            {
-                // Half of all calls: the next event is the function's return.
-                self.nodes[node as usize].cost += time.wrapping_sub(clock) & collected;
-                clock = time;
-                done += LEAVE_WORDS;
-                continue;
-            }
-            self.frames.push(Frame { sp: place, site, node, function });
-            (sp, at) = (place, node);
-        }
-        self.clock = clock;
-        done
-    }
-
-    fn enter(&mut self, function: u32, clock: u64, sp: u64, site: u64) {
-        self.spend(clock);
-        self.leave_handlers(sp);
+    /// A function has been entered, with this stack pointer, where `site` lies.
+    pub fn enter(&mut self, function: u32, clock: u64, sp: u64, site: u64) {
+        self.leave_handlers(sp, clock);
         if self.top().sp <= sp {
-            self.pop(|frame| frame.sp < sp);
-            if self.top().sp == sp && self.is_jump(function, sp, site) {
+            self.pop(clock, |frame| frame.sp < sp);
+            if self.top().sp == sp && self.is_jump(function, clock, sp, site) {
                 return;
             }
         }
-        self.push(if site <= JUMP { 0 } else { site }, Frame { sp, site, node: 0, function });
+        self.push(
+            if site <= JUMP { 0 } else { site },
+            function,
+            Frame { sp, site, clock, ..Frame::default() },
+        );
     }
 
     /// A function is entered with the stack pointer of the innermost one. True when that was a jump from it; otherwise it has been
     /// left by other than a return, and its caller has called again.
-    fn is_jump(&mut self, function: u32, sp: u64, site: u64) -> bool {
+    fn is_jump(&mut self, function: u32, clock: u64, sp: u64, site: u64) -> bool {
         if self.top().site != site {
-            self.pop(|frame| frame.sp == sp);
+            self.pop(clock, |frame| frame.sp == sp);
             return false;
         }
-        let jumped = self.frames.iter().rev().take_while(|frame| frame.sp == sp);
-        match jumped.clone().position(|frame| frame.function == function) {
-            // Back to one that is still there.
-            Some(above) => self.frames.truncate(self.frames.len() - above),
-            None => self.push(JUMP, Frame { sp, site, node: 0, function }),
+        let mut depth = self.memory.top();
+        while self.memory.frame(depth).sp == sp {
+            let (number, _) = entry_of(self.memory.frame(depth));
+            if self.memory.node(number).function == function {
+                // Back to one that is still there.
+                self.truncate(depth, clock);
+                return true;
+            }
+            depth -= 1;
         }
+        self.push(JUMP, function, Frame { sp, site, clock, ..Frame::default() });
         true
     }
 
-    fn push(&mut self, site: u64, frame: Frame) {
-        let node = self.called(self.top().node, site, frame.function);
-        self.frames.push(Frame { node, ..frame });
-    }
-
-    fn leave(&mut self, sp: u64, clock: u64) {
-        self.spend(clock);
-        self.leave_handlers(sp);
-        self.pop(|frame| frame.sp <= sp);
+    /// The stack has been left up to this place.
+    pub fn leave(&mut self, sp: u64, clock: u64) {
+        self.leave_handlers(sp, clock);
+        self.pop(clock, |frame| frame.sp <= sp);
     }
 
     /// A signal's handler is entered, at `sp`, on another stack if one is given.
     pub fn handle(&mut self, function: u32, clock: u64, sp: u64, site: u64, stack: Option<Range<u64>>) {
-        self.spend(clock);
-        self.handlers.push(Handler { below: self.frames.len(), sp, stack });
-        self.frames.push(Frame::BOTTOM);
-        self.push(0, Frame { sp, site, node: 0, function });
+        let below = self.memory.top();
+        if below + 4 > MOST_FRAMES {
+            return;
+        }
+        self.handlers.push(Handler { below, sp, stack });
+        // What it costs is not the interrupted function's.
+        let interrupted = Frame { sp: u64::MAX, clock, ..Frame::default() };
+        self.push(0, NO_FUNCTION, interrupted);
+        self.push(0, function, Frame { sp, site, clock, ..Frame::default() });
+        self.guard();
     }
 
     /// A handler has returned.
     pub fn handled(&mut self, clock: u64) {
-        self.spend(clock);
         if let Some(handler) = self.handlers.pop() {
-            self.frames.truncate(handler.below);
+            self.truncate(handler.below, clock);
+            self.guard();
         }
     }
 
-    #[inline]
-    fn top(&self) -> &Frame {
-        self.frames.last().unwrap_or(&Frame::BOTTOM)
-    }
-
-    fn leave_handlers(&mut self, sp: u64) {
+    fn leave_handlers(&mut self, sp: u64, clock: u64) {
         while let Some(handler) = self.handlers.last()
             && handler.is_left(sp)
         {
-            self.frames.truncate(handler.below);
-            self.handlers.pop();
+            self.handled(clock);
+        }
+    }
+
+    /// Emitted code asks at each entry while a handler is active, and where there is no room.
+    fn guard(&mut self) {
+        self.memory.set_end(if self.handlers.is_empty() { MOST_FRAMES - 2 } else { 0 });
+    }
+
+    fn top(&mut self) -> &mut Frame {
+        let top = self.memory.top();
+        self.memory.frame(top)
+    }
+
+    /// Ends the frames above one.
+    fn truncate(&mut self, depth: u32, clock: u64) {
+        while self.memory.top() > depth {
+            self.pop_one(clock);
         }
     }
 
     /// Ends the innermost frames of which that is true.
-    fn pop(&mut self, is_over: impl Fn(&Frame) -> bool) {
-        while is_over(self.top()) {
-            self.frames.pop();
+    fn pop(&mut self, clock: u64, is_over: impl Fn(&Frame) -> bool) {
+        while self.memory.top() > 0 && is_over(self.top()) {
+            self.pop_one(clock);
         }
     }
 
-    /// Counts a call; the node where the function goes on.
-    #[inline]
-    fn called(&mut self, parent: u32, site: u64, function: u32) -> u32 {
-        let guess = self.nodes[parent as usize].guess;
-        let known = &self.nodes[guess as usize];
-        let is_it = (known.site, known.function, known.parent) == (site, function, parent);
-        let number = if is_it { guess } else { self.look_up(parent, site, function) };
-        let node = &mut self.nodes[number as usize];
-        node.calls += self.collected & 1;
-        let (target, next) = (node.target, node.next);
-        let caller = &mut self.nodes[parent as usize];
-        (caller.last, caller.guess) = (number, next);
-        target
+    fn pop_one(&mut self, clock: u64) {
+        let frame = *self.top();
+        let (number, side) = entry_of(&frame);
+        count(self.memory.node(number), side, &frame, clock);
+        let top = self.memory.top();
+        self.memory.set_top(top - 1);
+    }
+
+    /// A function begins whose frame that is, but for its nodes. Where there is no room for more of them, what it costs is its caller's.
+    fn push(&mut self, site: u64, function: u32, frame: Frame) {
+        let parent = self.current();
+        let top = self.memory.top();
+        if top + 2 > MOST_FRAMES {
+            return;
+        }
+        let Some(number) = self.look_up(parent, site, function) else { return };
+        let (target, side) = (self.memory.node(number).target[0] as u32, self.side);
+        *self.memory.frame(top + 1) = Frame { entry: NODE_BYTES * number + side, target, ..frame };
+        self.memory.set_top(top + 1);
     }
 
     /// The number of a node, which is made if it is not there.
-    #[inline(never)]
-    fn look_up(&mut self, parent: u32, site: u64, function: u32) -> u32 {
-        let mut key = (parent, site, function);
+    fn look_up(&mut self, parent: u32, site: u64, function: u32) -> Option<u32> {
+        let key = (parent, site, function);
         let mut slot = self.slot(key);
-        if self.slots[slot] == 0 && self.nodes.len() >= MOST_NODES {
-            // There are not many of these: one for each function.
-            key = (0, 0, function);
-            slot = self.slot(key);
-        }
         if self.slots[slot] == 0 {
+            if self.count == MOST_NODES {
+                return None;
+            }
             slot = self.add(key, slot);
         }
         let number = self.slots[slot];
-        let last = self.nodes[parent as usize].last;
-        self.nodes[last as usize].next = number;
-        number
+        let goes_on_elsewhere = self.memory.node(number).target[0] != u64::from(NODE_BYTES * number);
+        if function != NO_FUNCTION && !(site == JUMP && goes_on_elsewhere) {
+            *self.memory.entry((parent, site, function)) = NODE_BYTES * number;
+        }
+        Some(number)
     }
 
     /// The slot that holds the number of a node, or where it belongs.
-    #[inline]
-    fn slot(&self, (parent, site, function): (u32, u64, u32)) -> usize {
+    fn slot(&mut self, (parent, site, function): (u32, u64, u32)) -> usize {
         const SPREAD: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93];
         let mask = self.slots.len() - 1;
         let context = (u64::from(function) << 32 | u64::from(parent)).wrapping_mul(SPREAD[0]);
@@ -331,8 +339,9 @@ impl Tree {
         let mut slot = (hash >> 32) as usize & mask;
         loop {
             let number = self.slots[slot];
-            let node = &self.nodes[number as usize];
-            if number == 0 || (node.parent, node.site, node.function) == (parent, site, function) {
+            let node = self.memory.node(number);
+            if number == 0 || (node.parent / NODE_BYTES, node.site, node.function) == (parent, site, function)
+            {
                 return slot;
             }
             slot = (slot + 1) & mask;
@@ -341,29 +350,22 @@ impl Tree {
 
     #[cold]
     fn add(&mut self, (parent, site, function): (u32, u64, u32), mut slot: usize) -> usize {
-        let number = self.nodes.len() as u32;
+        let number = self.count;
         let mut ancestor = parent;
-        while ancestor != 0 && self.nodes[ancestor as usize].function != function {
-            ancestor = self.nodes[ancestor as usize].parent;
+        while ancestor != 0 && self.memory.node(ancestor).function != function {
+            ancestor = self.memory.node(ancestor).parent / NODE_BYTES;
         }
-        let target = if ancestor == 0 { number } else { ancestor };
-        self.nodes.push(Node {
-            parent,
-            function,
-            site,
-            calls: 0,
-            cost: 0,
-            target,
-            last: 0,
-            next: 0,
-            guess: 0,
-        });
-        if 2 * self.nodes.len() > self.slots.len() {
+        let target = if ancestor == 0 && function != NO_FUNCTION { number } else { ancestor };
+        let target = u64::from(NODE_BYTES * target);
+        *self.memory.node(number) =
+            Node { site, parent: NODE_BYTES * parent, function, target: [target; 2], ..Node::default() };
+        self.count += 1;
+        if 2 * self.count as usize > self.slots.len() {
             self.slots = alloc::vec![0; 4 * self.slots.len()];
-            for number in 1..self.nodes.len() {
-                let node = &self.nodes[number];
-                let slot = self.slot((node.parent, node.site, node.function));
-                self.slots[slot] = number as u32;
+            for number in 1..self.count {
+                let Node { parent, site, function, .. } = *self.memory.node(number);
+                let slot = self.slot((parent / NODE_BYTES, site, function));
+                self.slots[slot] = number;
             }
             slot = self.slot((parent, site, function));
         }
@@ -372,10 +374,19 @@ impl Tree {
     }
 }
 
-impl Default for Tree {
-    fn default() -> Tree {
-        Tree::new()
-    }
+/// The number of the node that counts a frame, and the side of what it counts.
+fn entry_of(frame: &Frame) -> (u32, usize) {
+    (frame.entry / NODE_BYTES, side_of(frame.entry % NODE_BYTES))
+}
+
+fn side_of(side: u32) -> usize {
+    usize::from(side != 0)
+}
+
+/// A frame ends, or is no longer counted on that side.
+fn count(node: &mut Node, side: usize, frame: &Frame, clock: u64) {
+    node.costs[side] = node.costs[side].wrapping_add(clock.wrapping_sub(frame.clock));
+    node.calls[side] = node.calls[side].wrapping_add(1);
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What the test suites share: random programs, a child that executes them, and a small engine around the cache.
 #![allow(dead_code, unreachable_pub, reason = "each test binary includes this module and uses its part")]
 
+pub mod frames;
 pub mod generate;
 pub mod pool;
 pub mod puppet;

@@ -4,6 +4,7 @@
 
 mod counters;
 
+use super::frames::{Followed, Innermost};
 use super::puppet::{Puppet, Region, Regs, Stop, get_gprs, set_gprs};
 use super::space::Space;
 use counters::Segment;
@@ -11,6 +12,7 @@ use definedness::Registers;
 use std::collections::HashMap;
 use translate::accesses::{Form, Head};
 use translate::calls;
+use translate::frames;
 use translate::layout::{self, Fix, MapEntry};
 use translate::{
     Block, Config, First, Fragment, Limits, Missed, Mode, Pointer, Prefix, Scratch, Special, StubTable,
@@ -21,7 +23,8 @@ const FRAGMENTS: u64 = 0x4000;
 const TABLES: u64 = 0x60_0000;
 const TABLE_BYTES: u64 = Tables::ENTRIES * Tables::ENTRY_BYTES;
 const CLASS: u64 = 0x72_0000;
-const CONTEXT: u64 = 0xc0_0000;
+/// Where the contexts of the tests lie, and how far apart.
+const CONTEXTS: (u64, u64) = (0x2000_0000_0000, 1 << 32);
 const ENGINE_STACK: u64 = 0x75_0000;
 const DISPATCHER: u64 = 0x76_0000;
 const CHECK_STUBS: u64 = 0x77_0000;
@@ -35,6 +38,8 @@ pub struct Options {
     pub count: bool,
     /// With a log of calls: each block is a function.
     pub calls: bool,
+    /// With calls followed in code instead.
+    pub follows: bool,
     /// With a log of data accesses, in plain code.
     pub accesses: bool,
     pub limits: Limits,
@@ -109,6 +114,9 @@ struct PlacedExit {
 
 pub struct Runtime {
     pub region: Region,
+    /// The context and what lies behind it.
+    pub memory: Region,
+    followed: Followed,
     pub stubs: StubTable,
     tables: Tables,
     translator: Translator,
@@ -156,6 +164,7 @@ impl Runtime {
     pub fn new(number: u64) -> Runtime {
         let base = 0x6000_0000 + number * 0x0100_0000;
         let mut region = Region::map(base, SIZE);
+        let memory = Region::map(CONTEXTS.0 + number * CONTEXTS.1, frames::BEHIND as usize);
         let tables = Tables {
             indirect: (base + TABLES) as u32,
             returns: (base + TABLES + TABLE_BYTES) as u32,
@@ -181,12 +190,15 @@ impl Runtime {
         region.write(base + CLASS + libc::SYS_getuid as u64, &[1]);
         Runtime {
             region,
+            memory,
+            followed: Followed::default(),
             stubs,
             tables,
             translator: Translator::new(),
             options: Options {
                 count: false,
                 calls: false,
+                follows: false,
                 accesses: false,
                 limits: Limits::default(),
                 link: true,
@@ -219,6 +231,7 @@ impl Runtime {
             count: self.options.count,
             count_segments: self.options.count,
             log_calls: self.options.calls,
+            follow_calls: self.options.follows,
             log_accesses: self.options.accesses,
             watch_stack: self.options.calls,
             check_stubs: self.options.check.then(|| self.base() + CHECK_STUBS),
@@ -227,7 +240,7 @@ impl Runtime {
     }
 
     pub fn slot(&self, offset: u32) -> u64 {
-        self.region.u64(self.base() + CONTEXT + u64::from(offset))
+        self.memory.u64(self.context(offset))
     }
 
     /// Guest instructions counted.
@@ -266,8 +279,7 @@ impl Runtime {
     }
 
     fn set_slot(&mut self, offset: u32, value: u64) {
-        let address = self.base() + CONTEXT + u64::from(offset);
-        self.region.set_u64(address, value);
+        self.memory.set_u64(self.context(offset), value);
     }
 
     /// Empties the cache.
@@ -337,7 +349,7 @@ impl Runtime {
             check: self.checks.len() as u32,
             counter: self.counted.len() as u32,
             run: self.forms.len() as u32,
-            function: (self.options.calls && !self.options.mode.is_precise())
+            function: ((self.options.calls || self.options.follows) && !self.options.mode.is_precise())
                 .then_some(self.fragments.len() as u32),
             steps: 0,
         };
@@ -443,12 +455,15 @@ impl Runtime {
     pub fn start(&mut self, puppet: &Puppet, space: &Space, state: &State, xstate: &[u8], options: Options) {
         self.reset(options);
         let base = self.base();
-        self.region.bytes_mut(base + CONTEXT, 0x1000).fill(0);
+        self.memory.bytes_mut(self.context(0), 0x1000).fill(0);
         let counters = 8 * self.counted.len();
-        self.region.bytes_mut(base + CONTEXT + u64::from(layout::COUNTERS), counters).fill(0);
+        self.memory.bytes_mut(self.context(layout::COUNTERS), counters).fill(0);
+        if options.follows {
+            self.followed.begin(&mut self.memory);
+        }
         self.counted.clear();
         self.forms.clear();
-        self.set_slot(layout::SELF, base + CONTEXT);
+        self.set_slot(layout::SELF, self.context(0));
         self.set_slot(layout::LOG, base + LOG);
         for (slot, value) in (0..).zip(layout::PATTERNS_VALUES) {
             self.set_slot(layout::PATTERNS + 8 * slot, value);
@@ -461,7 +476,7 @@ impl Runtime {
         for (i, value) in state.regs.iter().enumerate() {
             self.set_slot(layout::REGS + 8 * i as u32, *value);
         }
-        self.region.write(base + CONTEXT + u64::from(layout::XMM), &xstate[160..416]);
+        self.memory.write(self.context(layout::XMM), &xstate[160..416]);
         let id = self.fragment(space, state.pc, None);
         self.enter(puppet, self.fragments[id].body, xstate);
     }
@@ -473,7 +488,7 @@ impl Runtime {
         set_gprs(&mut regs, &[0xdead_dead_dead_dead; 16]);
         regs.rip = self.stubs.enter;
         regs.eflags = 0x202;
-        regs.fs_base = self.base() + CONTEXT;
+        regs.fs_base = self.context(0);
         // Nothing that the guest may do must ever use the real base; without checks nothing is there.
         regs.gs_base = super::space::SHADOW.wrapping_sub(layout::SHADOW_BIAS);
         puppet.set_regs(&regs);
@@ -509,6 +524,14 @@ impl Runtime {
             layout::EXIT_SPECIAL => {
                 self.set_slot(layout::PC, self.exits[exit].target);
                 return Some(End::Special(self.exits[exit].special.unwrap()));
+            }
+            layout::EXIT_CALL => {
+                let sp = self.slot(layout::REGS + 8 * 4);
+                let clock = self.counted();
+                let site = space.word(sp).unwrap_or(0);
+                self.followed.asked(&mut self.memory, exit as u32, (sp, site), clock);
+                self.go_on(puppet, self.slot(layout::CONTINUE));
+                return None;
             }
             layout::EXIT_SYSCALL => {
                 self.go_on(puppet, self.stubs.syscall_pass);
@@ -560,7 +583,7 @@ impl Runtime {
     pub fn set_v(&mut self, v: &Registers) {
         let dirty: Vec<bool> = dirty(v);
         for (place, dirty) in (0..).zip(dirty) {
-            self.region.write(self.context(layout::DIRTY + place), &[u8::from(dirty)]);
+            self.memory.write(self.context(layout::DIRTY + place), &[u8::from(dirty)]);
         }
         for (slot, v) in (0..).zip(v.gpr) {
             self.set_slot(layout::V_GENERAL + 8 * slot, v);
@@ -574,7 +597,7 @@ impl Runtime {
     /// have any.
     #[allow(dead_code, reason = "not every suite has undefined values")]
     pub fn v(&self) -> Result<Registers, String> {
-        let counts = |place: usize| self.region.bytes(self.context(layout::DIRTY + place as u32), 1)[0] != 0;
+        let counts = |place: usize| self.memory.bytes(self.context(layout::DIRTY + place as u32), 1)[0] != 0;
         let mut v = Registers::default();
         for (number, v) in v.gpr.iter_mut().enumerate().filter(|(number, _)| counts(*number)) {
             *v = self.slot(layout::V_GENERAL + 8 * number as u32);
@@ -592,7 +615,7 @@ impl Runtime {
     }
 
     fn context(&self, offset: u32) -> u64 {
-        self.base() + CONTEXT + u64::from(offset)
+        self.memory.base + u64::from(offset)
     }
 
     /// Runs up to the next stop at the dispatcher: why it was entered.
@@ -652,7 +675,7 @@ impl Runtime {
 
     /// The low halves of the vector registers in the context.
     pub fn xmm_in_context(&self) -> &[u8] {
-        self.region.bytes(self.base() + CONTEXT + u64::from(layout::XMM), 256)
+        self.memory.bytes(self.context(layout::XMM), 256)
     }
 
     /// Whether cache address `pc` lies in the switch between engine and cache, where the context holds the state
@@ -687,17 +710,22 @@ impl Runtime {
             in_stub = Some(fix);
             state.pc = self.slot(layout::CONTINUE);
         }
-        let (start, _, map) = self
-            .maps
-            .iter()
-            .find(|(start, end, _)| (*start..*end).contains(&state.pc))
-            .unwrap_or_else(|| panic!("{:#x} is in no fragment", state.pc));
-        let offset = (state.pc - start) as u32;
-        let entry =
-            map.iter().rev().find(|entry| entry.cache <= offset).expect("the map covers the fragment");
+        let entry = self.position(state.pc).unwrap_or_else(|| panic!("{:#x} is in no fragment", state.pc));
         state.pc = entry.guest;
         self.apply(space, &mut state, in_stub.unwrap_or(entry.fix));
         state
+    }
+
+    fn position(&self, pc: u64) -> Option<&MapEntry> {
+        let (start, _, map) = self.maps.iter().find(|(start, end, _)| (*start..*end).contains(&pc))?;
+        let offset = (pc - start) as u32;
+        map.iter().rev().find(|entry| entry.cache <= offset)
+    }
+
+    /// The innermost frame at cache address `pc`, without what would have to be taken back there.
+    pub fn innermost(&self, pc: u64) -> Innermost {
+        let left = self.position(pc).and_then(|entry| entry.fix.left());
+        super::frames::innermost(&self.memory, left, self.counted())
     }
 
     fn apply(&self, space: &Space, state: &mut State, fix: Fix) {

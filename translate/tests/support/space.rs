@@ -125,6 +125,12 @@ impl Space {
         }
     }
 
+    /// The word at an address now.
+    pub fn word(&self, address: u64) -> Option<u64> {
+        let is_inside = self.region.contains(address) && self.region.contains(address.wrapping_add(7));
+        is_inside.then(|| self.region.u64(address))
+    }
+
     /// The word at an address, in a snapshot.
     pub fn word_of(&self, snapshot: &[u8], address: u64) -> Option<u64> {
         let mut at = 0;

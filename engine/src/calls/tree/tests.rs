@@ -13,26 +13,30 @@ fn enter(function: u32, clock: u64, sp: u64, site: u64) -> [u64; 4] {
 }
 
 /// `function*calls=cost` of each node but the first, with `^` for one that leads back to an ancestor, children in brackets.
-fn shape(tree: &Tree) -> String {
-    fn node(tree: &Tree, number: usize) -> String {
-        let Node { function, calls, cost, target, .. } = tree.nodes[number];
+fn shape(contexts: &[Context]) -> String {
+    fn node(contexts: &[Context], number: usize) -> String {
+        let Context { function, calls, cost, target, .. } = contexts[number];
         let back = if target as usize == number { "" } else { "^" };
-        let children: Vec<_> = (number + 1..tree.nodes.len())
-            .filter(|&child| tree.nodes[child].parent as usize == number)
-            .map(|child| node(tree, child))
-            .collect();
+        let children: Vec<_> = called(contexts, number).map(|child| node(contexts, child)).collect();
         let children = if children.is_empty() { String::new() } else { format!("({})", children.join(" ")) };
         format!("{back}{function}*{calls}={cost}{children}")
     }
-    let roots = (1..tree.nodes.len()).filter(|&number| tree.nodes[number].parent == 0);
-    roots.map(|number| node(tree, number)).collect::<Vec<_>>().join(" ")
+    fn called(contexts: &[Context], parent: usize) -> impl Iterator<Item = usize> {
+        (1..contexts.len()).filter(move |&child| {
+            contexts[child].parent as usize == parent && contexts[child].function != NO_FUNCTION
+        })
+    }
+    called(contexts, 0).map(|number| node(contexts, number)).collect::<Vec<_>>().join(" ")
 }
 
-fn after(events: &[&[u64]], clock: u64) -> Tree {
-    let mut tree = Tree::new();
+fn begun() -> Tree {
+    Tree::new(Memory::own())
+}
+
+fn after(events: &[&[u64]], clock: u64) -> Vec<Context> {
+    let mut tree = begun();
     tree.follow(&events.concat());
-    tree.spend(clock);
-    tree
+    tree.contexts(clock)
 }
 
 #[test]
@@ -52,8 +56,8 @@ fn each_call_site_has_its_node() {
         40,
     );
     assert_eq!(shape(&tree), "1*1=19(2*2=10 2*1=2(3*1=4))");
-    assert_eq!(tree.nodes[0].cost, 5);
-    assert_eq!(tree.nodes.iter().map(|node| node.cost).sum::<u64>(), 40);
+    assert_eq!(tree[0].cost, 5);
+    assert_eq!(tree.iter().map(|node| node.cost).sum::<u64>(), 40);
 }
 
 #[test]
@@ -95,7 +99,7 @@ fn what_is_jumped_to_returns_for_who_jumped() {
         10,
     );
     assert_eq!(shape(&tree), "1*1=2(2*1=3(3*2=5))");
-    assert_eq!(tree.nodes[3].site, JUMP);
+    assert_eq!(tree[3].site, JUMP);
 }
 
 #[test]
@@ -123,7 +127,8 @@ fn longjmp_ends_the_frames_below_it() {
 fn a_handler_is_called_by_nobody() {
     for stack in [None, Some(5000..6000)] {
         let sp = if stack.is_some() { 5900 } else { 700 };
-        let mut tree = after(&[&enter(MAIN, 0, 1000, 11), &enter(F, 1, 900, 21)], 4);
+        let mut tree = begun();
+        tree.follow(&[enter(MAIN, 0, 1000, 11), enter(F, 1, 900, 21)].concat());
         tree.handle(G, 4, sp, 77, stack.clone());
         // Its entry is told as well.
         tree.follow(
@@ -131,8 +136,7 @@ fn a_handler_is_called_by_nobody() {
         );
         tree.handled(10);
         tree.follow(&[900, 12]);
-        tree.spend(13);
-        assert_eq!(shape(&tree), "1*1=2(2*1=5) 3*1=2(2*1=3)", "{stack:?}");
+        assert_eq!(shape(&tree.contexts(13)), "1*1=2(2*1=5) 3*1=2(2*1=3)", "{stack:?}");
     }
 }
 
@@ -140,19 +144,19 @@ fn a_handler_is_called_by_nobody() {
 fn a_handler_that_is_left_by_a_jump_ends() {
     for stack in [None, Some(5000..6000)] {
         let sp = if stack.is_some() { 5900 } else { 700 };
-        let mut tree = after(&[&enter(MAIN, 0, 1000, 11), &enter(F, 1, 900, 21)], 4);
+        let mut tree = begun();
+        tree.follow(&[enter(MAIN, 0, 1000, 11), enter(F, 1, 900, 21)].concat());
         tree.handle(G, 4, sp, 77, stack);
         tree.follow(&[950, 6]);
         tree.follow(&enter(G, 8, 900, 22));
-        tree.spend(9);
         assert!(tree.handlers.is_empty());
-        assert_eq!(shape(&tree), "1*1=3(2*1=3 3*1=1) 3*1=2");
+        assert_eq!(shape(&tree.contexts(9)), "1*1=3(2*1=3 3*1=1) 3*1=2");
     }
 }
 
 #[test]
 fn many_contexts_are_found_again() {
-    let mut tree = Tree::new();
+    let mut tree = begun();
     for round in 0..2 {
         for function in 10..3000 {
             let clock = round * 100_000 + u64::from(function);
@@ -160,22 +164,40 @@ fn many_contexts_are_found_again() {
             tree.follow(&[900, clock]);
         }
     }
-    assert_eq!(tree.nodes.len(), 2991);
-    assert!(tree.nodes[1..].iter().all(|node| node.calls == 2));
-    tree.forget();
-    assert!(tree.nodes.iter().all(|node| (node.calls, node.cost) == (0, 0)));
+    let contexts = tree.contexts(300_000);
+    assert_eq!(contexts.len(), 2991);
+    assert!(contexts[1..].iter().all(|node| node.calls == 2));
+    tree.forget(300_000);
+    // The thread itself goes on.
+    assert!(tree.contexts(300_001)[1..].iter().all(|node| (node.calls, node.cost) == (0, 0)));
 }
 
 #[test]
 fn what_is_not_collected_leaves_the_stack_as_it_is() {
-    let mut tree = Tree::new();
+    let mut tree = begun();
     tree.collect(0, false);
     tree.follow(&[enter(MAIN, 5, 1000, 11), enter(F, 10, 900, 21)].concat());
     tree.collect(12, true);
     tree.follow(&[&enter(G, 14, 800, 31)[..], &[800, 17], &[900, 20]].concat());
     tree.collect(24, false);
     tree.follow(&[&enter(F, 30, 900, 22)[..], &[900, 33], &[1000, 35]].concat());
-    tree.spend(40);
-    assert_eq!(shape(&tree), "1*0=4(2*0=5(3*1=3) 2*0=0)");
-    assert_eq!(tree.nodes.iter().map(|node| node.cost).sum::<u64>(), 12);
+    let contexts = tree.contexts(40);
+    assert_eq!(shape(&contexts), "1*0=4(2*0=5(3*1=3) 2*0=0)");
+    assert_eq!(contexts.iter().map(|node| node.cost).sum::<u64>(), 12);
+}
+
+#[test]
+fn what_is_active_is_told_once() {
+    let mut tree = begun();
+    tree.follow(&[enter(MAIN, 5, 1000, 11), enter(F, 10, 900, 21)].concat());
+    assert_eq!(shape(&tree.contexts(12)), "1*1=5(2*1=2)");
+    tree.forget(12);
+    tree.follow(&[&[900, 20][..], &enter(F, 21, 900, 21)].concat());
+    assert_eq!(shape(&tree.contexts(24)), "1*0=1(2*1=11)");
+    // Emitted code has counted a leave, was interrupted, and counts it again.
+    tree.follow(&[900, 24]);
+    let left = tree.contexts(24);
+    tree.memory.set_top(2);
+    tree.take_back(24, true);
+    assert_eq!(tree.contexts(24), left);
 }

@@ -1,0 +1,339 @@
+//! Following calls in emitted code: a thread's calling-context tree and the stack of its active functions, which both emitted code and
+//! the engine change.
+//!
+//! All of it lies behind the thread's context, at fixed distances. A *node* is a context: a function, called at a place, in a
+//! context. A *frame* is a function that is active. Where a function begins, emitted code looks for the node in a small table and
+//! pushes a frame; where it returns, it adds what has been executed since to the node and pops the frame. All that is not plain (a
+//! node that is not in the table, a return that is not the innermost frame's, several functions that jump to each other, a signal's handler) is the engine's: [`layout::EXIT_CALL`].
+//!
+//! What always holds: a frame is there in full once `TOP` leads to it, and not at all before, and one that is popped has counted
+//! for its node. Between these, [`Fix::left`] says what has to be taken back. An entry that
+//! comes twice, because the thread was interrupted behind it, has the innermost frame's stack pointer; a return that comes
+//! twice has a lower one: nothing is pushed or popped for those.
+//!
+//! Not here: what a context is, and when functions end (`engine::calls`).
+
+use crate::calls::clock;
+use crate::cold;
+use crate::emit::{Emitter, reg};
+use crate::fragment::StubAddresses;
+use crate::layout::{self, Fix};
+use alloc::vec::Vec;
+use core::mem::offset_of;
+
+/// A context. What it counts is kept in pairs: collected, and not collected.
+#[repr(C, align(64))]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Node {
+    /// Return address of the call.
+    pub site: u64,
+    /// Place of the caller's node in the list of nodes, in bytes.
+    pub parent: u32,
+    /// The function's number.
+    pub function: u32,
+    /// Instructions between its entries and its leaves.
+    pub costs: [u64; 2],
+    /// How often it was left.
+    pub calls: [u64; 2],
+    /// Place of the node where the function goes on: its own, or that of the ancestor of the same function. Twice.
+    pub target: [u64; 2],
+}
+
+/// An active function.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Frame {
+    /// Where its return address lies.
+    pub sp: u64,
+    /// Place of the node that counts it, and `SIDE`.
+    pub entry: u32,
+    /// Place of the node where it goes on.
+    pub target: u32,
+    /// The thread's executed instructions when it began.
+    pub clock: u64,
+    /// Its return address.
+    pub site: u64,
+}
+
+/// Bytes of a node.
+pub const NODE_BYTES: u32 = size_of::<Node>() as u32;
+/// Bytes of a frame.
+pub const FRAME_BYTES: u32 = size_of::<Frame>() as u32;
+/// Entries of the table: each the place of a node, or 0, which is no called function's. No entry leads to a node that was jumped to
+/// and goes on elsewhere: its function may be one of those that have jumped there, and then goes on as that.
+pub const TABLE_ENTRIES: u32 = 1 << 16;
+/// Most frames.
+pub const MOST_FRAMES: u32 = 1 << 18;
+/// Most nodes.
+pub const MOST_NODES: u32 = 1 << 21;
+
+/// Address of the innermost frame.
+pub const TOP: u32 = layout::CALLS;
+/// From which address of the innermost frame on the engine has to be asked to push one.
+pub const END: u32 = layout::CALLS + 8;
+/// 0 while what is counted is collected, else [`OTHER_SIDE`].
+pub const SIDE: u32 = layout::CALLS + 16;
+/// The table.
+pub const TABLE: u32 = layout::CALLS + 0x1000;
+/// The frames; each is above the one that it was called from.
+pub const FRAMES: u32 = TABLE + 4 * TABLE_ENTRIES;
+/// The nodes.
+pub const NODES: u32 = FRAMES + FRAME_BYTES * MOST_FRAMES;
+/// Behind all of it.
+pub const BEHIND: u32 = NODES + NODE_BYTES * MOST_NODES;
+/// Distance of the second of a pair from the first.
+pub const OTHER_SIDE: u32 = 8;
+
+const SPREAD: u32 = 0x9e37_79b1;
+const SHIFT: u32 = 16;
+
+/// Of which entry of the table a node is, by its parent's place, its place of call, and its function.
+pub fn table_entry(parent: u32, site: u64, function: u32) -> u32 {
+    (site as u32 ^ parent ^ spread(function)).wrapping_mul(SPREAD) >> SHIFT
+}
+
+/// Functions that are called from one place, as an interpreter's are, have neighbouring numbers.
+fn spread(function: u32) -> u32 {
+    function.wrapping_mul(0x85eb_ca6b)
+}
+
+/// Place of a call that is none: the function was jumped to, and returns to its caller's caller.
+pub const JUMP: u64 = 1;
+
+/// `EXIT` where a function returns, for [`layout::EXIT_CALL`].
+pub const RETURNS: u32 = u32::MAX;
+/// `EXIT` in front of a jump that takes another place on the stack with it.
+pub const LEAVES: u32 = u32::MAX - 1;
+
+const _: () = {
+    assert!(FRAME_BYTES == 32 && NODE_BYTES == 64);
+    assert!(offset_of!(Frame, sp) == 0 && offset_of!(Frame, entry) == 8 && offset_of!(Frame, target) == 12);
+    assert!(offset_of!(Frame, clock) == 16 && offset_of!(Frame, site) == 24);
+    assert!(32 - SHIFT == TABLE_ENTRIES.trailing_zeros());
+};
+
+/// Displacement of a node's field from its place.
+const fn field(offset: usize) -> u32 {
+    NODES + offset as u32
+}
+
+/// What is put aside while a call is followed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Aside {
+    /// rcx in `SPILL`, r11 in `R11`: no flag is live.
+    Registers,
+    /// rax, rcx, r11 and the status flags, in `SCRATCH`.
+    Flags,
+}
+
+impl Aside {
+    fn of(flags: bool) -> Aside {
+        if flags { Aside::Flags } else { Aside::Registers }
+    }
+
+    fn fix(self) -> Fix {
+        match self {
+            Aside::Registers => Fix::RCX_R11,
+            Aside::Flags => Fix::SCRATCH_FLAGS,
+        }
+    }
+
+    /// r11 is in `R11`.
+    fn put(self, e: &mut Emitter<'_>, pc: u64) {
+        match self {
+            Aside::Registers => e.store_ctx(layout::SPILL, reg::RCX),
+            Aside::Flags => {
+                e.load_ctx(reg::R11, layout::R11);
+                cold::put_aside(e, pc);
+                cold::save_flags(e, pc);
+            }
+        }
+        e.mark(pc, self.fix());
+    }
+
+    /// Gives back all but r11, which is in `R11`.
+    fn give_back(self, e: &mut Emitter<'_>, pc: u64) {
+        match self {
+            Aside::Registers => e.load_ctx(reg::RCX, layout::SPILL),
+            Aside::Flags => {
+                cold::restore_flags(e, pc);
+                e.load_ctx(reg::RAX, layout::SCRATCH);
+                e.load_ctx(reg::RCX, layout::SCRATCH + 8);
+            }
+        }
+        e.mark(pc, Fix::R11);
+    }
+}
+
+/// Function `number` has been entered. `flags`: one is live.
+pub(crate) fn enter(e: &mut Emitter<'_>, stubs: &StubAddresses, number: u32, pc: u64, flags: bool) {
+    debug_assert!(number < LEAVES);
+    let aside = Aside::of(flags);
+    e.store_ctx(layout::R11, reg::R11);
+    e.mark(pc, Fix::R11);
+    aside.put(e, pc);
+    let mut asks = Vec::with_capacity(7);
+    let mut ask = |e: &mut Emitter<'_>, condition| asks.push(e.branch(&[0x0f, condition]));
+    e.load_ctx(reg::R11, TOP);
+    // cmp r11, fs:[END]; jae ask
+    e.bytes(&[0x64, 0x4c, 0x3b, 0x1c, 0x25]);
+    e.u32(END);
+    ask(e, AE);
+    // mov rcx, [rsp]; mov [r11 + 56], rcx: the new frame's site; cmp rsp, [r11]; jae jumped
+    e.bytes(&[0x48, 0x8b, 0x0c, 0x24, 0x49, 0x89, 0x4b, 56, 0x49, 0x3b, 0x23]);
+    let jumped = e.branch(&[0x0f, AE]);
+    let look_up = e.here();
+    // mov [r11 + 48], rcx: the node's site; mov r11d, [r11 + 12]
+    e.bytes(&[0x49, 0x89, 0x4b, 48, 0x45, 0x8b, 0x5b, 12]);
+    // xor ecx, r11d; xor ecx, the function's part; imul ecx, ecx, SPREAD; shr ecx, SHIFT
+    e.bytes(&[0x44, 0x31, 0xd9, 0x81, 0xf1]);
+    e.u32(spread(number));
+    e.bytes(&[0x69, 0xc9]);
+    e.u32(SPREAD);
+    e.bytes(&[0xc1, 0xe9, SHIFT as u8]);
+    // mov ecx, fs:[TABLE + 4 * rcx]
+    e.bytes(&[0x64, 0x8b, 0x0c, 0x8d]);
+    e.u32(TABLE);
+    // cmp fs:[rcx + parent], r11d; jne ask
+    e.bytes(&[0x64, 0x44, 0x39, 0x99]);
+    e.u32(field(offset_of!(Node, parent)));
+    ask(e, NE);
+    compare_function(e, number);
+    ask(e, NE);
+    e.load_ctx(reg::R11, TOP);
+    // mov r11, [r11 + 48]; cmp fs:[rcx + site], r11; jne ask
+    e.bytes(&[0x4d, 0x8b, 0x5b, 48, 0x64, 0x4c, 0x39, 0x99]);
+    e.u32(field(offset_of!(Node, site)));
+    ask(e, NE);
+    e.load_ctx(reg::R11, TOP);
+    // mov [r11 + 32], rsp; add ecx, fs:[SIDE]; mov [r11 + 40], ecx
+    e.bytes(&[0x49, 0x89, 0x63, 32, 0x64, 0x03, 0x0c, 0x25]);
+    e.u32(SIDE);
+    e.bytes(&[0x41, 0x89, 0x4b, 40]);
+    // mov ecx, fs:[rcx + target]; mov [r11 + 44], ecx
+    e.bytes(&[0x64, 0x8b, 0x89]);
+    e.u32(field(offset_of!(Node, target)));
+    e.bytes(&[0x41, 0x89, 0x4b, 44]);
+    clock(e, false);
+    e.load_ctx(reg::R11, TOP);
+    // mov [r11 + 48], rcx; lea r11, [r11 + 32]
+    e.bytes(&[0x49, 0x89, 0x4b, 48, 0x4d, 0x8d, 0x5b, 32]);
+    e.store_ctx(TOP, reg::R11);
+    let done = e.here();
+    aside.give_back(e, pc);
+    e.load_ctx(reg::R11, layout::R11);
+    e.mark(pc, Fix::NONE);
+    let over = e.branch(&[0xe9]);
+
+    e.mark(pc, aside.fix());
+    e.patch_branch(jumped, e.here());
+    // jne ask; cmp rcx, [r11 + 24]; jne ask: the same return address.
+    ask(e, NE);
+    e.bytes(&[0x49, 0x3b, 0x4b, 24]);
+    ask(e, NE);
+    // mov ecx, [r11 + 8]; and ecx, -NODE_BYTES
+    e.bytes(&[0x41, 0x8b, 0x4b, 8, 0x83, 0xe1, (NODE_BYTES as u8).wrapping_neg()]);
+    compare_function(e, number);
+    // je done: it is that function itself. mov ecx, JUMP; jmp look_up
+    let same = e.branch(&[0x0f, E]);
+    e.patch_branch(same, done);
+    e.bytes(&[0xb9]);
+    e.u32(JUMP as u32);
+    e.jmp(look_up);
+
+    for at in asks {
+        e.patch_branch(at, e.here());
+    }
+    let resume = call_engine(e, stubs, aside, number, pc);
+    e.patch_u32(resume, e.here() as u32);
+    e.patch_branch(over, e.here());
+    e.mark(pc, Fix::NONE);
+}
+
+/// Second byte of conditional jumps: je, jne, jae.
+const E: u8 = 0x84;
+const NE: u8 = 0x85;
+const AE: u8 = 0x83;
+
+/// `cmp dword fs:[rcx + function], number`
+fn compare_function(e: &mut Emitter<'_>, number: u32) {
+    e.bytes(&[0x64, 0x81, 0xb9]);
+    e.u32(field(offset_of!(Node, function)));
+    e.u32(number);
+}
+
+/// The engine sees to it and goes on with all registers the guest's, at the address that is patched in at the offset returned.
+fn call_engine(e: &mut Emitter<'_>, stubs: &StubAddresses, aside: Aside, what: u32, pc: u64) -> usize {
+    if aside == Aside::Flags {
+        aside.give_back(e, pc);
+        // For who expects it there.
+        e.store_ctx(layout::SPILL, reg::RCX);
+        e.mark(pc, Fix::R11);
+    }
+    e.store_ctx_imm(layout::EXIT, what);
+    // mov qword fs:[CONTINUE], imm32
+    e.bytes(&[0x64, 0x48, 0xc7, 0x04, 0x25]);
+    e.u32(layout::CONTINUE);
+    let resume = e.offset();
+    e.u32(0);
+    e.jmp(stubs.call);
+    resume
+}
+
+/// What asks the engine about a return, to be emitted where nothing runs into it.
+pub(crate) struct Asks {
+    at: u32,
+    behind: u64,
+    aside: Aside,
+}
+
+/// A function returns; r11 has been put aside, and stays so. `flags`: one is live.
+pub(crate) fn leave(e: &mut Emitter<'_>, pc: u64, flags: bool) -> Asks {
+    let aside = Aside::of(flags);
+    aside.put(e, pc);
+    let again = e.here();
+    e.load_ctx(reg::R11, TOP);
+    // cmp rsp, [r11]; jne ask
+    e.bytes(&[0x49, 0x3b, 0x23]);
+    let at = e.branch(&[0x0f, NE]);
+    clock(e, false);
+    e.load_ctx(reg::R11, TOP);
+    // sub rcx, [r11 + 16]; mov r11d, [r11 + 8]
+    e.bytes(&[0x49, 0x2b, 0x4b, 16, 0x45, 0x8b, 0x5b, 8]);
+    // add fs:[r11 + costs], rcx
+    e.bytes(&[0x64, 0x49, 0x01, 0x8b]);
+    e.u32(field(offset_of!(Node, costs)));
+    e.mark(pc, if flags { Fix::LEFT_ONCE_FLAGS } else { Fix::LEFT_ONCE });
+    // add qword fs:[r11 + calls], 1
+    e.bytes(&[0x64, 0x49, 0x83, 0x83]);
+    e.u32(field(offset_of!(Node, calls)));
+    e.bytes(&[1]);
+    e.mark(pc, if flags { Fix::LEFT_TWICE_FLAGS } else { Fix::LEFT_TWICE });
+    // sub qword fs:[TOP], 32
+    e.bytes(&[0x64, 0x48, 0x83, 0x2c, 0x25]);
+    e.u32(TOP);
+    e.bytes(&[FRAME_BYTES as u8]);
+    e.mark(pc, aside.fix());
+    e.load_ctx(reg::R11, TOP);
+    // cmp rsp, [r11]; jae again: it has been jumped to from another function, which ends with it.
+    e.bytes(&[0x49, 0x3b, 0x23]);
+    let more = e.branch(&[0x0f, AE]);
+    e.patch_branch(more, again);
+    aside.give_back(e, pc);
+    Asks { at, behind: e.here(), aside }
+}
+
+/// Emits what asks the engine about a return.
+pub(crate) fn ask(e: &mut Emitter<'_>, stubs: &StubAddresses, pc: u64, asks: &Asks) {
+    e.mark(pc, asks.aside.fix());
+    e.patch_branch(asks.at, e.here());
+    let resume = call_engine(e, stubs, asks.aside, RETURNS, pc);
+    e.patch_u32(resume, asks.behind as u32);
+}
+
+/// A jump takes another place on the stack with it; r11 has been put aside, and stays so.
+pub(crate) fn switch(e: &mut Emitter<'_>, stubs: &StubAddresses, pc: u64) {
+    e.store_ctx(layout::SPILL, reg::RCX);
+    let resume = call_engine(e, stubs, Aside::Registers, LEAVES, pc);
+    e.patch_u32(resume, e.here() as u32);
+}
