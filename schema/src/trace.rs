@@ -135,16 +135,25 @@ pub struct Trace {
 impl Trace {
     /// Reads a trace without its events. An error is an input with no header; anything else is told by `ending`.
     pub fn load(input: impl Read) -> Result<Self, Ending> {
-        Self::run(TraceReader::new(input).skip_events(), |_, _| ())
+        Self::run(TraceReader::new(input).skip_events(), |_| Ok(()), |_, _| ())
     }
 
     /// Reads a trace; `visit` sees each batch of events with the trace as far as it was read.
     pub fn load_events(input: impl Read, visit: impl FnMut(&Self, EventBatch)) -> Result<Self, Ending> {
-        Self::run(TraceReader::new(input), visit)
+        Self::run(TraceReader::new(input), |_| Ok(()), visit)
+    }
+
+    /// Reads a trace; `see` sees each message, also what the trace keeps nothing of, and may say why the trace ends in front of it.
+    pub fn load_seeing(
+        input: impl Read,
+        see: impl FnMut(&Message) -> Result<(), String>,
+    ) -> Result<Self, Ending> {
+        Self::run(TraceReader::new(input), see, |_, _| ())
     }
 
     fn run<R: Read>(
         mut reader: TraceReader<R>,
+        mut see: impl FnMut(&Message) -> Result<(), String>,
         mut visit: impl FnMut(&Self, EventBatch),
     ) -> Result<Self, Ending> {
         let ended = |reader: &TraceReader<R>| {
@@ -154,7 +163,7 @@ impl Trace {
         let Some(Message::Header(header)) = reader.next() else { return Err(ended(&reader)) };
         let mut trace = Self::new(header);
         while let Some(message) = reader.next() {
-            match trace.take(message) {
+            match see(&message).and_then(|()| trace.take(message)) {
                 Ok(None) => {}
                 Ok(Some(batch)) => visit(&trace, batch),
                 Err(why) => reader.refuse(why),
@@ -265,6 +274,9 @@ impl Trace {
             Message::PartEnd(end) => self.part_ends.push(end),
             Message::Places(table) => self.code.take_places(table)?,
             Message::CodeLines(lines) => self.code.take_lines(lines)?,
+            // Only whoever asks for them sees them.
+            Message::AccessRuns(_) | Message::AccessLog(_) | Message::AccessMark(_) => {}
+            Message::Skipped(Skipped::AccessLog) => {}
             Message::Skipped(Skipped::Events { rows, .. }) => self.events += u64::from(rows),
             Message::Skipped(skipped) => self.skipped.push(skipped),
         }
