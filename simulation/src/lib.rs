@@ -1,5 +1,5 @@
 //! From logs of data accesses to the events of models: what `translate::accesses` has emitted code put down, worked out and fed
-//! to `models`, run by run.
+//! to `models`, run by run. And logs made small, to be kept for other models ([`packed`]).
 //!
 //! Pure: words in, events out. The engine does so while the program runs; who has the logs can do it again with other models.
 //! What always holds: the runs of a log are simulated in their order, each whole or up to where the thread was interrupted, and a
@@ -14,6 +14,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod packed;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -56,6 +57,7 @@ impl Default for Thread {
 }
 
 /// The models, what is known of runs, and what they have cost.
+#[derive(Clone)]
 pub struct Simulation {
     models: Models,
     caches: Caches,
@@ -125,6 +127,11 @@ impl Simulation {
         self.hot.push(Hot::new(&run, self.accesses.len(), self.models.branches));
         self.accesses.extend(run.form.accesses.iter().copied().zip(run.segment.spans()));
         self.runs.push(run);
+    }
+
+    /// How many runs were added.
+    pub fn runs(&self) -> usize {
+        self.runs.len()
     }
 
     /// Works through a log up to a call or return, or to its end. The words that it was.

@@ -132,7 +132,11 @@ fn accesses() -> Vec<Message> {
     let place = CodeBase { from: 0x40_0000, module: 1, bias: 0u64.wrapping_sub(0x1000) };
     let places = vec![CodeBase::default(), place];
     vec![
-        Message::AccessRuns(AccessRuns { process: 1, first: 0, runs: vec![run(0x40_1230, "run"), run(0, "")] }),
+        Message::AccessRuns(AccessRuns {
+            process: 1,
+            first: 0,
+            runs: vec![run(0x40_1230, "run"), run(0, "")],
+        }),
         Message::AccessRuns(AccessRuns { process: 1, first: 2, runs: vec![run(u64::MAX, "another run")] }),
         Message::AccessLog(log),
         Message::AccessLog(empty),
