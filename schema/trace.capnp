@@ -459,8 +459,8 @@ struct ContextCosts {
 # process are in the order in which its own models saw what they tell. A process is here whoever has the models: children of
 # vfork access in their parent's name until they execute another program.
 
-# Runs: code that is executed from its beginning, and mostly to its end. They are numbered in the process from 0; after exec from 0
-# again, after fork on from the parent's. Which accesses an instruction makes follows from its code, and so does which of the
+# Runs: code that is executed from its beginning, and mostly to its end. They are numbered in a program from 0,
+# after fork on from the parent's. Which accesses an instruction makes follows from its code, and so does which of the
 # registers that their addresses are made of are put down where (crate `translate`, module `accesses`).
 struct AccessRuns {
   process @0 :UInt32;
@@ -470,6 +470,7 @@ struct AccessRuns {
                                     # in the code puts other registers down, and cannot read the log.
   ends @4 :List(UInt32);            # Of the code of each, in `code`.
   code @5 :Data;
+  program @6 :UInt32;               # Number of the program in its process, from 0; exec begins the next one.
 }
 
 # What a thread has executed in one turn: records, made small. 0.3 to 1.5 bytes an instruction.
@@ -481,6 +482,7 @@ struct AccessLog {
   gs @4 :UInt64;
   heads @5 :Column;                 # One value for each record, at most 65536.
   words @6 :Column;                 # At most 65536.
+  program @7 :UInt32;
 }
 # heads: 0 a whole record of the run that is expected, 1 one of the other that is, 2 the thread goes on elsewhere without a branch:
 # at the address that is the next one of words; 3 a record of a run that was executed in part: the next of words are its number and
@@ -501,6 +503,7 @@ struct AccessMark {
   from @4 :List(UInt64);            # With kind 0, where the code of all runs lies: from this address up to the next one's,
   module @5 :List(UInt32);          # in this module, as in frames (0: none),
   bias @6 :List(UInt64);            # at its own address plus this.
+  program @7 :UInt32;
 }
 
 # What a process executes comes in parts, which end where the program asks for it (CALLGRIND_DUMP_STATS and its relatives).

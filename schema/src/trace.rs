@@ -160,7 +160,11 @@ impl Trace {
             // The iterator ends only when it knows why.
             reader.ending().cloned().unwrap_or(Ending::Truncated { bytes: reader.bytes_read(), messages: 0 })
         };
-        let Some(Message::Header(header)) = reader.next() else { return Err(ended(&reader)) };
+        let first = reader.next();
+        if let Some(Err(why)) = first.as_ref().map(&mut see) {
+            reader.refuse(why);
+        }
+        let Some(Message::Header(header)) = first else { return Err(ended(&reader)) };
         let mut trace = Self::new(header);
         while let Some(message) = reader.next() {
             match see(&message).and_then(|()| trace.take(message)) {
@@ -346,6 +350,12 @@ impl Trace {
             Some(_) => Err(format!("snapshot {snapshot} of process {process} goes on after its end")),
             None => Err(format!("snapshot {snapshot} of process {process} has not begun")),
         }
+    }
+
+    /// Appends a string to the table and gives its id.
+    pub fn add_string(&mut self, text: &str) -> u32 {
+        self.strings.push(text.to_owned());
+        u32::try_from(self.strings.len()).unwrap_or(0)
     }
 
     /// The string with this id; empty for 0 and for an id that the trace does not have.

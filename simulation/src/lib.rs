@@ -39,6 +39,20 @@ pub struct Models {
     pub prefetch: bool,
 }
 
+impl Models {
+    /// Whether it counts these events.
+    pub fn count(&self, event: Event) -> bool {
+        use Event::*;
+        match event {
+            Ir | Dr | Dw => true,
+            I1mr | D1mr | D1mw | ILmr | DLmr | DLmw => self.caches,
+            ILdmr | DLdmr | DLdmw => self.write_back,
+            Bc | Bcm | Bi | Bim => self.branches,
+            AcCost1 | SpLoss1 | AcCost2 | SpLoss2 => false,
+        }
+    }
+}
+
 /// Where the log of a thread stands.
 #[derive(Debug, Clone, Copy)]
 pub struct Thread {
@@ -310,10 +324,10 @@ fn rare(
         });
         for operand in &operands {
             let event = if operand.written { Event::Dw } else { Event::Dr };
-            if let Some(cost) = sink.costs.first_mut() {
-                cost[event] += rounds.count;
+            // A log from elsewhere may hold any number.
+            for sum in sink.costs.first_mut().into_iter().chain([&mut *sink.spent]) {
+                sum[event] = sum[event].wrapping_add(rounds.count);
             }
-            sink.spent[event] += rounds.count;
         }
         let size = operands.first().map_or(0, |operand| i64::from(operand.size));
         let step = if rounds.backwards { -size } else { size };

@@ -3,6 +3,10 @@
 use super::{Decoded, bytes, field, same};
 use crate::{codec, model::*, raw::trace_capnp as raw, rows::MAX_ROWS};
 
+fn of(process: u32, program: u32) -> Modelled {
+    Modelled { process, program }
+}
+
 pub(super) fn runs(m: &raw::access_runs::Reader<'_>) -> Decoded<Message> {
     let code = bytes("code", m.get_code())?.0;
     let start = field("start", m.get_start())?;
@@ -19,7 +23,11 @@ pub(super) fn runs(m: &raw::access_runs::Reader<'_>) -> Decoded<Message> {
             Ok(AccessRun { start, words, code: Bytes::from(of) })
         })
         .collect::<Decoded<_>>()?;
-    Ok(Message::AccessRuns(AccessRuns { process: m.get_process(), first: m.get_first(), runs }))
+    Ok(Message::AccessRuns(AccessRuns {
+        of: of(m.get_process(), m.get_program()),
+        first: m.get_first(),
+        runs,
+    }))
 }
 
 pub(super) fn log(m: &raw::access_log::Reader<'_>) -> Decoded<Message> {
@@ -31,7 +39,7 @@ pub(super) fn log(m: &raw::access_log::Reader<'_>) -> Decoded<Message> {
         return Ok(Message::Skipped(Skipped::Column { column: 0, rows: 0 }));
     };
     Ok(Message::AccessLog(AccessLog {
-        process: m.get_process(),
+        of: of(m.get_process(), m.get_program()),
         thread: m.get_thread(),
         counts: m.get_counts(),
         fs: m.get_fs(),
@@ -51,7 +59,7 @@ pub(super) fn mark(m: &raw::access_mark::Reader<'_>) -> Decoded<Message> {
         .map(|((from, module), bias)| CodeBase { from, module, bias })
         .collect();
     Ok(Message::AccessMark(AccessMark {
-        process: m.get_process(),
+        of: of(m.get_process(), m.get_program()),
         kind: MarkKind::from_number(m.get_kind()),
         part: m.get_part(),
         child: m.get_child(),

@@ -5,11 +5,20 @@
 
 use super::{Bytes, codes};
 
+/// Whose models are meant: a process's, while it executes one program.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Modelled {
+    /// The process.
+    pub process: u32,
+    /// Number of the program in it, from 0; exec begins the next one.
+    pub program: u32,
+}
+
 /// The next runs of a process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccessRuns {
-    /// The process.
-    pub process: u32,
+    /// Whose they are.
+    pub of: Modelled,
     /// Number of the first one.
     pub first: u32,
     /// The runs.
@@ -31,7 +40,7 @@ pub struct AccessRun {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccessLog {
     /// Whose models saw it.
-    pub process: u32,
+    pub of: Modelled,
     /// The thread.
     pub thread: u32,
     /// It costs; otherwise the models only see it.
@@ -63,8 +72,8 @@ codes! {
 /// Something between the logs of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessMark {
-    /// The process.
-    pub process: u32,
+    /// Whose logs.
+    pub of: Modelled,
     /// What it says.
     pub kind: MarkKind,
     /// The part, with [`MarkKind::Belongs`].

@@ -7,13 +7,13 @@ use crate::model::*;
 
 impl<W: Write> TraceWriter<W> {
     /// Writes the next runs of a process; the first has number `first`.
-    pub fn access_runs(&mut self, process: u32, first: u32, runs: &[AccessRun]) -> Result<(), WriteError> {
+    pub fn access_runs(&mut self, of: Modelled, first: u32, runs: &[AccessRun]) -> Result<(), WriteError> {
         let size = |run: &AccessRun| 14 + run.code.0.len();
         let mut number = first;
         for part in cut(runs, size) {
             let bytes = part.iter().map(size).sum();
             self.put(Arm::AccessRuns, bytes, &|m| {
-                fill::access_runs(m.init_access_runs(), process, number, part);
+                fill::access_runs(m.init_access_runs(), of, number, part);
             })?;
             number = number.wrapping_add(part.len() as u32);
         }

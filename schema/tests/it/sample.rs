@@ -118,8 +118,9 @@ fn code() -> Vec<Message> {
 /// The stream of data accesses of a process.
 fn accesses() -> Vec<Message> {
     let run = |start, code: &str| AccessRun { start, words: 3, code: code.into() };
+    let of = Modelled { process: 1, program: 0 };
     let log = AccessLog {
-        process: 1,
+        of: Modelled { program: 2, ..of },
         thread: 2,
         counts: true,
         fs: u64::MAX,
@@ -128,16 +129,12 @@ fn accesses() -> Vec<Message> {
         words: (0..200).map(|i| if i % 23 == 0 { u64::MAX - i } else { i % 3 }).collect(),
     };
     let empty = AccessLog { counts: false, heads: vec![], words: vec![], ..log.clone() };
-    let mark = AccessMark { process: 1, kind: MarkKind::Forked, part: 0, child: 2, places: vec![] };
+    let mark = AccessMark { of, kind: MarkKind::Forked, part: 0, child: 2, places: vec![] };
     let place = CodeBase { from: 0x40_0000, module: 1, bias: 0u64.wrapping_sub(0x1000) };
     let places = vec![CodeBase::default(), place];
     vec![
-        Message::AccessRuns(AccessRuns {
-            process: 1,
-            first: 0,
-            runs: vec![run(0x40_1230, "run"), run(0, "")],
-        }),
-        Message::AccessRuns(AccessRuns { process: 1, first: 2, runs: vec![run(u64::MAX, "another run")] }),
+        Message::AccessRuns(AccessRuns { of, first: 0, runs: vec![run(0x40_1230, "run"), run(0, "")] }),
+        Message::AccessRuns(AccessRuns { of, first: 2, runs: vec![run(u64::MAX, "another run")] }),
         Message::AccessLog(log),
         Message::AccessLog(empty),
         Message::AccessMark(mark.clone()),

@@ -4,11 +4,12 @@ use crate::{codec::Stored, model::*, raw::trace_capnp as raw};
 
 pub(in crate::write) fn access_runs(
     mut m: raw::access_runs::Builder<'_>,
-    process: u32,
+    of: Modelled,
     first: u32,
     runs: &[AccessRun],
 ) {
-    m.set_process(process);
+    m.set_process(of.process);
+    m.set_program(of.program);
     m.set_first(first);
     let count = runs.len() as u32;
     let numbered = || (0..count).zip(runs);
@@ -30,7 +31,8 @@ pub(in crate::write) fn access_log(
     log: &AccessLog,
     [heads, words]: &[Stored; 2],
 ) {
-    m.set_process(log.process);
+    m.set_process(log.of.process);
+    m.set_program(log.of.program);
     m.set_thread(log.thread);
     m.set_counts(log.counts);
     m.set_fs(log.fs);
@@ -40,7 +42,8 @@ pub(in crate::write) fn access_log(
 }
 
 pub(in crate::write) fn access_mark(mut m: raw::access_mark::Builder<'_>, mark: &AccessMark) {
-    m.set_process(mark.process);
+    m.set_process(mark.of.process);
+    m.set_program(mark.of.program);
     m.set_kind(mark.kind.number());
     m.set_part(mark.part);
     m.set_child(mark.child);
