@@ -56,6 +56,9 @@ struct Message {
     contextCosts @29 :ContextCosts;
     partEnd @30 :PartEnd;
     jumps @31 :Jumps;
+    accessRuns @32 :AccessRuns;
+    accessLog @33 :AccessLog;
+    accessMark @34 :AccessMark;
   }
 }
 
@@ -67,7 +70,8 @@ struct Header {
   cwd @4 :Data;
   exe @5 :Data;                     # Absolute path of the root executable.
   clock @6 :Clock;
-  options @7 :List(Text);           # Options of the recording that are not the default: "--children=no".
+  options @7 :List(Text);           # Options of the recording that are not the default: "--children=no". With
+                                    # --accesses=full also the caches that were simulated, as --I1, --D1 and --LL.
   machine @8 :Machine;
   checks @9 :UInt32;                # What the recording looks for and tells as errors; 0: nothing, so that a trace
                                     # without errors says nothing about the program. Bits: 1 addresses (invalid
@@ -188,7 +192,7 @@ struct Stacks {
   frame @2 :List(UInt32);
 }
 
-# Values of one field for all rows of a chunk, snapshot piece, executions or codeLines that have the field.
+# Values of one field for all rows of a chunk, snapshot piece, executions or codeLines that have the field; or of a log.
 struct Column {
   id @0 :UInt16;                    # Which field: numbers at the struct that holds the columns.
   encoding @1 :UInt8;               # See below.
@@ -203,8 +207,8 @@ struct Column {
 }
 # encoding: 0 little endian u64; 1 blocks; 2 blocks of the differences to the previous value (rising values); 3 the
 # same, zigzag; 4 run pairs: uvarint value, uvarint length (LEB128); 5 bits: values of `shift` bits packed from the
-# lowest bit up. A block holds 16 values, the last one the rest: one byte with a number of bits (0..64), then the
-# values in so many bits each as in 5, up to a whole byte.
+# lowest bit up; 6 each value as uvarint. A block holds 16 values, the last one the rest: one byte with a number of bits
+# (0..64), then the values in so many bits each as in 5, up to a whole byte.
 # A column that is short or that does not shrink is stored with codec 0. An unknown encoding or codec makes a column
 # unreadable, as if it were not there.
 
@@ -450,6 +454,58 @@ struct ContextCosts {
 #   1 context    row of contexts
 #   2 event      string: the event's name, as in costs
 #   3 times      how often it occurred
+
+# The whole stream of data accesses (vg-record --accesses=full), from which other models are simulated later. The messages of a
+# process are in the order in which its own models saw what they tell. A process is here whoever has the models: children of
+# vfork access in their parent's name until they execute another program.
+
+# Runs: code that is executed from its beginning, and mostly to its end. They are numbered in a program from 0,
+# after fork on from the parent's. Which accesses an instruction makes follows from its code, and so does which of the
+# registers that their addresses are made of are put down where (crate `translate`, module `accesses`).
+struct AccessRuns {
+  process @0 :UInt32;
+  first @1 :UInt32;                 # Number of the first one.
+  start @2 :List(UInt64);           # Address of the first instruction, in the process.
+  words @3 :List(UInt16);           # Of each record in accessLog, the first one included. A reader that finds another number
+                                    # in the code puts other registers down, and cannot read the log.
+  ends @4 :List(UInt32);            # Of the code of each, in `code`.
+  code @5 :Data;
+  program @6 :UInt32;               # Number of the program in its process, from 0; exec begins the next one.
+}
+
+# What a thread has executed in one turn: records, made small. 0.3 to 1.5 bytes an instruction.
+struct AccessLog {
+  process @0 :UInt32;
+  thread @1 :UInt32;
+  counts @2 :Bool;                  # It costs; otherwise the models only see it.
+  fs @3 :UInt64;                    # Bases of the thread's segments at the beginning.
+  gs @4 :UInt64;
+  heads @5 :Column;                 # One value for each record, at most 65536.
+  words @6 :Column;                 # At most 65536.
+  program @7 :UInt32;
+}
+# heads: 0 a whole record of the run that is expected, 1 one of the other that is, 2 the thread goes on elsewhere without a branch:
+# at the address that is the next one of words; 3 a record of a run that was executed in part: the next of words are its number and
+# up to which byte; 4 + n a whole record of run n. Expected is behind each run what came behind it last in the same thread, and the
+# other is what came behind it before that and was not the same: a head that is not 0 moves what it names to the front.
+# words: of each record all but the first, less what is expected there, zigzag. Expected is what the same word of the last record of
+# the same run and thread was, and a step. The step is the last difference between two records that occurred twice in a row; 0
+# at first.
+
+# Something between the logs of a process.
+struct AccessMark {
+  process @0 :UInt32;
+  kind @1 :UInt16;                  # 0 what was simulated since the last mark of this kind, or of kind 1, belongs to `part`;
+                                    # 1 it counts for nothing; 2 `child` begins as a copy of this process and its models;
+                                    # 3 what comes behind is lost.
+  part @2 :UInt32;
+  child @3 :UInt32;
+  from @4 :List(UInt64);            # With kind 0, where the code of all runs lies: from this address up to the next one's,
+  module @5 :List(UInt32);          # in this module, as in frames (0: none),
+  bias @6 :List(UInt64);            # at its own address plus this.
+  program @7 :UInt32;
+}
+
 # What a process executes comes in parts, which end where the program asks for it (CALLGRIND_DUMP_STATS and its relatives).
 # Numbers of parts rise in a process, from 0, with gaps; the last one ends with the process, and nothing says so.
 struct PartEnd {

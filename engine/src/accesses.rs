@@ -4,6 +4,8 @@
 //! and take turns by a log each, as they do with one core. Not here: what the logs hold (`translate::accesses`), the models
 //! (`models`).
 
+mod stream;
+
 use crate::calls::tree::Tree;
 use crate::context::{Context, Thread};
 use crate::state::Engine;
@@ -12,7 +14,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use models::{Counts, Event, Geometry, Shapes};
-use ring::record::{EVENTS, Kind, MAX_RECORD_WORDS, header};
+use ring::record::{AccessMark, EVENTS, Kind, MAX_RECORD_WORDS, header};
 use ring::shared::{Control, EVENTS_ACCESS, MODEL_BRANCHES, MODEL_CACHES, MODEL_PREFETCH, MODEL_WRITE_BACK};
 use simulation::{Models, Simulation};
 use translate::accesses::Bases;
@@ -63,21 +65,25 @@ pub struct Log {
     is_foreign: bool,
     /// What was spent in each context, by its number in the thread's tree. Empty when calls are not told of.
     contexts: Vec<Counts>,
+    /// What is told of all that is worked through, if it is.
+    turn: Option<stream::Turn>,
 }
 
 /// Of a thread that begins.
 pub fn begin(engine: &Engine) -> Option<Log> {
-    are_kept(engine.options.events).then(Log::default)
+    let turn = stream::is_told(engine).then(stream::Turn::default);
+    are_kept(engine.options.events).then(|| Log { turn, ..Log::default() })
 }
 
 impl Log {
-    /// Works through a log; calls are the tree's.
+    /// Works through a log; calls are the tree's. Where the whole stream is told, that goes to this writer.
     pub fn follow(
         &mut self,
         engine: &Engine,
         context: &Context,
         mut log: &[u64],
         mut tree: Option<&mut Tree>,
+        writer: &mut Option<Writer>,
     ) {
         if log.is_empty() {
             return;
@@ -88,11 +94,18 @@ impl Log {
         let mut accesses = engine.accesses.lock();
         let Some(simulation) = &mut *accesses else { return };
         // Under this lock: they are numbered in their order, and another thread's log may name them already.
-        let fresh = engine.cache.lock().take_fresh_runs();
+        let (fresh, code) = engine.cache.lock().take_fresh_runs();
+        if let Some(turn) = &mut self.turn {
+            turn.begin(engine, writer, (&fresh, &code), (self.thread.collects, self.thread.bases));
+        }
         fresh.into_iter().for_each(|form| simulation.add(form));
         while !log.is_empty() {
             let done = simulation.follow(&mut self.thread, log);
-            log = &log[done..];
+            let followed;
+            (followed, log) = log.split_at(done);
+            if let Some(turn) = &mut self.turn {
+                turn.add(engine, writer, followed);
+            }
             // Also where nobody asks for it: the sums are for a log's length.
             let spent = simulation.take_spent();
             if let Some(tree) = &mut tree {
@@ -105,6 +118,9 @@ impl Log {
                 tree.follow(event);
             }
             log = behind;
+        }
+        if let Some(turn) = &mut self.turn {
+            turn.end(engine, writer);
         }
     }
 
@@ -153,6 +169,22 @@ pub fn forget(engine: &Engine) {
     }
 }
 
+/// Tells the recorder that what was counted since it was told last counts for nothing.
+pub fn tell_forgotten(engine: &Engine, thread: &mut Thread) {
+    let _order = engine.accesses.lock();
+    stream::mark(engine, &mut thread.writer, AccessMark::Forgotten, 0);
+}
+
+/// Tells the recorder that the process is about to fork, and that what has been simulated is also its child's. All locks are held.
+pub fn forks(engine: &Engine, thread: &mut Thread, child: u32) {
+    stream::mark(engine, &mut thread.writer, AccessMark::Forks, child);
+}
+
+/// A forked child tells its own stream.
+pub fn forked(engine: &Engine) {
+    engine.access_records.store(0, Ordering::Relaxed);
+}
+
 /// Tells the recorder, in the ring of a thread of the process, what was counted since this was told last. All logs have been worked
 /// through that are to count.
 pub fn tell(engine: &Engine, thread: &mut Thread) {
@@ -168,6 +200,7 @@ pub fn tell(engine: &Engine, thread: &mut Thread) {
     }
     simulation.clear_costs();
     push(engine, writer, Kind::Costs, by_pc.into_iter());
+    stream::mark(engine, &mut thread.writer, AccessMark::Told, 0);
 }
 
 /// Tells the recorder what something has cost, by whatever number tells it apart.

@@ -190,6 +190,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
         heap: crate::heap_calls::GuestHeap::new(control),
         client: Mutex::new(crate::client_blocks::ClientBlocks::new()),
         accesses: Mutex::new(crate::accesses::new(control)),
+        access_records: AtomicU64::new(0),
         client_memory: Mutex::new(crate::client_memory::ClientMemory::new()),
         strings: Mutex::new(crate::strings::targets::Targets::new()),
         stacks: crate::stacks::Stacks::new(),

@@ -48,6 +48,8 @@ pub struct Engine {
     pub waiting: crate::signals::waiting::Common,
     /// What their data accesses cost; of the locks the cache's alone is taken under this one.
     pub accesses: Mutex<Option<simulation::Simulation>>,
+    /// Records of the stream of accesses so far; changed under the lock of `accesses`.
+    pub access_records: AtomicU64,
     /// The threads.
     pub threads: Mutex<Registry>,
     /// Modules, for unwinding, redirection and the trace.

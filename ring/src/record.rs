@@ -93,6 +93,36 @@ pub enum Kind {
     /// [`JUMP_WORDS`] each: `guest pc + what, target, count`: the direct jump at this pc was executed, or a conditional one not
     /// taken, so often by the ring's thread. `what`: see [`jump`]. Negative counts are as those of [`Kind::Executed`].
     Jumps = 26,
+    /// `sequence`, then for each: `address, words of a record|bytes` and its code, padded with zeros to whole words: the next runs of
+    /// code of the process, whose accesses [`Kind::AccessLog`] tells of. `sequence` counts the records of this kind and the
+    /// next two in a process and those that share its memory, over all rings, from 0: one that can be seen in its ring has all lower
+    /// ones before it in theirs.
+    AccessRuns = 27,
+    /// `sequence, flags, base of FS, base of GS` and words of the log of the ring's thread: what it has executed in one turn, as
+    /// `translate::accesses` describes it. The bases are those at the beginning. `flags`: see [`access_log`].
+    AccessLog = 28,
+    /// `sequence, what, number`: see [`AccessMark`].
+    AccessMark = 29,
+}
+
+/// `flags` of [`Kind::AccessLog`].
+pub mod access_log {
+    /// It costs; otherwise the models only see it.
+    pub const COUNTS: u64 = 1;
+    /// The turn ends with it; otherwise it goes on in the ring's next record.
+    pub const ENDS: u64 = 2;
+}
+
+/// `what` of [`Kind::AccessMark`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+pub enum AccessMark {
+    /// What was simulated so far has been told ([`Kind::Costs`]) and forgotten.
+    Told = 0,
+    /// It has been forgotten.
+    Forgotten = 1,
+    /// The process with this number begins as a copy.
+    Forks = 2,
 }
 
 /// The events of [`Kind::Costs`], by Callgrind's names.
@@ -128,7 +158,7 @@ impl Kind {
     /// The kind with this number.
     pub fn from_number(number: u16) -> Option<Kind> {
         use Kind::*;
-        const ALL: [Kind; 27] = [
+        const ALL: [Kind; 30] = [
             Pad,
             ProcessStart,
             ThreadStart,
@@ -156,6 +186,9 @@ impl Kind {
             ContextCosts,
             Part,
             Jumps,
+            AccessRuns,
+            AccessLog,
+            AccessMark,
         ];
         ALL.get(number as usize).copied()
     }
@@ -559,9 +592,9 @@ mod tests {
 
     #[test]
     fn kind_numbers_agree_with_the_table() {
-        for number in 0..27 {
+        for number in 0..30 {
             assert_eq!(Kind::from_number(number).map(|kind| kind as u16), Some(number));
         }
-        assert_eq!(Kind::from_number(27), None);
+        assert_eq!(Kind::from_number(30), None);
     }
 }

@@ -89,6 +89,8 @@ pub const FLAG_STANDARD_DESCRIPTORS: u32 = 256;
 pub const FLAG_COLLECT_LATER: u32 = 1024;
 /// The same of a process.
 pub const FLAG_INSTRUMENT_LATER: u32 = 2048;
+/// The whole stream of data accesses is told (with [`EVENTS_ACCESS`]).
+pub const FLAG_ALL_ACCESSES: u32 = 4096;
 
 /// Bit of `Control::models`: caches.
 pub const MODEL_CACHES: u32 = 1;

@@ -144,6 +144,14 @@ impl Packer {
         columns
     }
 
+    /// A column that is no field of rows.
+    pub(crate) fn pack_alone(&mut self, values: &[u64]) -> Stored {
+        const ALONE: Spec = Spec { id: 0, name: "", shape: Shape::Rare, required: true };
+        self.raw.clear();
+        let layout = column::encode(values, ALONE.shape, &mut self.raw);
+        self.store(ALONE, layout, values.len(), true)
+    }
+
     /// Takes back columns that were written: their memory serves the next ones.
     pub(crate) fn take_back(&mut self, columns: Vec<Stored>) {
         let room = MOST_SPARE.saturating_sub(self.spare.len());
@@ -227,6 +235,14 @@ pub(crate) fn unpack<T: Row>(
         return Err(UnpackError::Unknown(T::SPECS[i].id));
     }
     Ok(T::rows(&Columns { specs: T::SPECS, values: &values }, rows)?)
+}
+
+/// The values of a column that is no field of rows, at most so many; none when they are stored in a way that this build does not know.
+pub(crate) fn unpack_alone(column: raw_column::Reader<'_>, most: usize) -> Result<Option<Vec<u64>>, String> {
+    if column.get_encoding() > column::encoding::LAST || column.get_codec() > ZSTD {
+        return Ok(None);
+    }
+    unpack_column(column, most).map(Some)
 }
 
 fn unpack_column(column: raw_column::Reader<'_>, rows: usize) -> Result<Vec<u64>, String> {

@@ -32,8 +32,9 @@ pub(crate) mod encoding {
     pub(crate) const DELTA_ZIGZAG: u8 = 3;
     pub(crate) const RUNS: u8 = 4;
     pub(crate) const BITS: u8 = 5;
+    pub(crate) const EACH: u8 = 6;
     /// The greatest that this build knows.
-    pub(crate) const LAST: u8 = BITS;
+    pub(crate) const LAST: u8 = EACH;
 }
 
 /// How the values of a column usually look; picks the encodings that are tried.
@@ -45,6 +46,8 @@ pub(crate) enum Shape {
     Small,
     /// Few different values, often many times in sequence: kinds, threads.
     Few,
+    /// Mostly tiny, now and then great: differences from what was expected.
+    Rare,
 }
 
 /// A number of any width that is stored in columns.
@@ -95,6 +98,10 @@ pub(crate) fn encode<T: Value>(values: &[T], shape: Shape, out: &mut Vec<u8>) ->
         Shape::Small => {
             blocks::put(values, Stored::Plain, 0, out);
             Layout { encoding: encoding::BLOCKS, shift: 0, base: 0 }
+        }
+        Shape::Rare => {
+            values.iter().for_each(|value| put_uvarint(out, value.wide()));
+            Layout { encoding: encoding::EACH, shift: 0, base: 0 }
         }
         Shape::Few => {
             let all = values.iter().fold(T::default(), |all, &value| all | value);
@@ -231,6 +238,11 @@ pub(crate) fn decode(layout: Layout, bytes: &[u8], count: usize) -> Result<Vec<u
             for value in &mut values {
                 sum = sum.wrapping_add(unzigzag(*value) as u64);
                 *value = sum;
+            }
+        }
+        encoding::EACH => {
+            for _ in 0..count {
+                values.push(uvarint(&mut bytes)?);
             }
         }
         _ => {

@@ -13,6 +13,7 @@ use crate::{
     rows::{HEAP_EVENTS, Row},
 };
 
+mod accesses;
 mod code;
 mod errors;
 
@@ -64,6 +65,10 @@ pub(crate) fn message(
         Which::Costs(m) => code::costs(&field("costs", m)?)?,
         Which::ContextCosts(m) => code::context_costs(&field("contextCosts", m)?)?,
         Which::Jumps(m) => code::jumps(&field("jumps", m)?)?,
+        Which::AccessRuns(m) => accesses::runs(&field("accessRuns", m)?)?,
+        Which::AccessLog(_) if skip_events => Message::Skipped(Skipped::AccessLog),
+        Which::AccessLog(m) => accesses::log(&field("accessLog", m)?)?,
+        Which::AccessMark(m) => accesses::mark(&field("accessMark", m)?)?,
         Which::CodeLines(m) => code::code_lines(&field("codeLines", m)?)?,
     };
     Ok((sequence, message))

@@ -3,13 +3,15 @@
 //! Units and ids are those of `trace.capnp`: times in nanoseconds since the start of the recording, sizes in bytes,
 //! ids from 1 with 0 for "none". A code number that this build does not know is kept in the `Other` variant of its
 //! type. Heap events and snapshots are in [`heap`], errors in
-//! [`errors`], executed code in [`code`]. Not here: encoding, and what readers make of the values.
+//! [`errors`], executed code in [`code`], the stream of accesses in [`accesses`]. Not here: encoding, and what readers make of the values.
 
 use std::{ffi::OsStr, fmt, os::unix::ffi::OsStrExt, path::Path};
 
+pub mod accesses;
 pub mod code;
 pub mod errors;
 pub mod heap;
+pub use accesses::*;
 pub use code::*;
 pub use errors::*;
 pub use heap::*;
@@ -148,6 +150,9 @@ pub enum Message {
     ContextCosts(ContextCosts),
     PartEnd(PartEnd),
     Jumps(Jumps),
+    AccessRuns(AccessRuns),
+    AccessLog(AccessLog),
+    AccessMark(AccessMark),
     /// Something this build does not know or was told not to decode.
     Skipped(Skipped),
 }
@@ -166,6 +171,8 @@ pub enum Skipped {
         /// Rows skipped.
         rows: u32,
     },
+    /// A log of data accesses that the reader did not ask for.
+    AccessLog,
     /// Heap events that the reader did not ask for.
     Events {
         /// Their process.

@@ -118,7 +118,8 @@ impl<R: Read> TraceReader<R> {
         }
     }
 
-    /// Does not decode heap events: they are given as [`Skipped::Events`](crate::Skipped::Events).
+    /// Does not decode heap events and logs of data accesses: they are given as [`Skipped::Events`](crate::Skipped::Events) and
+    /// [`Skipped::AccessLog`](crate::Skipped::AccessLog).
     pub fn skip_events(mut self) -> Self {
         self.skip_events = true;
         self

@@ -135,26 +135,39 @@ pub struct Trace {
 impl Trace {
     /// Reads a trace without its events. An error is an input with no header; anything else is told by `ending`.
     pub fn load(input: impl Read) -> Result<Self, Ending> {
-        Self::run(TraceReader::new(input).skip_events(), |_, _| ())
+        Self::run(TraceReader::new(input).skip_events(), |_| Ok(()), |_, _| ())
     }
 
     /// Reads a trace; `visit` sees each batch of events with the trace as far as it was read.
     pub fn load_events(input: impl Read, visit: impl FnMut(&Self, EventBatch)) -> Result<Self, Ending> {
-        Self::run(TraceReader::new(input), visit)
+        Self::run(TraceReader::new(input), |_| Ok(()), visit)
+    }
+
+    /// Reads a trace; `see` sees each message, also what the trace keeps nothing of, and may say why the trace ends in front of it.
+    pub fn load_seeing(
+        input: impl Read,
+        see: impl FnMut(&Message) -> Result<(), String>,
+    ) -> Result<Self, Ending> {
+        Self::run(TraceReader::new(input), see, |_, _| ())
     }
 
     fn run<R: Read>(
         mut reader: TraceReader<R>,
+        mut see: impl FnMut(&Message) -> Result<(), String>,
         mut visit: impl FnMut(&Self, EventBatch),
     ) -> Result<Self, Ending> {
         let ended = |reader: &TraceReader<R>| {
             // The iterator ends only when it knows why.
             reader.ending().cloned().unwrap_or(Ending::Truncated { bytes: reader.bytes_read(), messages: 0 })
         };
-        let Some(Message::Header(header)) = reader.next() else { return Err(ended(&reader)) };
+        let first = reader.next();
+        if let Some(Err(why)) = first.as_ref().map(&mut see) {
+            reader.refuse(why);
+        }
+        let Some(Message::Header(header)) = first else { return Err(ended(&reader)) };
         let mut trace = Self::new(header);
         while let Some(message) = reader.next() {
-            match trace.take(message) {
+            match see(&message).and_then(|()| trace.take(message)) {
                 Ok(None) => {}
                 Ok(Some(batch)) => visit(&trace, batch),
                 Err(why) => reader.refuse(why),
@@ -265,6 +278,9 @@ impl Trace {
             Message::PartEnd(end) => self.part_ends.push(end),
             Message::Places(table) => self.code.take_places(table)?,
             Message::CodeLines(lines) => self.code.take_lines(lines)?,
+            // Only whoever asks for them sees them.
+            Message::AccessRuns(_) | Message::AccessLog(_) | Message::AccessMark(_) => {}
+            Message::Skipped(Skipped::AccessLog) => {}
             Message::Skipped(Skipped::Events { rows, .. }) => self.events += u64::from(rows),
             Message::Skipped(skipped) => self.skipped.push(skipped),
         }
@@ -334,6 +350,12 @@ impl Trace {
             Some(_) => Err(format!("snapshot {snapshot} of process {process} goes on after its end")),
             None => Err(format!("snapshot {snapshot} of process {process} has not begun")),
         }
+    }
+
+    /// Appends a string to the table and gives its id.
+    pub fn add_string(&mut self, text: &str) -> u32 {
+        self.strings.push(text.to_owned());
+        u32::try_from(self.strings.len()).unwrap_or(0)
     }
 
     /// The string with this id; empty for 0 and for an id that the trace does not have.

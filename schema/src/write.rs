@@ -18,6 +18,7 @@ use crate::{
     rows::{Piece, ROWS},
 };
 
+mod accesses;
 mod arm;
 mod code;
 mod fill;
@@ -351,6 +352,9 @@ impl<W: Write> TraceWriter<W> {
             Message::Contexts(piece) => self.contexts(piece.process, piece.thread, piece.part, &piece.rows),
             Message::PartEnd(end) => self.part_end(end),
             Message::Jumps(piece) => self.jumps(piece.process, piece.thread, piece.part, &piece.rows),
+            Message::AccessRuns(runs) => self.access_runs(runs.of, runs.first, &runs.runs),
+            Message::AccessLog(log) => self.access_log(log),
+            Message::AccessMark(mark) => self.access_mark(mark),
             Message::CodeLines(piece) => self.code_lines(piece.module, &piece.rows),
             Message::Skipped(_) => Ok(()),
         }

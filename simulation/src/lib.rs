@@ -1,5 +1,5 @@
 //! From logs of data accesses to the events of models: what `translate::accesses` has emitted code put down, worked out and fed
-//! to `models`, run by run.
+//! to `models`, run by run. And logs made small, to be kept for other models ([`packed`]).
 //!
 //! Pure: words in, events out. The engine does so while the program runs; who has the logs can do it again with other models.
 //! What always holds: the runs of a log are simulated in their order, each whole or up to where the thread was interrupted, and a
@@ -14,6 +14,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod packed;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,20 @@ pub struct Models {
     pub prefetch: bool,
 }
 
+impl Models {
+    /// Whether it counts these events.
+    pub fn count(&self, event: Event) -> bool {
+        use Event::*;
+        match event {
+            Ir | Dr | Dw => true,
+            I1mr | D1mr | D1mw | ILmr | DLmr | DLmw => self.caches,
+            ILdmr | DLdmr | DLdmw => self.write_back,
+            Bc | Bcm | Bi | Bim => self.branches,
+            AcCost1 | SpLoss1 | AcCost2 | SpLoss2 => false,
+        }
+    }
+}
+
 /// Where the log of a thread stands.
 #[derive(Debug, Clone, Copy)]
 pub struct Thread {
@@ -56,6 +71,7 @@ impl Default for Thread {
 }
 
 /// The models, what is known of runs, and what they have cost.
+#[derive(Clone)]
 pub struct Simulation {
     models: Models,
     caches: Caches,
@@ -125,6 +141,11 @@ impl Simulation {
         self.hot.push(Hot::new(&run, self.accesses.len(), self.models.branches));
         self.accesses.extend(run.form.accesses.iter().copied().zip(run.segment.spans()));
         self.runs.push(run);
+    }
+
+    /// How many runs were added.
+    pub fn runs(&self) -> usize {
+        self.runs.len()
     }
 
     /// Works through a log up to a call or return, or to its end. The words that it was.
@@ -303,10 +324,10 @@ fn rare(
         });
         for operand in &operands {
             let event = if operand.written { Event::Dw } else { Event::Dr };
-            if let Some(cost) = sink.costs.first_mut() {
-                cost[event] += rounds.count;
+            // A log from elsewhere may hold any number.
+            for sum in sink.costs.first_mut().into_iter().chain([&mut *sink.spent]) {
+                sum[event] = sum[event].wrapping_add(rounds.count);
             }
-            sink.spent[event] += rounds.count;
         }
         let size = operands.first().map_or(0, |operand| i64::from(operand.size));
         let step = if rounds.backwards { -size } else { size };

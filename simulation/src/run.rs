@@ -52,6 +52,7 @@ impl Hot {
 }
 
 /// All else.
+#[derive(Clone)]
 pub(crate) struct Run {
     pub(crate) form: Form,
     pub(crate) segment: Segment,

@@ -235,6 +235,11 @@ impl<'a> Block<'a> {
         Block { pc, bytes, insns, flags_dead_at_end: false, function: false }
     }
 
+    /// Ends it in front of the first instruction that begins there or behind.
+    pub(crate) fn cut(&mut self, end: u64) {
+        self.insns.retain(|insn| insn.pc() < end);
+    }
+
     /// Where its last instruction leads, when that is one place.
     pub fn leads_to(&self) -> Option<u64> {
         let last = self.insns.last()?;

@@ -1,5 +1,7 @@
 //! The command line: every option and its default. Not here: what they do.
 
+pub mod simulate;
+
 use crate::events::{SortKey, sort_key};
 use crate::profile::Function;
 use clap::{ArgAction, Parser, ValueEnum};
@@ -98,6 +100,9 @@ pub struct Options {
     /// Folder to look for source files in, by their paths or names, when they are not where the file says; may be repeated
     #[arg(short = 'I', long, value_name = "DIR", help_heading = "What is shown")]
     pub include: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub simulate: simulate::Simulate,
 
     /// Compare two files, the old one first: changes by function and line, the greatest first
     #[arg(long, help_heading = "Comparing")]

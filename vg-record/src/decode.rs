@@ -5,6 +5,7 @@
 //! and with it the rest of its ring. Wild values in a damaged ring cost data, never the recorder. Not here: reading
 //! the rings (`drain`), snapshots (`snapshot`), the end of the recording (`finish`).
 
+use crate::accesses::{Accesses, Turn};
 use crate::clock::Clock;
 use crate::contexts::Contexts;
 use crate::costs::Costs;
@@ -57,6 +58,8 @@ pub(crate) struct Recording {
     /// In which contexts.
     pub contexts: Contexts,
     pub costs: Costs,
+    /// The whole stream of accesses.
+    pub accesses: Accesses,
     /// Where they are printed meanwhile.
     pub live: Option<Live>,
     threads: HashMap<(u32, u32), u32>,
@@ -124,6 +127,8 @@ pub(crate) struct Stream {
     /// Records that wait, as in the ring.
     backlog: Vec<u64>,
     snapshot: Snapshot,
+    /// Its thread's turn in the stream of accesses.
+    pub accesses: Turn,
     /// Its last record has come.
     pub ended: bool,
 }
@@ -162,6 +167,7 @@ impl Recording {
             jumps: Jumps::default(),
             contexts: Contexts::default(),
             costs: Costs::default(),
+            accesses: Accesses::default(),
             live: None,
             threads: HashMap::new(),
             last_thread: 0,
@@ -209,9 +215,9 @@ impl Recording {
         }
     }
 
-    /// Tries the records of a ring that wait. With `force` they are taken without the stacks that never came.
-    pub(crate) fn retry(&mut self, stream: &mut Stream, force: bool) {
-        let backlog = std::mem::take(&mut stream.backlog);
+    /// Tries the records of a ring that wait; with `force` they are taken without what never came. Whether any was taken.
+    pub(crate) fn retry(&mut self, stream: &mut Stream, force: bool) -> bool {
+        let mut backlog = std::mem::take(&mut stream.backlog);
         let mut rest = &backlog[..];
         while let Some(&first) = rest.first() {
             let length = ring::record::length(first).clamp(1, rest.len());
@@ -220,7 +226,10 @@ impl Recording {
             }
             rest = &rest[length..];
         }
-        stream.backlog = rest.to_vec();
+        let done = backlog.len() - rest.len();
+        backlog.drain(..done);
+        stream.backlog = backlog;
+        done > 0
     }
 
     /// Nodes that have come since refer to each other: resolves what can be.
@@ -335,6 +344,9 @@ impl Recording {
             Kind::Part => return self.part_end(stream, record),
             Kind::Executed => return self.executed(stream, record),
             Kind::Jumps => return self.jumps(stream, record),
+            Kind::AccessRuns | Kind::AccessLog | Kind::AccessMark => {
+                return self.access(stream, kind, record, force);
+            }
             Kind::SnapshotBegin
             | Kind::SnapshotBlocks
             | Kind::SnapshotRoots
@@ -511,9 +523,13 @@ impl Recording {
         };
         let process = self.processes.entry(number).or_default();
         process.images.push(image);
+        let program = process.images.len() as u32 - 1;
         process.end = None;
         process.pid = pid;
         process.exe = String::from_utf8_lossy(&exe).into_owned();
+        if how != Start::Vfork {
+            self.accesses.begin(image, schema::Modelled { process: number, program }, how == Start::Fork);
+        }
         let message = schema::Process {
             number,
             parent,
@@ -539,6 +555,7 @@ impl Recording {
         self.trace.flush_events(process);
         let end = schema::ProcessEnd { process, time, how, value, instructions };
         self.trace.put(|writer| writer.process_end(&end));
+        self.accesses.end(process);
         if let Some(process) = self.processes.get_mut(&process) {
             process.end = Some((how, value));
         }

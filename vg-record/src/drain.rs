@@ -141,11 +141,8 @@ impl Drain {
         }
         bytes += self.welcome(new);
         self.recording.settle();
-        for slot in self.active.values_mut() {
-            if !slot.stream.is_settled() {
-                self.recording.retry(&mut slot.stream, false);
-            }
-        }
+        // What a ring has put off may be what another one waits for.
+        while self.retry() {}
         let waits = |slot: &Slot| !slot.stream.is_settled();
         let any_waits = finished.iter().any(|index| self.active.get(index).is_some_and(waits));
         let late = if any_waits { self.look_everywhere() } else { 0 };
@@ -158,6 +155,12 @@ impl Drain {
             }
         }
         bytes + late
+    }
+
+    /// Tries once more what rings have put off. Whether any of that was taken.
+    fn retry(&mut self) -> bool {
+        let waiting = self.active.values_mut().filter(|slot| !slot.stream.is_settled());
+        waiting.fold(false, |any, slot| self.recording.retry(&mut slot.stream, false) || any)
     }
 
     /// Whether another thread could still describe the stacks of this ring.

@@ -5,6 +5,7 @@
 //! the trace, unless --error-exitcode gives one for errors. Not here: everything else; see the modules.
 #![deny(unsafe_code)]
 
+mod accesses;
 mod cli;
 mod clock;
 mod contexts;

@@ -88,6 +88,7 @@ impl Memory {
             flags |= if set { flag } else { 0 };
         }
         flags |= cli.windows.flags();
+        flags |= if cli.models.is_full() { shared::FLAG_ALL_ACCESSES } else { 0 };
         let events = cli.event_bits()?;
         if events & shared::EVENTS_SHADOW != 0 {
             let (ones, poison) =

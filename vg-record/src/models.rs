@@ -3,10 +3,20 @@
 //! What always holds: what the engine is told to simulate can be simulated. Not here: the models (`models`).
 
 use crate::cli::{Flag, yes_no};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use models::{Geometry, LineTooShort, Options, Shapes};
 use ring::shared::{self, Control};
 use std::sync::atomic::Ordering::Relaxed;
+
+/// What is told of data accesses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Accesses {
+    /// What they cost, with the models that are simulated meanwhile
+    #[default]
+    Costs,
+    /// All of them too, one by one, so that vg-annotate --simulate can try other models on the trace, which becomes large
+    Full,
+}
 
 /// What is simulated with --events=access.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
@@ -38,6 +48,10 @@ pub(crate) struct ModelOptions {
     /// A prefetcher brings lines into the last level ahead of streams of misses
     #[arg(long, value_name = "yes|no", value_parser = yes_no)]
     pub simulate_hwpref: Option<Flag>,
+
+    /// With --events=access: what the trace tells of data accesses
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "costs", hide_default_value = true)]
+    pub accesses: Accesses,
 }
 
 impl ModelOptions {
@@ -50,8 +64,17 @@ impl ModelOptions {
             ("--simulate-hwpref", self.simulate_hwpref),
         ];
         let shapes = [("--I1", self.i1), ("--D1", self.d1), ("--LL", self.ll)];
+        let full = self.is_full().then_some("--accesses=full");
         let flags = flags.into_iter().filter(|(_, flag)| *flag == Some(Flag(true))).map(|(name, _)| name);
-        flags.chain(shapes.into_iter().filter(|(_, shape)| shape.is_some()).map(|(name, _)| name)).next()
+        full.into_iter()
+            .chain(flags)
+            .chain(shapes.into_iter().filter(|(_, shape)| shape.is_some()).map(|(name, _)| name))
+            .next()
+    }
+
+    /// Whether the whole stream of accesses is told.
+    pub(crate) fn is_full(&self) -> bool {
+        self.accesses == Accesses::Full
     }
 
     /// The shapes of the caches: this machine's, where nothing else was said.
@@ -111,7 +134,8 @@ impl ModelOptions {
         Ok(())
     }
 
-    /// Options that differ from their defaults, in the spelling of the command line.
+    /// Options that differ from their defaults, in the spelling of the command line; the shapes also where they are this machine's, if
+    /// another one may simulate the same again.
     pub(crate) fn changed(&self) -> Vec<String> {
         let flags = [
             ("cache-sim", self.cache_sim, true),
@@ -123,12 +147,19 @@ impl ModelOptions {
             let Flag(value) = flag.filter(|flag| flag.0 != default)?;
             Some(format!("--{name}={}", if value { "yes" } else { "no" }))
         });
-        let shapes = [("I1", self.i1), ("D1", self.d1), ("LL", self.ll)];
+        let known = if self.is_full() { self.shapes().ok() } else { None };
+        let shape = |given: Option<Geometry>, of: fn(&Shapes) -> Geometry| given.or(known.as_ref().map(of));
+        let shapes = [
+            ("I1", shape(self.i1, |shapes| shapes.i1)),
+            ("D1", shape(self.d1, |shapes| shapes.d1)),
+            ("LL", shape(self.ll, |shapes| shapes.ll)),
+        ];
         let shapes = shapes.into_iter().filter_map(|(name, shape)| {
             let shape = shape?;
             Some(format!("--{name}={},{},{}", shape.size(), shape.ways(), shape.line()))
         });
-        flags.chain(shapes).collect()
+        let full = self.is_full().then(|| "--accesses=full".to_owned());
+        flags.chain(shapes).chain(full).collect()
     }
 }
 

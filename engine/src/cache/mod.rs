@@ -552,7 +552,7 @@ impl Cache {
         let first_entry = self.maps.len() as u32;
         self.maps.extend(code.map.iter().map(pack));
         self.counted.add(id, pc, &code.counted, lengths.into_iter(), single);
-        self.runs.add(id, core::mem::take(&mut code.runs), bytes_once);
+        self.runs.add(id, core::mem::take(&mut code.runs), bytes_once, (pc, bytes));
         if mode.is_precise() {
             self.steps.push(steps);
         }

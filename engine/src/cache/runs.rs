@@ -30,8 +30,9 @@ pub(super) struct Runs {
     first: u32,
     /// In the order of their fragments.
     list: Vec<Place>,
-    /// Those that nobody has taken yet.
+    /// Those that nobody has taken yet, and their code, one behind the other.
     fresh: Vec<Form>,
+    fresh_code: Vec<u8>,
     /// Those of instructions that were translated for a single use, by pc and bytes: such code comes again and again.
     once: BTreeMap<(u64, Vec<u8>), u32>,
 }
@@ -48,12 +49,13 @@ impl Runs {
         self.next(None) < translate::accesses::MOST_RUNS - 256
     }
 
-    /// Adds those of a fragment.
+    /// Adds those of a fragment, which was translated from these bytes at `pc`.
     pub(super) fn add(
         &mut self,
         fragment: FragmentId,
         runs: Vec<(Form, Logged)>,
         once: Option<(u64, Vec<u8>)>,
+        (pc, bytes): (u64, &[u8]),
     ) {
         let number = self.next(None);
         if let Some(key) = once.filter(|_| !runs.is_empty())
@@ -71,6 +73,8 @@ impl Runs {
                 ends_behind: form.ends_behind(),
                 words: form.words,
             });
+            let code = |address: u64| (address.wrapping_sub(pc) as usize).min(bytes.len());
+            self.fresh_code.extend_from_slice(&bytes[code(form.start)..code(form.end)]);
             self.fresh.push(form);
         }
     }
@@ -96,9 +100,9 @@ pub struct Cut {
 }
 
 impl Cache {
-    /// The runs that are new since this was asked last, from the next number on.
-    pub fn take_fresh_runs(&mut self) -> Vec<Form> {
-        core::mem::take(&mut self.runs.fresh)
+    /// The runs that are new since this was asked last, from the next number on, and their code, one behind the other.
+    pub fn take_fresh_runs(&mut self) -> (Vec<Form>, Vec<u8>) {
+        (core::mem::take(&mut self.runs.fresh), core::mem::take(&mut self.runs.fresh_code))
     }
 
     /// The run that was being executed at cache address `code`, in front of the guest's instruction at `pc`.

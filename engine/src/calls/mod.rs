@@ -20,6 +20,7 @@ use crate::guest_mem;
 use crate::space::PAGE;
 use crate::state::Engine;
 use crate::sys;
+use crate::trace::Writer;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -84,13 +85,13 @@ pub fn begin(engine: &Engine, thread: *const Thread, context: &mut Context) -> O
 }
 
 impl Calls {
-    /// Works through the log.
-    fn follow(&mut self, engine: &Engine, context: &mut Context) {
+    /// Works through the log; what is to be told meanwhile goes to the thread's writer.
+    fn follow(&mut self, engine: &Engine, context: &mut Context, writer: &mut Option<Writer>) {
         let Some(log) = &mut self.accesses else { return };
         let words = (context.log - self.log) as usize / 8;
         // SAFETY: see the head of this file.
         let events = unsafe { core::slice::from_raw_parts(self.log as *const u64, words) };
-        log.follow(engine, context, events, self.tree.as_mut());
+        log.follow(engine, context, events, self.tree.as_mut(), writer);
         context.log = self.log;
     }
 
@@ -103,14 +104,20 @@ impl Calls {
     }
 
     /// Sees to it that so many words can be appended.
-    fn make_room(&mut self, engine: &Engine, context: &mut Context, words: u16) {
+    fn make_room(&mut self, engine: &Engine, context: &mut Context, writer: &mut Option<Writer>, words: u16) {
         if context.log + 8 * u64::from(words) > self.log + LOG_BYTES {
-            self.follow(engine, context);
+            self.follow(engine, context, writer);
         }
     }
 
     /// The run that was cut short is told as such, and that the thread goes on at `pc`.
-    fn cut(&mut self, engine: &Engine, context: &mut Context, code: u64, pc: u64) {
+    fn cut(
+        &mut self,
+        engine: &Engine,
+        context: &mut Context,
+        writer: &mut Option<Writer>,
+        (code, pc): (u64, u64),
+    ) {
         let cut = engine.cache.lock().cut_run(code, pc);
         if let Some(cut) = cut {
             let head = cut.bytes.map_or(whole(cut.number), |bytes| partly(cut.number, bytes));
@@ -126,14 +133,14 @@ impl Calls {
                 }
             } else {
                 // If there was none, nothing of it was stored yet.
-                self.make_room(engine, context, cut.words);
+                self.make_room(engine, context, writer, cut.words);
                 if let Some(word) = self.word(context, 0) {
                     *word = head;
                     context.log += 8 * u64::from(cut.words);
                 }
             }
         }
-        self.make_room(engine, context, 1);
+        self.make_room(engine, context, writer, 1);
         if let Some(word) = self.word(context, 0) {
             *word = goes_on(pc);
             context.log += 8;
@@ -147,7 +154,7 @@ pub fn is_full(engine: &Engine, thread: &mut Thread, address: u64) -> bool {
     if calls.log == 0 || address.wrapping_sub(calls.log + LOG_BYTES) >= PAGE {
         return false;
     }
-    calls.follow(engine, &mut thread.context);
+    calls.follow(engine, &mut thread.context, &mut thread.writer);
     true
 }
 
@@ -156,7 +163,7 @@ pub fn is_full(engine: &Engine, thread: &mut Thread, address: u64) -> bool {
 pub fn interrupted(engine: &Engine, thread: &mut Thread, code: u64, pc: u64) {
     let Some(calls) = &mut thread.calls else { return };
     if calls.accesses.is_some() {
-        calls.cut(engine, &mut thread.context, code, pc);
+        calls.cut(engine, &mut thread.context, &mut thread.writer, (code, pc));
     } else if let Some(tree) = &mut calls.tree {
         let position = engine.cache.lock().position(code);
         if let Some(left) = position.and_then(|position| position.fix.left()) {
@@ -188,7 +195,7 @@ pub fn never_costs(thread: &mut Thread) {
 /// The bases of the thread's segments are about to be changed, by other than its own instructions.
 pub fn changes_bases(engine: &Engine, thread: &mut Thread, change: impl FnOnce(&mut Context)) {
     if let Some(calls) = &mut thread.calls {
-        calls.follow(engine, &mut thread.context);
+        calls.follow(engine, &mut thread.context, &mut thread.writer);
     }
     change(&mut thread.context);
     if let Some(log) = thread.calls.as_mut().and_then(|calls| calls.accesses.as_mut()) {
@@ -204,7 +211,7 @@ pub fn handler_begins(
     stack: Option<Range<u64>>,
 ) {
     let Some(calls) = &mut thread.calls else { return };
-    calls.follow(engine, &mut thread.context);
+    calls.follow(engine, &mut thread.context, &mut thread.writer);
     let Some(tree) = &mut calls.tree else { return };
     let function = engine.cache.lock().function(pc);
     tree.handle(function, thread.context.instructions(), sp, restorer, stack);
@@ -213,7 +220,7 @@ pub fn handler_begins(
 /// A handler has returned.
 pub fn handler_ends(engine: &Engine, thread: &mut Thread) {
     if let Some(calls) = &mut thread.calls {
-        calls.follow(engine, &mut thread.context);
+        calls.follow(engine, &mut thread.context, &mut thread.writer);
         if let Some(tree) = &mut calls.tree {
             tree.handled(thread.context.instructions());
         }
@@ -223,7 +230,7 @@ pub fn handler_ends(engine: &Engine, thread: &mut Thread) {
 /// A forked child begins to count.
 pub fn forget(engine: &Engine, thread: &mut Thread) {
     if let Some(calls) = &mut thread.calls {
-        calls.follow(engine, &mut thread.context);
+        calls.follow(engine, &mut thread.context, &mut thread.writer);
         if let Some(tree) = &mut calls.tree {
             tree.forget(thread.context.instructions());
         }
@@ -237,7 +244,7 @@ pub fn forget(engine: &Engine, thread: &mut Thread) {
 /// From here on what the thread executes is collected, or is not.
 pub fn collect(engine: &Engine, thread: &mut Thread, on: bool) {
     if let Some(calls) = &mut thread.calls {
-        calls.follow(engine, &mut thread.context);
+        calls.follow(engine, &mut thread.context, &mut thread.writer);
         if let Some(tree) = &mut calls.tree {
             tree.collect(thread.context.instructions(), on);
         }
@@ -250,7 +257,7 @@ pub fn collect(engine: &Engine, thread: &mut Thread, on: bool) {
 /// Works through the log of a thread, which is the calling one, or stopped.
 pub fn work_through(engine: &Engine, thread: &mut Thread) {
     if let Some(calls) = &mut thread.calls {
-        calls.follow(engine, &mut thread.context);
+        calls.follow(engine, &mut thread.context, &mut thread.writer);
     }
 }
 
@@ -267,7 +274,7 @@ pub fn tell_all(engine: &Engine) {
 pub fn tell(engine: &Engine, thread: &mut Thread) {
     const MOST_ENTRIES: usize = 1024;
     let Some(mut calls) = thread.calls.take() else { return };
-    calls.follow(engine, &mut thread.context);
+    calls.follow(engine, &mut thread.context, &mut thread.writer);
     let Some(tree) = &mut calls.tree else {
         thread.calls = Some(calls);
         return;

@@ -16,7 +16,7 @@ use crate::state::{Engine, engine};
 use crate::sys::{self, errno, nr};
 use crate::syscalls::{Call, Outcome};
 use crate::trace::Writer;
-use crate::{calls, counts, guest_mem};
+use crate::{accesses, calls, counts, guest_mem};
 use alloc::boxed::Box;
 use core::arch::asm;
 use core::sync::atomic::Ordering;
@@ -324,12 +324,15 @@ fn fork(engine: &'static Engine, thread: &mut Thread, call: &Call, wanted: &Argu
     let kernel = for_kernel(wanted, 0, 0);
     let before = sys::tsc();
     signals::set_kernel_mask(u64::MAX);
+    // What the child takes on is what has been told.
+    calls::work_through(engine, thread);
     let frozen = engine.heap.get().map(|heap| heap.lock_all());
     let descriptors = thread.descriptors.as_ref().map(|known| known.table());
     if let Some(table) = &descriptors {
         table.acquire();
     }
     engine.acquire_all();
+    accesses::forks(engine, thread, process);
     // SAFETY: without a stack of its own the child returns here with a copy of this one.
     let result = unsafe { call_clone(call, &kernel, 0, start, core::ptr::null_mut()) };
     engine.release_all();
@@ -358,6 +361,7 @@ fn fork(engine: &'static Engine, thread: &mut Thread, call: &Call, wanted: &Argu
         if counts::are_kept(engine) {
             counts::forget(thread);
         }
+        accesses::forked(engine);
         calls::forget(engine, thread);
         engine.windows.forget_parts();
         thread.restart_stats();

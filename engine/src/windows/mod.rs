@@ -142,6 +142,7 @@ pub fn end_part(engine: &'static Engine, thread: &Thread, how: PartEnd, name: &[
                     window.kept.clear();
                 }
                 calls::forget(engine, each);
+                accesses::tell_forgotten(engine, each);
             }
         }
         if let Some(writer) = &mut each.writer {

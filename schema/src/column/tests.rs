@@ -33,7 +33,7 @@ fn every_shape_gives_back_what_it_got() {
         &[7; 500],
         &[1 << 63, 0],
     ] {
-        for shape in [Shape::Near, Shape::Small, Shape::Few] {
+        for shape in [Shape::Near, Shape::Small, Shape::Few, Shape::Rare] {
             round_trip(values, shape);
         }
     }
@@ -59,7 +59,7 @@ fn blocks_take_the_bits_of_their_widest_value() {
 fn narrow_values_give_the_bytes_of_wide_ones() {
     let bytes: Vec<u8> = (0..1000u32).map(|i| (i * 37 % 251) as u8).collect();
     let words: Vec<u32> = bytes.iter().map(|&byte| u32::from(byte) << 20).collect();
-    for shape in [Shape::Near, Shape::Small, Shape::Few] {
+    for shape in [Shape::Near, Shape::Small, Shape::Few, Shape::Rare] {
         for length in [0, 1, 63, 64, 65, 1000] {
             let (mut narrow, mut wide) = (Vec::new(), Vec::new());
             let values: Vec<u64> = bytes[..length].iter().map(|&byte| byte.into()).collect();

@@ -54,6 +54,9 @@ arms! {
     ContextCosts "contextCosts",
     PartEnd "partEnd",
     Jumps "jumps",
+    AccessRuns "accessRuns",
+    AccessLog "accessLog",
+    AccessMark "accessMark",
 }
 
 /// Number of kinds.

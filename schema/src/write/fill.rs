@@ -7,9 +7,11 @@ use capnp::{data_list, text_list};
 
 use crate::{codec::Stored, events::EventChunk, model::*, raw::trace_capnp as raw};
 
+mod accesses;
 mod code;
 mod errors;
 
+pub(super) use accesses::{access_log, access_mark, access_runs};
 pub(super) use code::{
     code_lines, context_costs, contexts, costs, executions, jumps, part_end, place_bytes, places,
 };

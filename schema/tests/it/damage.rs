@@ -87,7 +87,7 @@ fn damage_in_columns_is_noticed() {
     let messages = messages();
     let bytes = write(&messages, Codec::None);
     let ends = ends(&bytes);
-    let kinds: [fn(&Message) -> bool; 7] = [
+    let kinds: [fn(&Message) -> bool; 8] = [
         |m| matches!(m, Message::Events(_)),
         |m| matches!(m, Message::Executions(_)),
         |m| matches!(m, Message::Jumps(_)),
@@ -95,6 +95,7 @@ fn damage_in_columns_is_noticed() {
         |m| matches!(m, Message::Costs(_)),
         |m| matches!(m, Message::ContextCosts(_)),
         |m| matches!(m, Message::CodeLines(_)),
+        |m| matches!(m, Message::AccessLog(_)),
     ];
     for kind in kinds {
         let with_columns = messages.iter().position(kind).expect("the sample has every kind");

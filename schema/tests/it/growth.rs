@@ -33,7 +33,7 @@ fn unknown_columns_and_encodings_are_skipped() {
     assert_eq!(read(&chunk(1, 1, &more)).0, expected);
     let skipped = Message::Skipped(Skipped::Column { column: 5, rows: 1 });
     let mut columns = one_free();
-    columns[1].encoding = 6;
+    columns[1].encoding = 7;
     assert_eq!(read(&chunk(1, 1, &columns)).0[1], skipped);
     let mut columns = one_free();
     columns[1].codec = 3;

@@ -153,7 +153,9 @@ fn events_can_be_left_out() {
     let reader = TraceReader::new(&bytes[..]).skip_events();
     let skipped: Vec<Message> =
         reader.filter(|message| matches!(message, Message::Events(_) | Message::Skipped(_))).collect();
-    assert_eq!(skipped, [Message::Skipped(Skipped::Events { process: 1, rows: 5 })]);
+    let events = Message::Skipped(Skipped::Events { process: 1, rows: 5 });
+    let log = Message::Skipped(Skipped::AccessLog);
+    assert_eq!(skipped, [events, log.clone(), log]);
 }
 
 #[test]

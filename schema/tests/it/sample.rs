@@ -115,6 +115,34 @@ fn code() -> Vec<Message> {
     ]
 }
 
+/// The stream of data accesses of a process.
+fn accesses() -> Vec<Message> {
+    let run = |start, code: &str| AccessRun { start, words: 3, code: code.into() };
+    let of = Modelled { process: 1, program: 0 };
+    let log = AccessLog {
+        of: Modelled { program: 2, ..of },
+        thread: 2,
+        counts: true,
+        fs: u64::MAX,
+        gs: 0,
+        heads: (0..200).map(|i| if i % 19 == 0 { 1 << 31 } else { i % 2 }).collect(),
+        words: (0..200).map(|i| if i % 23 == 0 { u64::MAX - i } else { i % 3 }).collect(),
+    };
+    let empty = AccessLog { counts: false, heads: vec![], words: vec![], ..log.clone() };
+    let mark = AccessMark { of, kind: MarkKind::Forked, part: 0, child: 2, places: vec![] };
+    let place = CodeBase { from: 0x40_0000, module: 1, bias: 0u64.wrapping_sub(0x1000) };
+    let places = vec![CodeBase::default(), place];
+    vec![
+        Message::AccessRuns(AccessRuns { of, first: 0, runs: vec![run(0x40_1230, "run"), run(0, "")] }),
+        Message::AccessRuns(AccessRuns { of, first: 2, runs: vec![run(u64::MAX, "another run")] }),
+        Message::AccessLog(log),
+        Message::AccessLog(empty),
+        Message::AccessMark(mark.clone()),
+        Message::AccessMark(AccessMark { kind: MarkKind::Other(77), ..mark.clone() }),
+        Message::AccessMark(AccessMark { kind: MarkKind::Belongs, part: 3, child: 0, places, ..mark }),
+    ]
+}
+
 /// One error with everything that an error can have, and one with nothing.
 fn errors() -> Vec<Error> {
     let about = AddressInfo {
@@ -250,6 +278,7 @@ pub(crate) fn messages() -> Vec<Message> {
     ];
     all.extend(snapshot());
     all.extend(code());
+    all.extend(accesses());
     all.extend([
         Message::ModuleEnd(ModuleEnd { module: 2, time: 550 }),
         Message::ThreadEnd(ThreadEnd { thread: 2, time: 560, instructions: 1_000_000 }),

@@ -13,12 +13,14 @@
 //!
 //! Not here: which accesses an instruction makes ([`references`](crate::references)); caches.
 
+mod again;
 mod form;
 mod plan;
 #[cfg(test)]
 mod tests;
 mod values;
 
+pub use again::Planner;
 pub use form::{Access, Bases, Form, Head, Piece, Rounds};
 pub(crate) use plan::AccessPlan;
 pub use plan::Logged;

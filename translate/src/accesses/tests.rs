@@ -7,12 +7,50 @@ use alloc::vec::Vec;
 
 /// The forms of the runs of a block at 0x1000.
 fn forms(bytes: &[u8]) -> Vec<Form> {
+    translated(bytes).expect("can be translated")
+}
+
+/// The same; none if it cannot be translated.
+fn translated(bytes: &[u8]) -> Option<Vec<Form>> {
     let block = Block::decode(bytes, 0x1000, Limits::default());
     let config = Config { log_accesses: true, exit_stubs_end: 0x6010_0000, ..Config::default() };
     let mut buffer = [0; 4096];
     let fragment =
         Translator::new().translate(&block, &config, None, First::default(), 0x6000_0000, &mut buffer);
-    fragment.unwrap().runs.into_iter().map(|(form, _)| form).collect()
+    Some(fragment.ok()?.runs.into_iter().map(|(form, _)| form).collect())
+}
+
+/// The bytes of this program, from everywhere in its code and its data: all kinds of instructions.
+#[test]
+fn the_form_of_a_run_follows_from_its_own_code() {
+    let program = std::fs::read("/proc/self/exe").expect("this program");
+    let mut planner = Planner::default();
+    let (mut runs, mut special) = (0, 0);
+    let pieces = (0..program.len() - 512).step_by(program.len() / 20_000 + 1);
+    for bytes in pieces.map(|at| &program[at..at + 512]) {
+        for form in translated(bytes).unwrap_or_default() {
+            let (from, to) = (form.start - 0x1000, form.end - 0x1000);
+            let again = planner.form(form.start, &bytes[from as usize..to as usize]);
+            let again = again.expect("it is a run");
+            assert_eq!(std::format!("{again:?}"), std::format!("{form:?}"));
+            runs += 1;
+            special += usize::from(form.is_special());
+        }
+    }
+    assert!(runs > 10_000 && special > 10, "{runs} {special}");
+}
+
+#[test]
+fn what_is_no_single_run_has_no_form() {
+    let mut planner = Planner::default();
+    // nop; ret; half a call; two returns; a run and a repeated instruction; cpuid.
+    assert!(planner.form(0x1000, &[0x90, 0xc3]).is_some());
+    for code in [&[][..], &[0xe8, 0], &[0xc3, 0xc3], &[0x90, 0xf3, 0xa4], &[0x0f], &[0x06]] {
+        assert!(planner.form(0x1000, code).is_none(), "{code:x?}");
+    }
+    assert!(planner.form(u64::MAX - 1, &[0x90, 0x90, 0x90]).is_none());
+    // rol rdi, 3, with which a client request begins.
+    assert!(planner.form(0x1000, &[0x48, 0xc1, 0xc7, 0x03]).is_some());
 }
 
 fn addresses(form: &Form, record: &[u64]) -> Vec<(Kind, u64)> {

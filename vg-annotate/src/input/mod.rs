@@ -50,6 +50,11 @@ pub fn read(source: &Source, options: &Options) -> Result<Profile, Stop> {
     if kind == Kind::Trace {
         return trace::read(input, source, options);
     }
+    if options.simulate.simulate {
+        return Err(Stop::trouble(format_args!(
+            "{name}: --simulate needs a trace made with vg-record --events=access --accesses=full; this is no trace"
+        )));
+    }
     if options.process.is_some() || options.thread.is_some() || options.part.is_some() {
         return Err(Stop::trouble(format_args!(
             "{name}: --process, --thread and --part select in traces; this is no trace"

@@ -5,6 +5,7 @@
 
 mod functions;
 mod parts;
+mod simulated;
 
 use crate::options::Options;
 use crate::profile::contexts::ContextId;
@@ -16,6 +17,7 @@ use parts::Parts;
 use report::cli::{self, Source, Stop};
 use schema::read::{Ending, Trace};
 use schema::{Context, Contexts};
+use simulated::Simulated;
 use std::collections::HashMap;
 use std::io::Read;
 
@@ -25,7 +27,12 @@ use std::io::Read;
 /// When it cannot be read, or says nothing of the selected processes and threads.
 pub(super) fn read(input: impl Read, source: &Source, options: &Options) -> Result<Profile, Stop> {
     let name = source.name();
-    let trace = Trace::load(input).map_err(|ending| match ending {
+    let mut simulated = options.simulate.simulate.then(|| Simulated::new(&options.simulate));
+    let loaded = match &mut simulated {
+        None => Trace::load(input),
+        Some(simulated) => Trace::load_seeing(input, |message| simulated.see(message)),
+    };
+    let mut trace = loaded.map_err(|ending| match ending {
         Ending::Truncated { bytes: 0, .. } => {
             Stop::trouble(format_args!("{name}: empty; did vg-record say why it wrote nothing?"))
         }
@@ -34,6 +41,12 @@ pub(super) fn read(input: impl Read, source: &Source, options: &Options) -> Resu
         )),
         ending => Stop::trouble(format_args!("{name}: {ending}")),
     })?;
+    if let Some(simulated) = simulated {
+        let lost = simulated.replace(&mut trace);
+        for process in lost.map_err(|why| Stop::trouble(format_args!("{name}: {why}")))? {
+            cli::warn(TOOL, format_args!("{name}: process {process}: not all of its accesses were recorded"));
+        }
+    }
     let mut profile = Profile::new(vec![Event::named("Ir")]);
     profile.command = trace.header.argv.iter().map(ToString::to_string).collect();
     profile.directory = trace.header.cwd.to_string();

@@ -86,6 +86,11 @@ fn plainly(values: &[u64], shape: Shape) -> (Layout, Vec<u8>) {
             values.iter().for_each(|&value| bits.put(value, width));
             (of(encoding::BITS, width as u8), bits.bytes().collect())
         }
+        Shape::Rare => {
+            let mut out = Vec::new();
+            values.iter().for_each(|value| put_uvarint(&mut out, *value));
+            (of(encoding::EACH, 0), out)
+        }
     }
 }
 
@@ -153,7 +158,7 @@ fn random_columns_have_the_bytes_of_plain_encoders() {
     for round in 0..6000 {
         let bits = [8, 32, 64, 64][round % 4];
         let values = random.column(bits);
-        for shape in [Shape::Near, Shape::Small, Shape::Few] {
+        for shape in [Shape::Near, Shape::Small, Shape::Few, Shape::Rare] {
             let expected = plainly(&values, shape);
             let what = format!("round {round}");
             check(&values, shape, &expected, &what);
