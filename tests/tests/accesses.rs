@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::Value;
-use tests::executed::{annotate, record, same, told};
+use tests::executed::{annotate, record, record_command, same, told};
 use tests::guest::{Program, root};
 use tests::run::{Run, Scratch};
 use tests::suite::{Problem, Suite, Verdict, need};
@@ -50,6 +50,20 @@ fn main() -> ExitCode {
         suite.case(format!("threads/{name}"), None, move || sums(options));
     }
     suite.case("spawns", None, spawns);
+    for name in ["arrays", "lines", "pointers"] {
+        suite.case(format!("simulated/{name}"), None, move || simulated_as_recorded(name));
+    }
+    for (name, options) in [
+        ("counts/threads.c", &["--events=access"][..]),
+        ("counts/interrupted.c", &["--events=access", "--simulate-wb=yes"]),
+        ("counts/processes.c", &["--events=access"]),
+        ("counts/evicted.c", &["--events=access", "--cache-size=4M", "--simulate-hwpref=yes"]),
+        ("counts/words.cpp", &["--events=access", "--toggle-collect=main"]),
+        ("windows/parts.c", &["--events=access"]),
+    ] {
+        suite.case(format!("simulated/{name}"), None, move || simulated_again(name, options));
+    }
+    suite.case("simulated/without", None, simulated_without);
     suite.case("says/with-shadow", None, || {
         refused(&["--events=access,alloc,shadow"], &["access,shadow", "two recordings"])
     });
@@ -124,14 +138,66 @@ fn report(file: &Path) -> Result<Value, Problem> {
 }
 
 fn compiled(name: &str) -> Result<PathBuf, Problem> {
-    let program = Program::read(&root().join("counts").join(name))?;
+    let program = Program::read(&root().join(name))?;
     let program = program.ok_or_else(|| Problem::wrong(format!("{name} has no build line")))?;
     program.compile(&program.variants[0])
 }
 
+/// What is simulated later, with other caches, is what a recording with those counts.
+fn simulated_as_recorded(name: &str) -> Verdict {
+    let scratch = Scratch::new("simulated")?;
+    let program = [fixed(name, &scratch)?.display().to_string()];
+    let [first, second] = CACHES;
+    let whole = [&["--events=access", "--accesses=full", "--branch-sim=no"][..], &first].concat();
+    let (trace, _) = record_command(&whole, &program, &scratch)?;
+    let later = [&["--simulate", "--branch-sim=yes", "--simulate-wb=yes"][..], &second].concat();
+    let later = costs(&later, &trace)?;
+    let (trace, _) = record_command(
+        &[&["--events=access", "--simulate-wb=yes"][..], &second].concat(),
+        &program,
+        &scratch,
+    )?;
+    same("costs", &costs(&[], &trace)?, &later)
+}
+
+/// What is simulated again with the same caches is what was counted.
+fn simulated_again(name: &str, options: &[&str]) -> Verdict {
+    let exe = compiled(name)?;
+    let scratch = Scratch::new("simulated")?;
+    let options = [options, &["--accesses=full"]].concat();
+    let (trace, _) = record_command(&options, &[exe.display().to_string()], &scratch)?;
+    for part in [&[][..], &["--process=1"], &["--part=1"]] {
+        let again = [part, &["--simulate"]].concat();
+        same(&format!("costs {part:?}"), &costs(part, &trace)?, &costs(&again, &trace)?)?;
+    }
+    Ok(())
+}
+
+/// Costs by function and line.
+fn costs(options: &[&str], trace: &Path) -> Result<Vec<String>, Problem> {
+    let options = [&["--format=csv", "--min-percent=0", "--inclusive=no"][..], options].concat();
+    let outcome = annotate(&options, trace)?;
+    if outcome.code() != Some(0) {
+        return Err(Problem::wrong(outcome.summary()));
+    }
+    Ok(outcome.out().lines().map(str::to_owned).collect())
+}
+
+fn simulated_without() -> Verdict {
+    let exe = compiled("counts/threads.c")?;
+    let scratch = Scratch::new("simulated")?;
+    let (trace, _) = record(&["--events=access"], &exe, &scratch)?;
+    let outcome = annotate(&["--simulate"], &trace)?;
+    let said = outcome.err();
+    if outcome.code() == Some(2) && said.lines().count() == 1 && said.contains("--accesses=full") {
+        return Ok(());
+    }
+    Err(Problem::wrong(outcome.summary()))
+}
+
 /// A loop of known length that signals interrupt everywhere, and their handler, access exactly what they must.
 fn interrupted(options: &[&str]) -> Verdict {
-    let exe = compiled("interrupted.c")?;
+    let exe = compiled("counts/interrupted.c")?;
     let scratch = Scratch::new("signals")?;
     let (trace, outcome) = record(options, &exe, &scratch)?;
     let [turns, calls, signals] = told(&outcome)[..] else { return Err(Problem::wrong(outcome.summary())) };
@@ -159,7 +225,7 @@ fn interrupted(options: &[&str]) -> Verdict {
 /// What all functions of a program with threads have accessed adds up to the total, and each of its loops makes the accesses that
 /// it must.
 fn sums(options: &[&str]) -> Verdict {
-    let exe = compiled("threads.c")?;
+    let exe = compiled("counts/threads.c")?;
     let scratch = Scratch::new("threads")?;
     let (trace, _) = record(options, &exe, &scratch)?;
     let json = report(&trace)?;

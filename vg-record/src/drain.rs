@@ -160,7 +160,7 @@ impl Drain {
     /// Tries once more what rings have put off. Whether any of that was taken.
     fn retry(&mut self) -> bool {
         let waiting = self.active.values_mut().filter(|slot| !slot.stream.is_settled());
-        waiting.fold(false, |any, slot| self.recording.retry(&mut slot.stream, false) || any)
+        waiting.filter_map(|slot| self.recording.retry(&mut slot.stream, false).then_some(())).count() > 0
     }
 
     /// Whether another thread could still describe the stacks of this ring.

@@ -128,8 +128,7 @@ impl<'a> Simulated<'a> {
     fn runs(&mut self, told: &AccessRuns) -> Result<(), String> {
         let Some(process) = self.processes.get(told.of) else { return Ok(()) };
         let known = Rc::make_mut(&mut process.known);
-        let mut number = told.first as usize;
-        for run in &told.runs {
+        for (number, run) in (told.first as usize..).zip(&told.runs) {
             if number != known.words.len() {
                 return Err(format!("run {number} comes behind {} runs", known.words.len()));
             }
@@ -142,7 +141,6 @@ impl<'a> Simulated<'a> {
             })?;
             known.simulation.add(form);
             known.words.push(run.words);
-            number += 1;
         }
         Ok(())
     }
