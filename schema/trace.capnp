@@ -473,7 +473,7 @@ struct AccessRuns {
   program @6 :UInt32;               # Number of the program in its process, from 0; exec begins the next one.
 }
 
-# What a thread has executed in one turn: records, made small. 0.3 to 1.5 bytes an instruction.
+# What a thread has executed in one turn: records, made small. 0.2 to 0.6 bytes an instruction.
 struct AccessLog {
   process @0 :UInt32;
   thread @1 :UInt32;
@@ -483,13 +483,14 @@ struct AccessLog {
   heads @5 :Column;                 # One value for each record, at most 65536.
   words @6 :Column;                 # At most 65536.
   program @7 :UInt32;
+  series @8 :UInt32;                # Logs of one thread that follow from each other; numbers from 1 in the recording.
 }
 # heads: 0 a whole record of the run that is expected, 1 one of the other that is, 2 the thread goes on elsewhere without a branch:
 # at the address that is the next one of words; 3 a record of a run that was executed in part: the next of words are its number and
-# up to which byte; 4 + n a whole record of run n. Expected is behind each run what came behind it last in the same thread, and the
+# up to which byte; 4 + n a whole record of run n. Expected is behind each run what came behind it last in the same series, and the
 # other is what came behind it before that and was not the same: a head that is not 0 moves what it names to the front.
 # words: of each record all but the first, less what is expected there, zigzag. Expected is what the same word of the last record of
-# the same run and thread was, and a step. The step is the last difference between two records that occurred twice in a row; 0
+# the same run and series was, and a step. The step is the last difference between two records that occurred twice in a row; 0
 # at first.
 
 # Something between the logs of a process.
@@ -497,7 +498,7 @@ struct AccessMark {
   process @0 :UInt32;
   kind @1 :UInt16;                  # 0 what was simulated since the last mark of this kind, or of kind 1, belongs to `part`;
                                     # 1 it counts for nothing; 2 `child` begins as a copy of this process and its models;
-                                    # 3 what comes behind is lost.
+                                    # 3 what comes behind is lost; 4 nothing comes behind.
   part @2 :UInt32;
   child @3 :UInt32;
   from @4 :List(UInt64);            # With kind 0, where the code of all runs lies: from this address up to the next one's,

@@ -19,6 +19,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 
+use alloc::vec;
 use alloc::vec::Vec;
 use models::{Branches, Caches, Counts, Event, Events, LineTooShort, Modify, Operand, Shapes, Sink};
 use run::{Hot, Run};
@@ -71,7 +72,6 @@ impl Default for Thread {
 }
 
 /// The models, what is known of runs, and what they have cost.
-#[derive(Clone)]
 pub struct Simulation {
     models: Models,
     caches: Caches,
@@ -271,6 +271,21 @@ impl Simulation {
         spent
     }
 
+    /// A copy, for which nothing has been counted yet.
+    pub fn fork(&self) -> Simulation {
+        let mut fork = Simulation {
+            caches: self.caches.clone(),
+            branches: self.branches.clone(),
+            hot: self.hot.clone(),
+            runs: self.runs.iter().map(Run::fork).collect(),
+            accesses: self.accesses.clone(),
+            addresses: Vec::new(),
+            ..*self
+        };
+        fork.clear_costs();
+        fork
+    }
+
     /// Forgets what was counted, but not the state of the models.
     pub fn clear_costs(&mut self) {
         self.generation += 1;
@@ -282,6 +297,9 @@ fn begun<'a>(hot: &mut [Hot], runs: &'a mut [Run], number: u32, generation: u32)
     let (hot, run) = (&mut hot[number as usize], &mut runs[number as usize]);
     if hot.generation != generation {
         (hot.generation, hot.executions) = (generation, 0);
+        if run.costs.is_empty() {
+            run.costs = vec![Counts::default(); run.form.pieces.len()].into_boxed_slice();
+        }
         run.costs.fill(Counts::default());
     }
     run

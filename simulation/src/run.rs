@@ -44,19 +44,21 @@ impl Hot {
             lines: run.segment.lines(),
             accesses: (first as u32, run.form.accesses.len() as u16),
             words: run.form.words,
-            generation: 0,
+            generation: NEVER,
             is_rare: run.is_artificial || run.form.is_special() || run.form.sets_base(),
             branches: branches && run.form.branch.is_some(),
         }
     }
 }
 
+/// The generation of what was never executed.
+const NEVER: u32 = u32::MAX;
+
 /// All else.
-#[derive(Clone)]
 pub(crate) struct Run {
     pub(crate) form: Form,
     pub(crate) segment: Segment,
-    /// Of each instruction, without what follows from the executions.
+    /// Of each instruction, without what follows from the executions; empty as long as it has none.
     pub(crate) costs: Box<[Counts]>,
     /// It has branches where the processor has none.
     pub(crate) is_artificial: bool,
@@ -83,10 +85,15 @@ impl Run {
         }
         Run {
             segment: builder.finish(),
-            costs: vec![Counts::default(); form.pieces.len()].into_boxed_slice(),
+            costs: Box::default(),
             is_artificial: form.pieces.iter().any(|piece| piece.artificial.is_some()),
             form,
         }
+    }
+
+    /// The same code, which has cost nothing.
+    pub(crate) fn fork(&self) -> Run {
+        Run { form: self.form.clone(), segment: self.segment.clone(), costs: Box::default(), ..*self }
     }
 
     /// What each instruction has cost that was executed, by its address, with so many executions.

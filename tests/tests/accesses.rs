@@ -60,6 +60,9 @@ fn main() -> ExitCode {
         ("counts/evicted.c", &["--events=access", "--cache-size=4M", "--simulate-hwpref=yes"]),
         ("counts/words.cpp", &["--events=access", "--toggle-collect=main"]),
         ("windows/parts.c", &["--events=access"]),
+        // Children that execute another program before what they begin with has been read.
+        ("processes/execs.c", &["--events=access"]),
+        ("processes/vforks.c", &["--events=access"]),
     ] {
         suite.case(format!("simulated/{name}"), None, move || simulated_again(name, options));
     }

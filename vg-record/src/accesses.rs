@@ -25,6 +25,8 @@ pub(crate) struct Accesses {
     images: HashMap<ImageId, Told>,
     /// What children begin with that have not been told of, by their numbers; none: what they begin with is lost.
     forks: HashMap<u32, Option<Vec<Run>>>,
+    /// Number of the last series of logs.
+    series: u32,
 }
 
 /// What was told of one process.
@@ -36,11 +38,15 @@ struct Told {
     /// By number; none as long as it is not known what it begins with.
     runs: Option<Vec<Run>>,
     is_lost: bool,
+    /// Rings that have told something and may tell more.
+    rings: u32,
+    /// The process has ended.
+    is_over: bool,
 }
 
 impl Told {
     fn of(of: Modelled, runs: Option<Vec<Run>>) -> Told {
-        Told { of, next: 0, runs, is_lost: false }
+        Told { of, next: 0, runs, is_lost: false, rings: 0, is_over: false }
     }
 }
 
@@ -48,10 +54,17 @@ impl Told {
 #[derive(Debug, Default)]
 pub(crate) struct Turn {
     packer: Packer,
+    /// Number of the series of its logs; 0 as long as the ring has told nothing.
+    series: u32,
     /// Words of the log that are half a record.
     left: Vec<u64>,
     /// Of the turn so far.
     packed: Packed,
+}
+
+/// A mark that says nothing but what its kind does.
+fn plain_mark(of: Modelled) -> AccessMark {
+    AccessMark { of, kind: MarkKind::Forgotten, part: 0, child: 0, places: Vec::new() }
 }
 
 impl Accesses {
@@ -60,9 +73,12 @@ impl Accesses {
         self.images.insert(image, Told::of(of, (!forked).then(Vec::new)));
     }
 
-    /// A process, or its program, has ended.
-    pub(crate) fn end(&mut self, process: u32) {
-        self.images.retain(|_, told| told.of.process != process);
+    /// A process has ended that executed this: what rings still hold of it comes, and no more.
+    pub(crate) fn is_over(&mut self, image: ImageId, process: u32) {
+        if let Some(told) = self.images.get_mut(&image) {
+            // A child of vfork has no models of its own.
+            told.is_over |= told.of.process == process;
+        }
     }
 }
 
@@ -81,6 +97,11 @@ impl Recording {
             .images
             .entry(image)
             .or_insert_with(|| Told::of(Modelled { process: stream.process, program: 0 }, Some(Vec::new())));
+        if stream.accesses.series == 0 {
+            all.series += 1;
+            stream.accesses.series = all.series;
+            told.rings += 1;
+        }
         let begins = if told.runs.is_none() { all.forks.remove(&told.of.process) } else { None };
         let is_orphan = begins == Some(None);
         told.runs = told.runs.take().or(begins.flatten());
@@ -149,6 +170,7 @@ impl Recording {
                 let log = AccessLog {
                     of,
                     thread: stream.thread,
+                    series: turn.series,
                     counts: flags & access_log::COUNTS != 0,
                     fs: record.word(3),
                     gs: record.word(4),
@@ -162,8 +184,7 @@ impl Recording {
                 words.clear();
             }
             _ => {
-                let mark =
-                    AccessMark { of, kind: MarkKind::Forgotten, part: 0, child: 0, places: Vec::new() };
+                let mark = plain_mark(of);
                 let mark = match record.word(2) {
                     what if what == Mark::Told as u64 => {
                         let mut starts: Vec<u64> = runs.iter().map(|(start, _)| *start).collect();
@@ -180,10 +201,32 @@ impl Recording {
                     }
                     _ => return None,
                 };
-                self.trace.put(|writer| writer.access_mark(&mark));
+                self.mark(&mark);
             }
         }
         Some(())
+    }
+
+    /// A ring gives no more records.
+    pub(crate) fn close_accesses(&mut self, stream: &mut Stream) {
+        let Some(image) = stream.image().filter(|_| stream.accesses.series != 0) else { return };
+        let Some(told) = self.accesses.images.get_mut(&image) else { return };
+        told.rings = told.rings.saturating_sub(1);
+        let executes_another = || {
+            let process = self.processes.get(&told.of.process);
+            process.is_some_and(|process| process.images.last() != Some(&image))
+        };
+        if told.rings == 0 && (told.is_over || executes_another()) {
+            let (of, is_lost) = (told.of, told.is_lost);
+            self.accesses.images.remove(&image);
+            if !is_lost {
+                self.mark(&AccessMark { kind: MarkKind::Ended, ..plain_mark(of) });
+            }
+        }
+    }
+
+    fn mark(&mut self, mark: &AccessMark) {
+        self.trace.put(|writer| writer.access_mark(mark));
     }
 
     /// Where the code at these addresses, which rise, lies: an entry where that changes.
@@ -204,8 +247,7 @@ impl Recording {
         let Some(told) = self.accesses.images.get_mut(&image).filter(|told| !told.is_lost) else { return };
         told.is_lost = true;
         let of = told.of;
-        let mark = AccessMark { of, kind: MarkKind::Lost, part: 0, child: 0, places: Vec::new() };
-        self.trace.put(|writer| writer.access_mark(&mark));
+        self.mark(&AccessMark { kind: MarkKind::Lost, ..plain_mark(of) });
         let text = format!("data accesses of process {} are lost", self.describe(stream.process));
         let time = self.now();
         self.trace.remark(Severity::Warning, 0, of.process, time, &text);

@@ -360,6 +360,8 @@ impl Recording {
             }
             Kind::ProcessEnd => {
                 stream.ended = true;
+                let image = self.image(stream);
+                self.accesses.is_over(image, stream.process);
                 let time = self.time(stream, word(1));
                 self.write_counts(stream.process, stream.thread, stream.part);
                 let how = End::from_number(word(2) as u16);
@@ -397,6 +399,7 @@ impl Recording {
     /// A ring gives no more records: what was begun and not completed is told.
     pub(crate) fn close(&mut self, stream: &mut Stream) {
         self.retry(stream, true);
+        self.close_accesses(stream);
         if stream.snapshot.is_open() {
             self.totals.cut_snapshots += 1;
             let text = format!("the leak graph of process {} is incomplete", self.describe(stream.process));
@@ -555,7 +558,6 @@ impl Recording {
         self.trace.flush_events(process);
         let end = schema::ProcessEnd { process, time, how, value, instructions };
         self.trace.put(|writer| writer.process_end(&end));
-        self.accesses.end(process);
         if let Some(process) = self.processes.get_mut(&process) {
             process.end = Some((how, value));
         }

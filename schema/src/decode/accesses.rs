@@ -41,6 +41,7 @@ pub(super) fn log(m: &raw::access_log::Reader<'_>) -> Decoded<Message> {
     Ok(Message::AccessLog(AccessLog {
         of: of(m.get_process(), m.get_program()),
         thread: m.get_thread(),
+        series: m.get_series(),
         counts: m.get_counts(),
         fs: m.get_fs(),
         gs: m.get_gs(),

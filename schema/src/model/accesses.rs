@@ -43,6 +43,8 @@ pub struct AccessLog {
     pub of: Modelled,
     /// The thread.
     pub thread: u32,
+    /// Number of the series of logs that this one follows from, and others will from this one.
+    pub series: u32,
     /// It costs; otherwise the models only see it.
     pub counts: bool,
     /// Base of FS at the beginning.
@@ -66,6 +68,8 @@ codes! {
         Forked = 2,
         /// What comes behind is lost.
         Lost = 3,
+        /// Nothing comes behind.
+        Ended = 4,
     }
 }
 

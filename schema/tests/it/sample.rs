@@ -122,6 +122,7 @@ fn accesses() -> Vec<Message> {
     let log = AccessLog {
         of: Modelled { program: 2, ..of },
         thread: 2,
+        series: 3,
         counts: true,
         fs: u64::MAX,
         gs: 0,

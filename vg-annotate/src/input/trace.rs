@@ -43,8 +43,16 @@ pub(super) fn read(input: impl Read, source: &Source, options: &Options) -> Resu
     })?;
     if let Some(simulated) = simulated {
         let lost = simulated.replace(&mut trace);
-        for process in lost.map_err(|why| Stop::trouble(format_args!("{name}: {why}")))? {
-            cli::warn(TOOL, format_args!("{name}: process {process}: not all of its accesses were recorded"));
+        let lost = lost.map_err(|why| Stop::trouble(format_args!("{name}: {why}")))?;
+        if let Some(first) = lost.first() {
+            let others = match lost.len() - 1 {
+                0 => String::new(),
+                others => format!(" and of {others} others"),
+            };
+            let text = format_args!(
+                "{name}: accesses of process {first}{others} are missing, and cost nothing here"
+            );
+            cli::warn(TOOL, text);
         }
     }
     let mut profile = Profile::new(vec![Event::named("Ir")]);

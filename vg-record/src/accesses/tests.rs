@@ -133,3 +133,32 @@ fn a_gap_is_waited_for_and_then_told() {
     recording.trace.flush();
     assert_eq!(stream_of(&sink), ["1: runs from 0: 1000", "1: Lost part 0 child 0 []"]);
 }
+
+/// What a child tells before it executes another program may be read after that program has ended.
+#[test]
+fn a_program_that_waits_is_not_forgotten_with_its_process() {
+    let (sink, said) = (Sink::default(), Said::default());
+    let mut recording = recording(&sink, &said);
+    let (mut parent, mut child, mut later) = (Stream::new(1), Stream::new(2), Stream::new(2));
+    feed(&mut recording, &mut parent, &[process_start(10, 1, 0, Start::Root), runs(0, 0x1000)]);
+    let waits = [log(0, access_log::ENDS, &[WHOLE, 1]), runs(1, 0x2000)];
+    feed(&mut recording, &mut child, &[fork_start(20, 2, 1, 1)]);
+    feed(&mut recording, &mut child, &waits);
+    let end = record(Kind::ProcessEnd, &[40, 0, 0, 0]);
+    feed(&mut recording, &mut later, &[process_start(30, 2, 2, Start::Exec), runs(0, 0x3000), end]);
+    recording.close(&mut later);
+    feed(&mut recording, &mut parent, &[mark(1, Mark::Forks, 2)]);
+    assert!(recording.retry(&mut child, false) && child.is_settled());
+    recording.close(&mut child);
+    recording.trace.flush();
+    let expected = [
+        "1: runs from 0: 1000",
+        "2: runs from 0: 3000",
+        "2: Ended part 0 child 0 []",
+        "1: Forked part 0 child 2 []",
+        "2: thread 0 false: [4] [2]",
+        "2: runs from 1: 2000",
+        "2: Ended part 0 child 0 []",
+    ];
+    assert_eq!(stream_of(&sink), expected);
+}

@@ -34,6 +34,7 @@ pub(in crate::write) fn access_log(
     m.set_process(log.of.process);
     m.set_program(log.of.program);
     m.set_thread(log.thread);
+    m.set_series(log.series);
     m.set_counts(log.counts);
     m.set_fs(log.fs);
     m.set_gs(log.gs);

@@ -8,28 +8,33 @@
 use crate::options::simulate::Simulate;
 use models::{Counts, Event};
 use schema::read::Trace;
-use schema::{AccessLog, AccessMark, AccessRuns, Cost, Costs, End, MarkKind, Message, Modelled};
+use schema::{AccessLog, AccessMark, AccessRuns, Cost, Costs, MarkKind, Message, Modelled, Start};
 use simulation::packed::Unpacker;
 use simulation::{Simulation, Thread};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::rc::Rc;
 use translate::accesses::{Bases, Planner};
 
-/// Most children that what they begin with is kept for. Some never come: their fork failed, or they were killed.
+/// Most children that what they begin with, some megabytes each, is kept for. Some never come: their fork failed, or they were killed.
 const MOST_FORKS: usize = 256;
 
-/// What a child begins with.
-#[derive(Clone)]
+/// What a process knows, and a child of it begins with.
 struct Known {
     simulation: Simulation,
     /// Of a record of each run.
     words: Vec<u16>,
 }
 
+impl Known {
+    fn fork(&self) -> Known {
+        Known { simulation: self.simulation.fork(), words: self.words.clone() }
+    }
+}
+
 /// A process, while it executes one program.
 struct Process {
-    /// Shared with children that have not begun.
-    known: Rc<Known>,
+    known: Known,
+    /// By the series of their logs.
     threads: HashMap<u32, (Thread, Unpacker)>,
 }
 
@@ -41,29 +46,35 @@ type At = (u32, u64);
 struct Processes {
     /// Nothing has been simulated; whoever begins without a parent begins with it. None before the trace's header has come, and where
     /// the models that were asked for cannot be.
-    first: Option<Rc<Known>>,
+    first: Option<Known>,
     all: HashMap<Modelled, Process>,
     /// What children begin with, by number.
-    forks: BTreeMap<u32, Rc<Known>>,
+    forks: BTreeMap<u32, Known>,
+    /// Those who begin so.
+    are_forks: BTreeSet<u32>,
+    /// Processes of which something is missing.
+    lost: BTreeSet<u32>,
     /// One has been told of.
     is_any: bool,
 }
 
 impl Processes {
-    /// The process, which begins now if it has not yet; none when nothing can be simulated.
+    /// The process, which begins now if it has not yet; none when nothing can be simulated of it.
     fn get(&mut self, of: Modelled) -> Option<&mut Process> {
         self.is_any = true;
         let first = self.first.as_ref()?;
-        let forks = &mut self.forks;
-        Some(self.all.entry(of).or_insert_with(|| {
-            let forked = if of.program == 0 { forks.remove(&of.process) } else { None };
-            let mut known = forked.unwrap_or_else(|| Rc::clone(first));
-            if known.simulation.runs() > 0 {
-                // What the parent has spent is the parent's.
-                Rc::make_mut(&mut known).simulation.clear_costs();
+        match self.all.entry(of) {
+            Entry::Occupied(known) => Some(known.into_mut()),
+            Entry::Vacant(free) => {
+                let is_fork = of.program == 0 && self.are_forks.contains(&of.process);
+                let known = if is_fork { self.forks.remove(&of.process) } else { Some(first.fork()) };
+                let Some(known) = known else {
+                    self.lost.insert(of.process);
+                    return None;
+                };
+                Some(free.insert(Process { known, threads: HashMap::new() }))
             }
-            Process { known, threads: HashMap::new() }
-        }))
+        }
     }
 }
 
@@ -74,10 +85,8 @@ pub(super) struct Simulated<'a> {
     processes: Processes,
     planner: Planner,
     log: Vec<u64>,
-    /// By process and part.
-    costs: BTreeMap<(u32, u32), BTreeMap<At, Counts>>,
-    /// Processes of which something is missing.
-    lost: BTreeSet<u32>,
+    /// With the numbers of `events` in place of strings.
+    costs: Vec<Costs>,
     /// Why nothing is simulated.
     problem: Option<String>,
 }
@@ -91,8 +100,7 @@ impl<'a> Simulated<'a> {
             processes: Processes::default(),
             planner: Planner::default(),
             log: Vec::new(),
-            costs: BTreeMap::new(),
-            lost: BTreeSet::new(),
+            costs: Vec::new(),
             problem: None,
         }
     }
@@ -107,27 +115,27 @@ impl<'a> Simulated<'a> {
                 let (shapes, models) = self.wanted.of(&header.options);
                 match Simulation::new(&shapes, models) {
                     Ok(simulation) => {
-                        self.processes.first = Some(Rc::new(Known { simulation, words: Vec::new() }))
+                        self.processes.first = Some(Known { simulation, words: Vec::new() });
                     }
                     Err(error) => self.problem = Some(format!("nothing can be simulated: {error}")),
                 }
                 self.events = Event::ALL[1..].iter().copied().filter(|event| models.count(*event)).collect();
                 Ok(())
             }
+            Message::Process(process) if process.how == Start::Fork => {
+                self.processes.are_forks.insert(process.number);
+                Ok(())
+            }
             Message::AccessRuns(runs) => self.runs(runs),
             Message::AccessLog(log) => self.follow(log),
             Message::AccessMark(mark) => self.mark(mark),
-            Message::ProcessEnd(end) if end.how != End::Exec => {
-                self.processes.all.retain(|of, _| of.process != end.process);
-                Ok(())
-            }
             _ => Ok(()),
         }
     }
 
     fn runs(&mut self, told: &AccessRuns) -> Result<(), String> {
         let Some(process) = self.processes.get(told.of) else { return Ok(()) };
-        let known = Rc::make_mut(&mut process.known);
+        let known = &mut process.known;
         for (number, run) in (told.first as usize..).zip(&told.runs) {
             if number != known.words.len() {
                 return Err(format!("run {number} comes behind {} runs", known.words.len()));
@@ -149,8 +157,8 @@ impl<'a> Simulated<'a> {
         let mut log = std::mem::take(&mut self.log);
         log.clear();
         let Some(process) = self.processes.get(told.of) else { return Ok(()) };
-        let (thread, unpacker) = process.threads.entry(told.thread).or_default();
-        let known = Rc::make_mut(&mut process.known);
+        let (thread, unpacker) = process.threads.entry(told.series).or_default();
+        let known = &mut process.known;
         let words = |run: u32| known.words.get(run as usize).copied();
         if !unpacker.unpack(&told.heads, &told.words, words, &mut log) {
             return Err(format!("the accesses of thread {} make no sense", told.thread));
@@ -168,8 +176,8 @@ impl<'a> Simulated<'a> {
         let Some(process) = self.processes.get(mark.of) else { return Ok(()) };
         match mark.kind {
             MarkKind::Belongs => {
-                let known = Rc::make_mut(&mut process.known);
-                let costs = self.costs.entry((mark.of.process, mark.part)).or_default();
+                let known = &mut process.known;
+                let mut costs: BTreeMap<At, Counts> = BTreeMap::new();
                 for (pc, counts) in known.simulation.costs() {
                     let behind = mark.places.partition_point(|place| place.from <= pc);
                     let place = behind.checked_sub(1).map(|at| mark.places[at]).unwrap_or_default();
@@ -179,10 +187,19 @@ impl<'a> Simulated<'a> {
                     }
                 }
                 known.simulation.clear_costs();
+                let events = &self.events;
+                let rows = costs.iter().flat_map(|(&(module, rva), counts)| {
+                    let occurred = (0..).zip(events).filter(|(_, event)| counts[**event] != 0);
+                    occurred.map(move |(event, of)| Cost { module, rva, event, times: counts[*of] })
+                });
+                // All that were counted are known by these.
+                let counted = (0..events.len() as u32).map(|event| Cost { event, ..Cost::default() });
+                let rows = counted.chain(rows).collect();
+                self.costs.push(Costs { process: mark.of.process, part: mark.part, rows });
             }
-            MarkKind::Forgotten => Rc::make_mut(&mut process.known).simulation.clear_costs(),
+            MarkKind::Forgotten => process.known.simulation.clear_costs(),
             MarkKind::Forked => {
-                let known = Rc::clone(&process.known);
+                let known = process.known.fork();
                 let forks = &mut self.processes.forks;
                 forks.insert(mark.child, known);
                 if forks.len() > MOST_FORKS {
@@ -190,7 +207,11 @@ impl<'a> Simulated<'a> {
                 }
             }
             MarkKind::Lost => {
-                self.lost.insert(mark.of.process);
+                self.processes.lost.insert(mark.of.process);
+                self.processes.all.remove(&mark.of);
+            }
+            MarkKind::Ended => {
+                self.processes.all.remove(&mark.of);
             }
             MarkKind::Other(_) => {}
         }
@@ -212,21 +233,83 @@ impl<'a> Simulated<'a> {
                     .to_owned(),
             );
         }
-        let events: Vec<(Event, u32)> =
-            self.events.iter().map(|event| (*event, trace.add_string(event.name()))).collect();
+        let strings: Vec<u32> = self.events.iter().map(|event| trace.add_string(event.name())).collect();
         // They were spent in contexts, of which the stream knows nothing.
         trace.context_costs.clear();
-        trace.costs.clear();
-        for ((process, part), costs) in self.costs {
-            // All that were counted are known by these.
-            let mut rows: Vec<Cost> =
-                events.iter().map(|(_, event)| Cost { module: 0, rva: 0, event: *event, times: 0 }).collect();
-            for ((module, rva), counts) in costs {
-                let occurred = events.iter().filter(|(event, _)| counts[*event] != 0);
-                rows.extend(occurred.map(|&(of, event)| Cost { module, rva, event, times: counts[of] }));
-            }
-            trace.costs.push(Costs { process, part, rows });
+        trace.costs = self.costs;
+        for row in trace.costs.iter_mut().flat_map(|costs| &mut costs.rows) {
+            row.event = strings[row.event as usize];
         }
-        Ok(self.lost)
+        Ok(self.processes.lost)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schema::{AccessRun, Bytes, CodeBase, Header};
+
+    const OF: Modelled = Modelled { process: 1, program: 0 };
+
+    /// mov rax, [rdi]; ret: its record has rsp and rdi.
+    fn runs(first: u32, words: u16) -> Message {
+        let run = AccessRun { start: 0x1000, words, code: Bytes(vec![0x48, 0x8b, 0x07, 0xc3]) };
+        Message::AccessRuns(AccessRuns { of: OF, first, runs: vec![run] })
+    }
+
+    fn log(heads: &[u64], words: &[u64]) -> Message {
+        let (heads, words) = (heads.to_vec(), words.to_vec());
+        let log = AccessLog { of: OF, thread: 1, series: 1, counts: true, fs: 0, gs: 0, heads, words };
+        Message::AccessLog(log)
+    }
+
+    fn mark(kind: MarkKind) -> Message {
+        let places = vec![CodeBase { from: 0x1000, module: 7, bias: 0x800 }];
+        Message::AccessMark(AccessMark { of: OF, kind, part: 3, child: 2, places })
+    }
+
+    fn see<'a>(wanted: &'a Simulate, messages: &[Message]) -> (Simulated<'a>, Result<(), String>) {
+        let mut simulated = Simulated::new(wanted);
+        let result = simulated.see(&Message::Header(Header::default()));
+        let result =
+            messages.iter().fold(result, |result, message| result.and_then(|()| simulated.see(message)));
+        (simulated, result)
+    }
+
+    #[test]
+    fn a_log_costs_its_code_in_its_part() {
+        let wanted = Simulate::default();
+        let (simulated, result) =
+            see(&wanted, &[runs(0, 3), log(&[4, 4], &[0x10000, 0x20000, 0, 0]), mark(MarkKind::Belongs)]);
+        assert_eq!(result, Ok(()));
+        let [costs] = &simulated.costs[..] else { panic!("{:?}", simulated.costs) };
+        assert_eq!((costs.process, costs.part), (1, 3));
+        let reads = |rva| {
+            let of = |row: &&Cost| {
+                (row.module, row.rva, simulated.events[row.event as usize]) == (7, rva, Event::Dr)
+            };
+            costs.rows.iter().find(of).map(|row| row.times)
+        };
+        assert_eq!([reads(0x800), reads(0x803)], [Some(2), Some(2)]);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let wanted = Simulate::default();
+        let refused = |messages: &[Message]| see(&wanted, messages).1.is_err();
+        assert!(refused(&[runs(1, 3)]) && refused(&[runs(0, 9)]) && refused(&[runs(0, 3), runs(0, 3)]));
+        assert!(refused(&[log(&[4], &[1, 2])]) && refused(&[runs(0, 3), log(&[4], &[1])]));
+        assert!(refused(&[runs(0, 3), log(&[4], &[1, 2, 3])]) && refused(&[runs(0, 3), log(&[9], &[1, 2])]));
+        for kind in
+            [MarkKind::Forgotten, MarkKind::Forked, MarkKind::Ended, MarkKind::Lost, MarkKind::Other(9)]
+        {
+            assert!(!refused(&[
+                mark(kind),
+                runs(0, 3),
+                log(&[4], &[1, 2]),
+                mark(kind),
+                mark(MarkKind::Belongs)
+            ]));
+        }
     }
 }
