@@ -62,6 +62,55 @@ pub(crate) struct Turn {
     packed: Packed,
 }
 
+impl Turn {
+    /// Packs the words of a record of the log; none if they make no sense.
+    fn take(&mut self, runs: &[Run], record: Record<'_>) -> Option<()> {
+        let words = |run: u32| runs.get(run as usize).map(|(_, words)| *words);
+        self.left.extend_from_slice(record.words.get(5..)?);
+        let done = self.packer.pack(&self.left, words, &mut self.packed)?;
+        self.left.drain(..done);
+        Some(())
+    }
+
+    /// What is told of the turn, whose last record this is; none if that is no whole one.
+    fn end(&mut self, of: Modelled, thread: u32, record: Record<'_>) -> Option<AccessLog> {
+        let Packed { heads, words } = std::mem::take(&mut self.packed);
+        if !self.left.is_empty() || heads.len() > TOO_MANY || words.len() > TOO_MANY {
+            return None;
+        }
+        let counts = record.word(2) & access_log::COUNTS != 0;
+        let (fs, gs) = (record.word(3), record.word(4));
+        Some(AccessLog { of, thread, series: self.series, counts, fs, gs, heads, words })
+    }
+
+    /// The next turn has the memory of one that was told.
+    fn reuse(&mut self, told: AccessLog) {
+        let AccessLog { mut heads, mut words, .. } = told;
+        heads.clear();
+        words.clear();
+        self.packed = Packed { heads, words };
+    }
+}
+
+/// Adds the runs that a record tells of to those that are known: the first one's number, and what is told of them; none if they
+/// make no sense.
+fn take_runs(runs: &mut Vec<Run>, record: Record<'_>) -> Option<(u32, Vec<AccessRun>)> {
+    let first = u32::try_from(runs.len()).ok()?;
+    let mut fresh = Vec::new();
+    let mut rest = record.words.get(2..)?;
+    while let [start, sizes, behind @ ..] = rest {
+        let (words, bytes) = halves(*sizes);
+        let words = u16::try_from(words).ok()?;
+        let bytes = bytes as usize;
+        let (code, behind) = behind.split_at_checked(bytes.div_ceil(8))?;
+        let code = code.iter().flat_map(|word| word.to_le_bytes()).take(bytes).collect();
+        fresh.push(AccessRun { start: *start, words, code: Bytes(code) });
+        runs.push((*start, words));
+        rest = behind;
+    }
+    Some((first, fresh))
+}
+
 /// A mark that says nothing but what its kind does.
 fn plain_mark(of: Modelled) -> AccessMark {
     AccessMark { of, kind: MarkKind::Forgotten, part: 0, child: 0, places: Vec::new() }
@@ -132,56 +181,18 @@ impl Recording {
         let (of, runs) = (told.of, told.runs.as_mut()?);
         match kind {
             Kind::AccessRuns => {
-                let first = u32::try_from(runs.len()).ok()?;
-                let mut fresh = Vec::new();
-                let mut rest = record.words.get(2..)?;
-                while let [start, sizes, behind @ ..] = rest {
-                    let (words, bytes) = halves(*sizes);
-                    let words = u16::try_from(words).ok()?;
-                    let bytes = bytes as usize;
-                    let (code, behind) = behind.split_at_checked(bytes.div_ceil(8))?;
-                    let code = code.iter().flat_map(|word| word.to_le_bytes()).take(bytes).collect();
-                    fresh.push(AccessRun { start: *start, words, code: Bytes(code) });
-                    runs.push((*start, words));
-                    rest = behind;
-                }
+                let (first, fresh) = take_runs(runs, record)?;
                 self.trace.put(|writer| writer.access_runs(of, first, &fresh));
             }
             Kind::AccessLog => {
                 let turn = &mut stream.accesses;
-                let flags = record.word(2);
-                let log = record.words.get(5..)?;
-                let words = |run: u32| runs.get(run as usize).map(|(_, words)| *words);
-                if turn.left.is_empty() {
-                    let done = turn.packer.pack(log, words, &mut turn.packed)?;
-                    turn.left.extend_from_slice(&log[done..]);
-                } else {
-                    turn.left.extend_from_slice(log);
-                    let done = turn.packer.pack(&turn.left, words, &mut turn.packed)?;
-                    turn.left.drain(..done);
-                }
-                if flags & access_log::ENDS == 0 {
+                turn.take(runs, record)?;
+                if record.word(2) & access_log::ENDS == 0 {
                     return Some(());
                 }
-                let Packed { heads, words } = std::mem::take(&mut turn.packed);
-                if !turn.left.is_empty() || heads.len() > TOO_MANY || words.len() > TOO_MANY {
-                    return None;
-                }
-                let log = AccessLog {
-                    of,
-                    thread: stream.thread,
-                    series: turn.series,
-                    counts: flags & access_log::COUNTS != 0,
-                    fs: record.word(3),
-                    gs: record.word(4),
-                    heads,
-                    words,
-                };
+                let log = turn.end(of, stream.thread, record)?;
                 self.trace.put(|writer| writer.access_log(&log));
-                let Packed { heads, words } = &mut turn.packed;
-                (*heads, *words) = (log.heads, log.words);
-                heads.clear();
-                words.clear();
+                turn.reuse(log);
             }
             _ => {
                 let mark = plain_mark(of);

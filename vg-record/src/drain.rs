@@ -159,8 +159,11 @@ impl Drain {
 
     /// Tries once more what rings have put off. Whether any of that was taken.
     fn retry(&mut self) -> bool {
-        let waiting = self.active.values_mut().filter(|slot| !slot.stream.is_settled());
-        waiting.filter_map(|slot| self.recording.retry(&mut slot.stream, false).then_some(())).count() > 0
+        let mut any = false;
+        for slot in self.active.values_mut().filter(|slot| !slot.stream.is_settled()) {
+            any |= self.recording.retry(&mut slot.stream, false);
+        }
+        any
     }
 
     /// Whether another thread could still describe the stacks of this ring.

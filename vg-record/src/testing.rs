@@ -2,9 +2,9 @@
 //! would write them.
 
 use crate::clock::Clock;
-use crate::decode::Recording;
+use crate::decode::{Recording, Stream};
 use crate::trace::Trace;
-use ring::record::{Kind, Start, header, pair, put_string};
+use ring::record::{Kind, Record, Start, header, pair, put_string};
 use schema::write::Codec;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -134,4 +134,11 @@ pub(crate) fn alloc(tsc: u64, address: u64, stack: u32) -> Vec<u64> {
 /// The record of a stack node without a module.
 pub(crate) fn node(id: u32, parent: u32, address: u64) -> Vec<u64> {
     record(Kind::Node, &[pair(id, parent), 0, address])
+}
+
+/// Gives a recording these records of a ring.
+pub(crate) fn feed(recording: &mut Recording, stream: &mut Stream, records: &[Vec<u64>]) {
+    for words in records {
+        recording.take(stream, Record { words });
+    }
 }

@@ -90,7 +90,13 @@ impl Memory {
         unsafe { *self.at(frames::END) = end };
     }
 
-    /// Whether what emitted code counts is collected.
+    /// On which side what begins is counted.
+    pub fn side(&self) -> u32 {
+        // SAFETY: see the head of this file.
+        unsafe { *self.at::<u64>(frames::SIDE) as u32 }
+    }
+
+    /// The same from here on.
     pub fn set_side(&mut self, side: u32) {
         // SAFETY: see the head of this file.
         unsafe { *self.at(frames::SIDE) = u64::from(side) };

@@ -74,12 +74,23 @@ pub fn protect(engine: &Engine, thread: *const Thread) {
     }
 }
 
-/// Of a thread that has executed nothing yet, whose context this is.
-pub fn begin(engine: &Engine, thread: *const Thread, context: &mut Context) -> Option<Box<Calls>> {
+/// Of a thread that has executed nothing yet, whose context this is. `again`: its memory was another one's.
+pub fn begin(
+    engine: &Engine,
+    thread: *const Thread,
+    context: &mut Context,
+    again: bool,
+) -> Option<Box<Calls>> {
     if has_logs(engine) {
         context.log = log_of(engine, thread);
     }
-    let tree = are_kept(engine).then(|| Tree::new(Memory::of(thread as u64)));
+    let tree = are_kept(engine).then(|| {
+        let mut memory = Memory::of(thread as u64);
+        if again {
+            memory.clear_table();
+        }
+        Tree::new(memory)
+    });
     (has_logs(engine) || tree.is_some())
         .then(|| Box::new(Calls { log: context.log, tree, accesses: accesses::begin(engine) }))
 }

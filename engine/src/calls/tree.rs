@@ -68,20 +68,17 @@ pub struct Tree {
     /// Numbers of nodes by parent, function and site; 0: none. Its length is a power of two.
     slots: Vec<u32>,
     handlers: Vec<Handler>,
-    /// 0 while calls and instructions are collected.
-    side: u32,
 }
 
 impl Tree {
-    /// A thread that has executed nothing.
+    /// A thread that has executed nothing, whose memory holds no table of another one's nodes.
     pub fn new(mut memory: Memory) -> Tree {
-        memory.clear_table();
         *memory.node(0) = Node { function: NO_FUNCTION, ..Node::default() };
         // The outermost frame is no function, and nothing ends it.
         *memory.frame(0) = Frame { sp: u64::MAX, ..Frame::default() };
         memory.set_top(0);
         memory.set_side(0);
-        let mut tree = Tree { memory, count: 1, slots: alloc::vec![0; 1024], handlers: Vec::new(), side: 0 };
+        let mut tree = Tree { memory, count: 1, slots: alloc::vec![0; 1024], handlers: Vec::new() };
         tree.guard();
         tree
     }
@@ -145,10 +142,9 @@ impl Tree {
     /// Collects from here on, or no longer does.
     pub fn collect(&mut self, clock: u64, on: bool) {
         let side = if on { 0 } else { OTHER_SIDE };
-        if side == self.side {
+        if side == self.memory.side() {
             return;
         }
-        self.side = side;
         self.memory.set_side(side);
         self.each_active(|node, frame, before| {
             count(node, before, frame, clock);
@@ -307,7 +303,7 @@ impl Tree {
             return;
         }
         let Some(number) = self.look_up(parent, site, function) else { return };
-        let (target, side) = (self.memory.node(number).target[0] as u32, self.side);
+        let (target, side) = (self.memory.node(number).target[0] as u32, self.memory.side());
         *self.memory.frame(top + 1) = Frame { entry: NODE_BYTES * number + side, target, ..frame };
         self.memory.set_top(top + 1);
     }

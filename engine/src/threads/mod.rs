@@ -166,7 +166,7 @@ pub fn create(engine: &Engine, mask: u64) -> Result<*mut Thread, i64> {
         (&raw mut (*thread).strings).write(crate::strings::ThreadStrings::default());
         (&raw mut (*thread).unwinder).write(None);
         (&raw mut (*thread).descriptors).write(None);
-        (&raw mut (*thread).calls).write(calls::begin(engine, thread, &mut *context));
+        (&raw mut (*thread).calls).write(calls::begin(engine, thread, &mut *context, recycled.is_some()));
         (&raw mut (*thread).window).write(Window::begin(engine));
         (&raw mut (*thread).memory).write((memory, bytes));
         (&raw mut (*thread).own_actions).write(None);

@@ -1,18 +1,12 @@
 //! Records of the stream in, messages out: their order, forks, and what is lost.
 
 use super::*;
-use crate::testing::{Said, Sink, fork_start, messages, process_start, record, recording};
+use crate::testing::{Said, Sink, feed, fork_start, messages, process_start, record, recording};
 use ring::record::{Start, pair};
 use schema::Message;
 
 /// The first word of a record of run 0, as emitted code writes it (`translate::accesses::whole`).
 const WHOLE: u64 = 0xffff_ffff << 32 | !(1u32 << 30) as u64;
-
-fn feed(recording: &mut Recording, stream: &mut Stream, records: &[Vec<u64>]) {
-    for words in records {
-        recording.take(stream, Record { words });
-    }
-}
 
 fn runs(sequence: u64, start: u64) -> Vec<u64> {
     record(Kind::AccessRuns, &[sequence, start, pair(2, 3), 0xc3_9090])

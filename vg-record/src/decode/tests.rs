@@ -2,16 +2,10 @@
 
 use super::*;
 use crate::testing::{
-    Said, Sink, alloc, fork_start, messages, node, process_start, record, record_with, recording,
+    Said, Sink, alloc, feed, fork_start, messages, node, process_start, record, record_with, recording,
 };
 use ring::record::{self as raw, pair};
 use schema::{Family, HeapEvent, Message, Op};
-
-fn feed(recording: &mut Recording, stream: &mut Stream, records: &[Vec<u64>]) {
-    for words in records {
-        recording.take(stream, Record { words });
-    }
-}
 
 fn events(sink: &Sink) -> Vec<HeapEvent> {
     let batches = messages(sink).into_iter().filter_map(|message| match message {
