@@ -4,20 +4,27 @@
 //! and take turns by a log each, as they do with one core. Not here: what the logs hold (`translate::accesses`), the models
 //! (`models`).
 
+pub mod misses;
 mod stream;
 
+use crate::cache::Executed;
+use crate::calls;
 use crate::calls::tree::Tree;
 use crate::context::{Context, Thread};
+use crate::counts;
 use crate::state::Engine;
+use crate::threads::stop::WorldStopped;
 use crate::trace::Writer;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
+use misses::{Memory, Misses};
 use models::{Counts, Event, Geometry, Shapes};
 use ring::record::{AccessMark, EVENTS, Kind, MAX_RECORD_WORDS, header};
-use ring::shared::{Control, EVENTS_ACCESS, MODEL_BRANCHES, MODEL_CACHES, MODEL_PREFETCH, MODEL_WRITE_BACK};
-use simulation::{Models, Simulation};
+use ring::shared::{Control, EVENTS_ACCESS, EVENTS_CALLS, FLAG_ALL_ACCESSES, MODEL_BRANCHES, MODEL_CACHES, MODEL_PREFETCH, MODEL_WRITE_BACK};
+use simulation::Simulation;
 use translate::accesses::Bases;
+use translate::models::Shape;
 use translate::calls::{ENTER_WORDS, IS_ENTRY, LEAVE_WORDS};
 
 /// The event with a number in [`EVENTS`]: those of the models behind the first, which the counters have.
@@ -33,13 +40,77 @@ pub fn are_kept(events: u32) -> bool {
     events & EVENTS_ACCESS != 0
 }
 
+/// The models of a process.
+pub struct Models {
+    /// What logs are fed to.
+    simulation: Simulation,
+    /// Where emitted code looks at models itself: what it does not find there.
+    misses: Option<Misses>,
+}
+
+impl Models {
+    /// Instructions have been executed so often, or mispredicted.
+    pub fn executed(&mut self, executed: &Executed<'_>, times: u64) {
+        let Some(misses) = &mut self.misses else { return };
+        if let Some(conditional) = executed.mispredicted {
+            let event = if conditional { Event::Bcm } else { Event::Bim };
+            return misses.add(executed.pc, event, times);
+        }
+        let mut pc = executed.pc;
+        for (length, costs) in executed.lengths.iter().zip(executed.costs) {
+            for (event, count) in [Event::Dr, Event::Dw, Event::Bc, Event::Bi].into_iter().zip(costs) {
+                misses.add(pc, event, times.wrapping_mul((*count).into()));
+            }
+            pc += u64::from(*length);
+        }
+    }
+}
+
+/// The models that emitted code is to look at: where neither the whole stream is told, nor each write seen by the last level, nor are costs those
+/// of contexts.
+pub fn looked_at(control: &Control) -> Option<translate::models::Models> {
+    let events = control.events.load(Ordering::Relaxed);
+    let (models, shapes) = wanted(control);
+    let is_told = control.flags.load(Ordering::Relaxed) & FLAG_ALL_ACCESSES != 0;
+    if !are_kept(events) || events & EVENTS_CALLS != 0 || is_told || models.write_back {
+        return None;
+    }
+    let shape = |geometry: Geometry| Shape {
+        line_bits: geometry.line().ilog2(),
+        sets: geometry.sets(),
+        ways: geometry.ways(),
+    };
+    let caches = models.caches.then(|| [shape(shapes.i1), shape(shapes.d1)]);
+    // With one set a line cannot be told from the one behind it. Larger ones would be out of reach.
+    const MOST_LINES: u32 = 1 << 22;
+    let fits = |shape: &Shape| shape.sets >= 2 && shape.sets * shape.ways <= MOST_LINES;
+    if !caches.iter().flatten().all(fits) {
+        return None;
+    }
+    let access_max = shapes.i1.line().min(shapes.d1.line()).min(shapes.ll.line());
+    let base = u32::try_from(counts::THREAD_BYTES).ok()?;
+    Some(translate::models::Models::new(base, caches, models.branches, access_max))
+}
+
 /// The models that the recorder asked for, if it did. What it says makes sense: it has checked that.
-pub fn new(control: &Control) -> Option<Simulation> {
+pub fn new(control: &Control) -> Option<Models> {
     if !are_kept(control.events.load(Ordering::Relaxed)) {
         return None;
     }
+    let (models, shapes) = wanted(control);
+    if looked_at(control).is_none() {
+        return Some(Models { simulation: Simulation::new(&shapes, models).ok()?, misses: None });
+    }
+    let options = models::Options { prefetch: models.prefetch, ..models::Options::default() };
+    let caches = models::Caches::new(&shapes, options).ok()?;
+    let nothing = simulation::Models::default();
+    let misses = Some(Misses { caches, costs: BTreeMap::new() });
+    Some(Models { simulation: Simulation::new(&shapes, nothing).ok()?, misses })
+}
+
+fn wanted(control: &Control) -> (simulation::Models, Shapes) {
     let bits = control.models.load(Ordering::Relaxed);
-    let models = Models {
+    let models = simulation::Models {
         caches: bits & MODEL_CACHES != 0,
         branches: bits & MODEL_BRANCHES != 0,
         write_back: bits & MODEL_WRITE_BACK != 0,
@@ -53,7 +124,7 @@ pub fn new(control: &Control) -> Option<Simulation> {
         (Ok(i1), Ok(d1), Ok(ll)) => Shapes { i1, d1, ll },
         _ => Shapes::FALLBACK,
     };
-    Simulation::new(&shapes, models).ok()
+    (models, shapes)
 }
 
 /// What a thread's log is about.
@@ -67,12 +138,18 @@ pub struct Log {
     contexts: Vec<Counts>,
     /// What is told of all that is worked through, if it is.
     turn: Option<stream::Turn>,
+    /// The thread's models, where emitted code looks at them.
+    memory: Option<Memory>,
 }
 
 /// Of a thread that begins.
-pub fn begin(engine: &Engine) -> Option<Log> {
+pub fn begin(engine: &Engine, thread: *const Thread, again: bool) -> Option<Log> {
     let turn = stream::is_told(engine).then(stream::Turn::default);
-    are_kept(engine.options.events).then(|| Log { turn, ..Log::default() })
+    let memory = Memory::of(engine, thread as u64).map(|mut memory| {
+        memory.begin(again);
+        memory
+    });
+    are_kept(engine.options.events).then(|| Log { turn, memory, ..Log::default() })
 }
 
 impl Log {
@@ -85,6 +162,9 @@ impl Log {
         mut tree: Option<&mut Tree>,
         writer: &mut Option<Writer>,
     ) {
+        if let Some(memory) = &mut self.memory {
+            misses::tell_last(engine, memory);
+        }
         if log.is_empty() {
             return;
         }
@@ -92,7 +172,7 @@ impl Log {
             self.set_bases(context);
         }
         let mut accesses = engine.accesses.lock();
-        let Some(simulation) = &mut *accesses else { return };
+        let Some(Models { simulation, misses }) = &mut *accesses else { return };
         // Under this lock: they are numbered in their order, and another thread's log may name them already.
         let (fresh, code) = engine.cache.lock().take_fresh_runs();
         if let Some(turn) = &mut self.turn {
@@ -100,7 +180,14 @@ impl Log {
         }
         fresh.into_iter().for_each(|form| simulation.add(form));
         while !log.is_empty() {
-            let done = simulation.follow(&mut self.thread, log);
+            let counts = self.thread.collects;
+            let done = match misses.as_mut().zip(self.memory.as_mut()) {
+                Some((misses, memory)) => {
+                    let mut touch = |touch| misses.touch(memory, touch, counts);
+                    simulation.follow_touching(&mut self.thread, log, Some(&mut touch))
+                }
+                None => simulation.follow(&mut self.thread, log),
+            };
             let followed;
             (followed, log) = log.split_at(done);
             if let Some(turn) = &mut self.turn {
@@ -138,6 +225,11 @@ impl Log {
         self.thread.collects = on && !self.is_foreign;
     }
 
+    /// Whether it does.
+    pub fn collects(&self) -> bool {
+        self.thread.collects
+    }
+
     /// It is a child's of vfork: nothing counts.
     pub fn never_costs(&mut self) {
         self.is_foreign = true;
@@ -164,8 +256,22 @@ impl Log {
 
 /// A forked child begins to count.
 pub fn forget(engine: &Engine) {
-    if let Some(simulation) = &mut *engine.accesses.lock() {
+    if let Some(Models { simulation, misses }) = &mut *engine.accesses.lock() {
         simulation.clear_costs();
+        if let Some(misses) = misses {
+            misses.clear_costs(engine.cache.lock().sites());
+        }
+    }
+}
+
+/// The cache is about to be emptied. The world is stopped.
+pub fn before_clearing(engine: &Engine, world: &WorldStopped<'_>) {
+    if engine.options.models.is_none() {
+        return;
+    }
+    counts::each(engine, world, |each| calls::work_through(engine, each));
+    if let Some(misses) = engine.accesses.lock().as_mut().and_then(|models| models.misses.as_mut()) {
+        misses.take(engine.cache.lock().sites());
     }
 }
 
@@ -193,8 +299,14 @@ pub fn tell(engine: &Engine, thread: &mut Thread) {
         return;
     }
     let mut accesses = engine.accesses.lock();
-    let (Some(simulation), Some(writer)) = (&mut *accesses, &mut thread.writer) else { return };
+    let (Some(Models { simulation, misses }), Some(writer)) = (&mut *accesses, &mut thread.writer) else {
+        return;
+    };
     let mut by_pc: BTreeMap<u64, Counts> = BTreeMap::new();
+    if let Some(misses) = misses {
+        misses.take(engine.cache.lock().sites());
+        by_pc = core::mem::take(&mut misses.costs);
+    }
     for (pc, counts) in simulation.costs() {
         *by_pc.entry(pc).or_default() += counts;
     }

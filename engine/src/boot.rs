@@ -136,6 +136,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
             bytes => bytes,
         },
         debug: control.debug.load(Ordering::Relaxed),
+        models: crate::accesses::looked_at(control),
     };
     let has = |kind: u32| options.events & kind != 0;
     let calls = has(ring::shared::EVENTS_CALLS);
@@ -158,7 +159,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
             || track && crate::syscalls::descriptors::is_wanted(number);
         crate::syscalls::class(number) | u8::from(wanted)
     };
-    let mut cache = match Cache::new(options.cache_bytes, count, check, follow, class) {
+    let mut cache = match Cache::new(options.cache_bytes, count, options.models, check, follow, class) {
         Ok(cache) => cache,
         Err(_) => crate::fatal::fail("no address space for the code cache"),
     };

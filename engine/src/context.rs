@@ -103,7 +103,8 @@ pub struct Context {
     pub precise_instructions: u64,
     /// How often it was entered.
     pub precise_switches: u64,
-    pad6: [u64; 3],
+    /// See `layout::HOMES`.
+    pub homes: [u64; 3],
     /// V bits of registers; those of a register count while its byte in `dirty` is not zero.
     pub v: Registers,
 }
@@ -170,6 +171,7 @@ const _: () = {
     assert!(offset_of!(Context, patterns) == layout::PATTERNS as usize);
     assert!(offset_of!(Context, precise_instructions) == layout::PRECISE_INSTRUCTIONS as usize);
     assert!(offset_of!(Context, precise_switches) == layout::PRECISE_SWITCHES as usize);
+    assert!(offset_of!(Context, homes) == layout::HOMES as usize);
     assert!(offset_of!(Context, v.gpr) == layout::V_GENERAL as usize);
     assert!(offset_of!(Context, v.vector) == layout::V_VECTOR as usize);
     assert!(offset_of!(Context, v.origin.gpr) == layout::ORIGIN_GENERAL as usize);

@@ -10,6 +10,7 @@
 //! Only the thread itself does, or whoever has stopped the world.
 #![allow(unsafe_code, reason = "counters behind a thread's structure")]
 
+use crate::accesses::{self, Models};
 use crate::cache::Cache;
 use crate::calls;
 use crate::context::{Context, Thread};
@@ -56,6 +57,7 @@ pub fn interrupted(engine: &Engine, thread: &mut Thread, code: u64, pc: u64) {
     // On its way from the engine into the cache it is where that leads.
     let is_leaving = context.state.load(Ordering::Relaxed) == layout::STATE_LEAVING;
     let code = if is_leaving { context.next } else { code };
+    let code = if accesses::misses::is_answered(engine, code) { context.resume } else { code };
     calls::interrupted(engine, thread, code, pc);
     let context = &mut thread.context;
     let code = if engine.stubs.store_fix(code).is_some() { context.resume } else { code };
@@ -83,12 +85,13 @@ pub fn bailed_out(engine: &Engine, context: &mut Context, check: u32) {
 /// Tells the recorder what a thread has executed, and in which contexts, since it was told last. The thread is the calling one, or stopped.
 pub fn tell(engine: &Engine, thread: &mut Thread) {
     if are_kept(engine) {
-        tell_from(&engine.cache.lock(), thread);
+        let mut accesses = engine.accesses.lock();
+        tell_from(&engine.cache.lock(), accesses.as_mut(), thread);
     }
     calls::tell(engine, thread);
 }
 
-fn tell_from(cache: &Cache, thread: &mut Thread) {
+fn tell_from(cache: &Cache, mut accesses: Option<&mut Models>, thread: &mut Thread) {
     const MOST_ENTRIES: usize = 1024;
     let mut words = Vec::with_capacity(1 + EXECUTED_WORDS * MOST_ENTRIES);
     let mut jumps = Vec::with_capacity(1 + JUMP_WORDS * MOST_ENTRIES);
@@ -102,6 +105,9 @@ fn tell_from(cache: &Cache, thread: &mut Thread) {
     for (number, &count) in kept.iter().enumerate().filter(|(_, count)| **count != 0) {
         let executed = cache.executed(number);
         let signed = if executed.less { count.wrapping_neg() } else { count };
+        if let Some(models) = &mut accesses {
+            models.executed(&executed, signed);
+        }
         let mut pc = executed.pc;
         for lengths in executed.lengths.chunks(EXECUTED_LENGTHS) {
             if words.is_empty() {
@@ -178,10 +184,11 @@ pub fn tell_all(engine: &Engine) {
         return;
     }
     let threads = engine.threads.lock();
+    let mut accesses = engine.accesses.lock();
     let cache = engine.cache.lock();
     for &thread in threads.pointers() {
         // SAFETY: registered, and stopped, or the calling one, which uses neither its counters nor its ring meanwhile.
-        tell_from(&cache, unsafe { &mut *thread });
+        tell_from(&cache, accesses.as_mut(), unsafe { &mut *thread });
     }
 }
 

@@ -5,11 +5,13 @@
 
 use crate::cache::{Arrival, Cache, FragmentId, Full, Reached};
 use crate::context::{Context, Thread};
+use crate::signals::recover::{self, GuestRegs};
 use crate::signals::{TRAP_FLAG, raise, sig, waits};
 use crate::state::{Engine, engine};
 use crate::syscalls::{self, Call, Outcome, descriptors, marks};
 use crate::threads::stop;
 use crate::{
+    accesses,
     boot, calls, code, counts, errors, faults, heap_calls, precise, process_end, requests, stacks, strings,
     symbols, sys, threads, windows,
 };
@@ -94,10 +96,14 @@ pub extern "C" fn dispatch(context: *mut Context) {
         layout::EXIT_CALL => {
             thread.stats[Stat::CallsAsked as usize] += 1;
             let resume = thread.context.resume;
-            if let Some(position) = engine.cache.lock().position(resume) {
-                thread.context.pc = position.pc;
+            let position = engine.cache.lock().position(resume);
+            if let Some(position) = position {
+                let mut guest = GuestRegs::of_context(&thread.context);
+                recover::apply(&mut guest, &thread.context, position.fix);
+                guest.pc = position.pc;
+                guest.to_context(&mut thread.context);
             }
-            calls::asked(thread);
+            calls::asked(engine, thread);
             if thread.context.pending.load(Ordering::Acquire) == 0 && leave(thread, resume) {
                 return;
             }
@@ -284,6 +290,7 @@ fn make_room(engine: &Engine, thread: &Thread) {
         // Children of vfork are not stopped with the world. They leave soon, or come here themselves; but one may wait for
         // a thread that waits here.
         if engine.foreign.load(Ordering::SeqCst) == 0 || waited == LONGEST {
+            accesses::before_clearing(engine, &world);
             counts::tell_all(engine);
             engine.cache.lock().clear();
             engine.count(Stat::Evictions, 1);

@@ -24,6 +24,8 @@ pub struct Options {
     pub cache_bytes: u64,
     /// Developer switches.
     pub debug: u32,
+    /// Models that emitted code looks at.
+    pub models: Option<translate::models::Models>,
 }
 
 /// One for each process.
@@ -47,7 +49,7 @@ pub struct Engine {
     /// Signals that wait for any thread.
     pub waiting: crate::signals::waiting::Common,
     /// What their data accesses cost; of the locks the cache's alone is taken under this one.
-    pub accesses: Mutex<Option<simulation::Simulation>>,
+    pub accesses: Mutex<Option<crate::accesses::Models>>,
     /// Records of the stream of accesses so far; changed under the lock of `accesses`.
     pub access_records: AtomicU64,
     /// The threads.

@@ -320,6 +320,12 @@ impl Caches {
         }
     }
 
+    /// What becomes of an access that has missed a first level, which is somebody else's: whether the last level misses, too. Not with
+    /// write-back. `span`: see [`Segment::spans`].
+    pub fn misses_last(&mut self, address: u64, span: u8) -> bool {
+        self.last_level(address, span, false) != Served::Last
+    }
+
     /// How far the last byte that counts lies behind the first one.
     fn span(&self, size: u32) -> u8 {
         span(size, self.access_max)

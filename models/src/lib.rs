@@ -67,6 +67,7 @@ pub use branches::Branches;
 pub use caches::{Caches, LineTooShort, Modify, Operand, Options, REGISTER_MAX};
 pub use detect::{DetectError, Shapes};
 pub use events::{Counts, Event, Events, Sink};
+pub use first::{Lent, Place};
 pub use geometry::{Geometry, GeometryError, LINE_MIN};
 pub use segment::{Segment, SegmentBuilder};
 pub use uses::{LineUses, Loss};

@@ -23,7 +23,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use models::{Branches, Caches, Counts, Event, Events, LineTooShort, Modify, Operand, Shapes, Sink};
 use run::{Hot, Run};
-use translate::accesses::{Access, Bases, Form, Head};
+use translate::accesses::{Access, Bases, Form, Head, Rounds};
 use translate::references::Kind;
 use translate::references::branch::Artificial;
 
@@ -52,6 +52,29 @@ impl Models {
             AcCost1 | SpLoss1 | AcCost2 | SpLoss2 => false,
         }
     }
+}
+
+/// What depends on more than general registers, for who has the models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touch {
+    /// An access.
+    Access {
+        /// Of the instruction.
+        pc: u64,
+        /// What it does.
+        kind: Kind,
+        /// Bytes.
+        size: u16,
+        /// Of the first byte.
+        address: u64,
+    },
+    /// A branch that the processor does not have.
+    Branch {
+        /// Of the instruction.
+        pc: u64,
+        /// It is taken.
+        taken: bool,
+    },
 }
 
 /// Where the log of a thread stands.
@@ -150,6 +173,16 @@ impl Simulation {
 
     /// Works through a log up to a call or return, or to its end. The words that it was.
     pub fn follow(&mut self, thread: &mut Thread, log: &[u64]) -> usize {
+        self.follow_touching(thread, log, None)
+    }
+
+    /// The same; `touch` is told of what depends on more than general registers, where the models are not this one's.
+    pub fn follow_touching(
+        &mut self,
+        thread: &mut Thread,
+        log: &[u64],
+        mut touch: Option<&mut dyn FnMut(Touch)>,
+    ) -> usize {
         let mut rest = log;
         while let Some(&word) = rest.first() {
             let (number, part) = match Head::of(word) {
@@ -166,7 +199,7 @@ impl Simulation {
             let Some((record, behind)) = rest.split_at_checked(words.into()) else { return log.len() };
             self.led_to(thread, start);
             match part {
-                None => self.run(thread, number, record),
+                None => self.run(thread, number, record, &mut touch),
                 Some(bytes) => self.run_partly(thread, number, bytes, record),
             }
             rest = behind;
@@ -184,7 +217,13 @@ impl Simulation {
     }
 
     #[inline]
-    fn run(&mut self, thread: &mut Thread, number: u32, record: &[u64]) {
+    fn run(
+        &mut self,
+        thread: &mut Thread,
+        number: u32,
+        record: &[u64],
+        touch: &mut Option<&mut dyn FnMut(Touch)>,
+    ) {
         let hot = &mut self.hot[number as usize];
         if hot.generation != self.generation {
             begun(&mut self.hot, &mut self.runs, number, self.generation);
@@ -199,6 +238,9 @@ impl Simulation {
             thread.branched = Some(number);
         }
         if hot.is_rare {
+            if let Some(touch) = touch {
+                touched(&self.runs[number as usize], record, thread.bases, touch);
+            }
             return self.run_rare(thread, number, record);
         }
         if !self.models.caches {
@@ -317,6 +359,60 @@ fn accessed(caches: Option<&mut Caches>, kind: Kind, size: u16, address: u64) ->
     }
 }
 
+/// Tells of what a run touches whose only instruction has accesses that depend on more than general registers.
+#[cold]
+fn touched(run: &Run, record: &[u64], bases: Bases, touch: &mut dyn FnMut(Touch)) {
+    let form = &run.form;
+    let Some(piece) = form.pieces.first() else { return };
+    let pc = form.start.wrapping_add(piece.offset.into());
+    let rounds = form.rounds(record);
+    // An exchange has its branch in each execution, as others have.
+    let artificial = piece.artificial.filter(|artificial| *artificial != Artificial::Exchange);
+    rounds_of(artificial, rounds, |taken| touch(Touch::Branch { pc, taken }));
+    let Some(rounds) = rounds else {
+        form.special(record, bases, |kind, size, address| {
+            touch(Touch::Access { pc, kind, size, address });
+        });
+        return;
+    };
+    let mut operands = Vec::new();
+    form.special(record, bases, |kind, size, address| operands.push((kind, size, address)));
+    for round in 0..rounds.count {
+        for &(kind, size, address) in &operands {
+            let distance = round.wrapping_mul(size.into());
+            let address = if rounds.backwards {
+                address.wrapping_sub(distance)
+            } else {
+                address.wrapping_add(distance)
+            };
+            touch(Touch::Access { pc, kind, size, address });
+        }
+    }
+}
+
+/// The branches that Valgrind makes of what the processor does in one instruction: whether each is taken.
+fn rounds_of(artificial: Option<Artificial>, rounds: Option<Rounds>, mut branch: impl FnMut(bool)) {
+    let count = rounds.map_or(0, |rounds| rounds.count);
+    match artificial {
+        None => (),
+        Some(Artificial::Exchange) => branch(false),
+        Some(Artificial::Rounds) => {
+            (0..count).for_each(|_| branch(true));
+            branch(false);
+        }
+        Some(Artificial::ComparingRounds) => {
+            let ran_out = rounds.is_none_or(|rounds| rounds.ran_out);
+            for round in 0..count {
+                branch(false);
+                branch(ran_out || round + 1 < count);
+            }
+            if ran_out {
+                branch(true);
+            }
+        }
+    }
+}
+
 /// A run that sets a segment's base, or whose only instruction has accesses that depend on more than general registers.
 #[cold]
 fn rare(
@@ -372,24 +468,6 @@ fn artificial(
     let mut sink = Both::of(thread, &mut run.costs, spent);
     for (i, piece) in run.form.pieces.iter().enumerate() {
         let pc = run.form.start.wrapping_add(piece.offset.into());
-        let count = rounds.map_or(0, |rounds| rounds.count);
-        match piece.artificial {
-            None => (),
-            Some(Artificial::Exchange) => sink.add(i, branches.conditional(pc, false)),
-            Some(Artificial::Rounds) => {
-                (0..count).for_each(|_| sink.add(i, branches.conditional(pc, true)));
-                sink.add(i, branches.conditional(pc, false));
-            }
-            Some(Artificial::ComparingRounds) => {
-                let ran_out = rounds.is_none_or(|rounds| rounds.ran_out);
-                for round in 0..count {
-                    sink.add(i, branches.conditional(pc, false));
-                    sink.add(i, branches.conditional(pc, ran_out || round + 1 < count));
-                }
-                if ran_out {
-                    sink.add(i, branches.conditional(pc, true));
-                }
-            }
-        }
+        rounds_of(piece.artificial, rounds, |taken| sink.add(i, branches.conditional(pc, taken)));
     }
 }

@@ -120,6 +120,12 @@ impl Address {
         self.displacement as i64 >= 0
     }
 
+    /// Its value, if it is made of no register and lies behind no segment.
+    pub(crate) fn constant(self) -> Option<u64> {
+        let is_constant = self.base.is_none() && self.index.is_none() && self.segment.is_none();
+        is_constant.then_some(self.displacement)
+    }
+
     /// Whether it lies behind FS or GS.
     pub(crate) fn is_behind_segment(self) -> bool {
         self.segment.is_some()

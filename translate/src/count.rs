@@ -62,7 +62,7 @@ impl Count {
 }
 
 /// `add qword fs:[slot], n`
-fn add_to(e: &mut Emitter<'_>, slot: u32, n: u32) {
+pub(crate) fn add_to(e: &mut Emitter<'_>, slot: u32, n: u32) {
     let short = i8::try_from(n as i32);
     e.bytes(&[0x64, 0x48, if short.is_ok() { 0x83 } else { 0x81 }, 0x04, 0x25]);
     e.u32(slot);
@@ -73,7 +73,7 @@ fn add_to(e: &mut Emitter<'_>, slot: u32, n: u32) {
 }
 
 /// The same through a register, which is overwritten, without a change of flags.
-fn add_through(e: &mut Emitter<'_>, slot: u32, n: u32, register: u8) {
+pub(crate) fn add_through(e: &mut Emitter<'_>, slot: u32, n: u32, register: u8) {
     e.load_ctx(register, slot);
     // lea r, [r + n]
     let (rex, low) = (0x48 | ((register >> 3) * 5), register & 7);
@@ -119,6 +119,8 @@ pub struct Counted {
     pub passed: [(u16, u16); 4],
     /// It begins behind a conditional jump, and counts how often that was not taken: the jump of the counter before.
     pub passes: bool,
+    /// It counts nothing but how often the branch at `start` was mispredicted; true: a conditional one.
+    pub mispredicted: Option<bool>,
 }
 
 /// A direct jump: its last instruction.
@@ -130,7 +132,38 @@ pub struct Jump {
     pub conditional: bool,
 }
 
+/// What no code counts that stands in the order of the guest's.
+const NONE: u16 = u16::MAX;
+
 impl Counted {
+    /// Counts mispredictions of a branch.
+    pub(crate) fn mispredicted(at: u16, conditional: bool) -> Counted {
+        Counted { passes: false, mispredicted: Some(conditional), ..Counted::nothing(at) }
+    }
+
+    /// Counts no instruction: that a conditional jump was not taken.
+    fn nothing(at: u16) -> Counted {
+        Counted {
+            start: at,
+            end: at,
+            at,
+            code: NONE,
+            behind: NONE,
+            clock: NONE,
+            done: [(0, 0); 2],
+            cold: NONE,
+            jump: None,
+            passed: [(0, 0); 4],
+            passes: true,
+            mispredicted: None,
+        }
+    }
+
+    /// As [`Counted::partly`], for code out of line that is of the instruction at `pc`, in front of which all has been counted that is.
+    pub fn out_of_line(&self, pc: u16) -> Option<(Range<u16>, bool)> {
+        if self.at <= pc { self.left(pc) } else { self.begun(pc) }
+    }
+
     /// The guest leaves the segment by an interrupt, at this offset in the code, in front of the instruction at `pc` (an offset,
     /// too): what has to be counted to have exactly what was executed. These instructions are to be counted once more, or, if
     /// that is true, once less. There may be none: where it only has to be known that the jump in front was not taken.
@@ -277,6 +310,11 @@ impl CounterPlan {
             (config.count_segments && ends_open).then(|| own_counter(counter + self.segments.len() as u32));
     }
 
+    /// How many counters were planned.
+    pub(crate) fn count(&self) -> u32 {
+        self.segments.len() as u32 + u32::from(self.passed.is_some())
+    }
+
     /// What is to be added to the count when the guest leaves the block in front of instruction `i`, before that is counted,
     /// to have those that are done.
     pub(crate) fn adjust(&self, i: usize) -> i16 {
@@ -309,25 +347,13 @@ impl CounterPlan {
                 jump,
                 passed: segment.passed,
                 passes: core::mem::replace(&mut passes, conditional),
+                mispredicted: None,
             }
         }));
         if self.passed.is_some() {
             let end = block.insns.last().map_or(0, |last| last.next_pc().wrapping_sub(block.pc) as u16);
             // It has no code of its own: wherever it has not counted yet, the segment before says so.
-            const NONE: u16 = u16::MAX;
-            counted.push(Counted {
-                start: end,
-                end,
-                at: end,
-                code: NONE,
-                behind: NONE,
-                clock: NONE,
-                done: [(0, 0); 2],
-                cold: NONE,
-                jump: None,
-                passed: [(0, 0); 4],
-                passes: true,
-            });
+            counted.push(Counted::nothing(end));
         }
     }
 

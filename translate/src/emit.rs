@@ -2,6 +2,7 @@
 //!
 //! Invariant: writing beyond the end is recorded in `overflow`, never done; the caller checks it once.
 
+pub(crate) use crate::layout::Homes;
 use crate::layout::{Fix, MapEntry};
 use alloc::vec::Vec;
 
@@ -30,6 +31,8 @@ pub(crate) struct Emitter<'a> {
     pub(crate) map: Vec<MapEntry>,
     /// The register that holds the place in the log.
     pub(crate) log: Option<u8>,
+    /// The registers that models are looked up through.
+    pub(crate) homes: Option<Homes>,
     /// Offsets behind what counted a segment last: by its own counter, and by the clock.
     pub(crate) counted: (usize, usize),
     /// Where a segment's last instruction has been executed, which is emitted in steps: from and to which offset, in each
@@ -55,6 +58,7 @@ impl<'a> Emitter<'a> {
             overflow: false,
             map: Vec::new(),
             log: None,
+            homes: None,
             counted: (0, 0),
             done: [(0, 0); 2],
             passed: [(0, 0); 4],
@@ -130,6 +134,7 @@ impl<'a> Emitter<'a> {
     /// From here on an interrupted thread is at `guest` and recovered by `fix`.
     pub(crate) fn mark(&mut self, guest: u64, fix: Fix) {
         let fix = self.log.map_or(fix, |register| fix.with_log(register));
+        let fix = self.homes.map_or(fix, |homes| fix.with_homes(homes));
         let entry = MapEntry { cache: self.length as u32, guest, fix };
         match self.map.last_mut() {
             Some(last) if last.cache == entry.cache => *last = entry,

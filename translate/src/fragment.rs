@@ -11,6 +11,7 @@ use crate::flags;
 use crate::frames;
 use crate::layout::{self, Fix, MapEntry};
 use crate::mode::Mode;
+use crate::models::{self, Costs, ModelPlan, Models, Site};
 use crate::operand::{self, Tools};
 use crate::precise::Precise;
 use crate::shadow;
@@ -44,6 +45,9 @@ pub struct StubAddresses {
     pub step: u64,
     /// The engine is to follow a call or a return: `EXIT` and `CONTINUE` are set, rcx is in `SPILL`, r11 in `R11`.
     pub call: u64,
+    /// An access was not found where it was guessed: `TARGET` is its address, `EXIT` its number, and `CONTINUE` where to go on; see
+    /// [`models`](crate::models).
+    pub access: u64,
 }
 
 /// What translation needs to know about its surroundings.
@@ -69,6 +73,8 @@ pub struct Config {
     pub follow_calls: bool,
     /// Tell of data accesses there; in plain code only.
     pub log_accesses: bool,
+    /// Look at models instead; with `log_accesses` and `count_segments`. What depends on more than general registers is told of.
+    pub models: Option<Models>,
     /// A return or an indirect jump that takes another place on the stack with it leads to the dispatcher.
     pub watch_stack: bool,
     /// Check the V bits of explicit memory operands. The stub of check n begins n * [`layout::CHECK_STUB_BYTES`] above
@@ -178,6 +184,8 @@ pub struct First {
     pub counter: u32,
     /// Of its runs, whose accesses are told of.
     pub run: u32,
+    /// Of the accesses that models are looked at for.
+    pub site: u32,
     /// The function that begins there, if its entry is to be told of.
     pub function: Option<u32>,
     /// For precise code: where the block's decoded instructions ([`Block::decoded`]) will lie.
@@ -209,6 +217,10 @@ pub struct Fragment {
     pub counted: Vec<Counted>,
     /// What its runs leave in the log, in the order of their numbers.
     pub runs: Vec<(Form, Logged)>,
+    /// The accesses that models are looked at for, in the order of their numbers.
+    pub sites: Vec<Site>,
+    /// What each instruction costs in each execution, where models are looked at.
+    pub costs: Vec<Costs>,
     /// From cache offsets to guest states, in rising order.
     pub map: Vec<MapEntry>,
     /// Guest instructions.
@@ -244,6 +256,7 @@ pub struct Translator {
     checker: CheckPlan,
     precise: Precise,
     accesses: AccessPlan,
+    models: ModelPlan,
     /// Of a translation that was given back.
     exits: Vec<Exit>,
     checks: Vec<Check>,
@@ -267,6 +280,7 @@ impl Translator {
             checker: CheckPlan::default(),
             precise: Precise::default(),
             accesses: AccessPlan::new(),
+            models: ModelPlan::new(),
             exits: Vec::new(),
             checks: Vec::new(),
             counted: Vec::new(),
@@ -311,8 +325,13 @@ impl Translator {
             self.checker.plan(block, config.mode, &self.live, counts, &mut self.tools);
         }
         let logs_accesses = config.log_accesses && config.mode == Mode::Plain;
+        let models = config.models.filter(|_| logs_accesses);
+        let wrong = first.counter + self.counter.count();
         if logs_accesses {
-            self.accesses.plan(block, &mut self.tools);
+            self.accesses.plan(block, models.is_some(), &mut self.tools);
+        }
+        if let Some(models) = &models {
+            self.models.plan(block, models, (first.site, wrong), &self.live, &mut self.tools);
         }
         if config.mode.guards() && block.function {
             shadow::undefine_below(&mut e, red_zone(block), block.pc);
@@ -350,6 +369,9 @@ impl Translator {
                 self.checker.emit(&mut e, config, i, pc, first.check, &mut checks);
             }
             let count = if config.counts() { self.counter.emit(&mut e, i, pc) } else { None };
+            if let Some(models) = &models {
+                self.models.emit(&mut e, models, (i, insn), flags);
+            }
             if logs_accesses {
                 self.accesses.emit(&mut e, (i, insn), first.run, &mut self.tools);
             }
@@ -359,13 +381,17 @@ impl Translator {
                 let bytes = bytes_of(block, insn);
                 if !self.copy_or_emulate(&mut e, insn, bytes) {
                     self.accesses.give_up(&mut e, pc);
+                    self.models.give_up(&mut e, pc);
                     exits.push(leave(&mut e, pc, Some(Special::Unsupported), config.mode));
                     falls_through = false;
                     break;
                 }
                 e.mark(insn.next_pc(), Fix::NONE);
-                if logs_accesses {
-                    self.accesses.emit_behind(&mut e, (i, insn), first.run, &mut self.tools);
+                if logs_accesses
+                    && self.accesses.emit_behind(&mut e, (i, insn), first.run, &mut self.tools)
+                    && models.is_some()
+                {
+                    frames::work_through_log(&mut e, &config.stubs, insn.next_pc());
                 }
                 if checks_memory {
                     self.checker.emit_behind(&mut e, i, insn.next_pc());
@@ -378,6 +404,15 @@ impl Translator {
                 falls_through = false;
                 self.ways_out_of_precise(&mut e, config, block, out, &mut exits);
             } else {
+                if let Some(models) = &models
+                    && let Some(wrong) = self.models.wrong(pc, wrong)
+                {
+                    let start = e.position();
+                    if !models::indirect(&mut e, &mut self.tools, models, insn, wrong) {
+                        e.rewind(start);
+                        e.mark(pc, Fix::NONE);
+                    }
+                }
                 falls_through = self.flow(&mut e, config, block, out, &mut exits);
             }
             if config.counts() {
@@ -392,9 +427,12 @@ impl Translator {
                 self.leave_behind(&mut e, config, out, &mut exits);
             }
         }
-        let cold = if precise { e.offset() } else { usize::from(u16::MAX) };
+        let cold = if precise || models.is_some() { e.offset() } else { usize::from(u16::MAX) };
         if precise {
             self.precise.finish(&mut e, config);
+        }
+        if let Some(models) = &models {
+            self.models.finish(&mut e, models, &config.stubs);
         }
 
         for (exit, number) in exits.iter().zip(first.exit..) {
@@ -407,7 +445,13 @@ impl Translator {
         let mut counted = core::mem::take(&mut self.counted);
         if config.count_segments {
             self.counter.counted(block, cold, &mut counted);
+            if models.is_some() {
+                counted.extend(self.models.mispredicted().iter().map(|&(pc, conditional)| {
+                    Counted::mispredicted(pc.wrapping_sub(block.pc) as u16, conditional)
+                }));
+            }
         }
+        let (sites, costs) = self.models.take();
         Ok(Fragment {
             pc: block.pc,
             end: block.end(),
@@ -420,6 +464,8 @@ impl Translator {
             checks,
             counted,
             runs: if logs_accesses { self.accesses.take() } else { Vec::new() },
+            sites,
+            costs,
             map: core::mem::take(&mut e.map),
             instructions: block.insns.len() as u32,
         })

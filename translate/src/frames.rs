@@ -331,6 +331,16 @@ pub(crate) fn ask(e: &mut Emitter<'_>, stubs: &StubAddresses, pc: u64, asks: &As
     e.patch_u32(resume, asks.behind as u32);
 }
 
+/// What the log holds is to be worked through; all registers are the guest's.
+pub(crate) fn work_through_log(e: &mut Emitter<'_>, stubs: &StubAddresses, pc: u64) {
+    e.store_ctx(layout::R11, reg::R11);
+    e.mark(pc, Fix::R11);
+    e.store_ctx(layout::SPILL, reg::RCX);
+    let resume = call_engine(e, stubs, Aside::Registers, layout::LOGGED, pc);
+    e.patch_u32(resume, e.here() as u32);
+    e.mark(pc, Fix::NONE);
+}
+
 /// A jump takes another place on the stack with it; r11 has been put aside, and stays so.
 pub(crate) fn switch(e: &mut Emitter<'_>, stubs: &StubAddresses, pc: u64) {
     e.store_ctx(layout::SPILL, reg::RCX);

@@ -79,6 +79,8 @@ pub const PATTERNS_VALUES: [u64; 3] =
     [u64::from_ne_bytes([UNADDRESSABLE; 8]), 0x0101_0101_0101_0101u64.wrapping_neg(), 0x8080_8080_8080_8080];
 /// V bits of a byte that the guest may not touch.
 pub const UNADDRESSABLE: u8 = 0xa5;
+/// Homes of registers that models are looked up through; three quadwords, see [`Homes`].
+pub const HOMES: u32 = 0x368;
 /// Guest instructions executed in precise code.
 pub const PRECISE_INSTRUCTIONS: u32 = 0x358;
 /// How often precise code was entered.
@@ -130,13 +132,44 @@ pub const EXIT_STEP: u32 = 8;
 pub const EXIT_SYSCALL_AFTER: u32 = 9;
 
 /// `REASON`: a function has been entered or left in a way that emitted code does not follow; `EXIT` is the entered function's
-/// number, or says how it was left (see [`frames`](crate::frames)); then it goes on at `CONTINUE`.
+/// number, or says how it was left (see [`frames`](crate::frames)), or that what the log holds is to be worked through, or nothing
+/// ([`LOGGED`], [`NOTHING`]); then it goes on at `CONTINUE`.
 pub const EXIT_CALL: u32 = 10;
+
+/// `EXIT`, with [`EXIT_CALL`]: the log is to be worked through.
+pub const LOGGED: u32 = u32::MAX - 2;
+/// The same: only something is pending.
+pub const NOTHING: u32 = u32::MAX - 3;
+
+/// Two or three general registers that have been put aside together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Homes(u32);
+
+impl Homes {
+    /// Of these; the third may be left out.
+    pub const fn new(first: u8, second: u8, third: Option<u8>) -> Homes {
+        let (count, third) = match third {
+            Some(third) => (3, third),
+            None => (2, 0),
+        };
+        Homes(count | (first as u32) << 4 | (second as u32) << 8 | (third as u32) << 12)
+    }
+
+    /// Their numbers; one that was left out is 0.
+    pub fn registers(self) -> [u8; 3] {
+        [4, 8, 12].map(|at| (self.0 >> at & 15) as u8)
+    }
+
+    /// How many.
+    pub fn count(self) -> usize {
+        (self.0 & 3) as usize
+    }
+}
 
 /// How the guest's registers are recovered when a thread is interrupted inside a fragment. The map gives the
 /// guest pc; `Fix` what else differs. All but [`Fix::log`] look at what is [`Fix::without_log`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fix(pub u16);
+pub struct Fix(pub u32);
 
 impl Fix {
     /// All registers hold the guest's values.
@@ -181,36 +214,54 @@ impl Fix {
     /// The same of `LEFT_TWICE`.
     pub const LEFT_TWICE_FLAGS: Fix = Fix(0x404);
 
+    /// The status flags are in the last place of `SCRATCH`, as with `SCRATCH_FLAGS`; no register is.
+    pub const FLAGS: Fix = Fix(0x405);
+    /// rax is in `SCRATCH`.
+    pub const RAX: Fix = Fix(0x406);
+    /// Both.
+    pub const RAX_FLAGS: Fix = Fix(0x407);
+
     /// Beside what else differs, this register is in `LOG_HOME`.
     pub const fn with_log(self, register: u8) -> Fix {
-        Fix(self.0 | Self::LOG | (register as u16) << 12)
+        Fix(self.0 | Self::LOG | (register as u32) << 12)
     }
 
     /// The register that is in `LOG_HOME`. It is to be recovered after all others: it may have been put aside meanwhile.
     pub fn log(self) -> Option<u8> {
-        (self.0 & Self::LOG != 0).then_some((self.0 >> 12) as u8)
+        (self.0 & Self::LOG != 0).then_some((self.0 >> 12 & 15) as u8)
+    }
+
+    /// Beside what else differs, these registers are in `HOMES`.
+    pub const fn with_homes(self, homes: Homes) -> Fix {
+        Fix(self.0 | homes.0 << 16)
+    }
+
+    /// The registers that are in `HOMES`, in the order of their places. As with [`Fix::log`] they are to be recovered last.
+    pub fn homes(self) -> impl Iterator<Item = u8> {
+        let homes = Homes(self.0 >> 16);
+        homes.registers().into_iter().take(homes.count())
     }
 
     /// What else differs.
     pub fn without_log(self) -> Fix {
-        if self.0 & Self::LOG != 0 { Fix(self.0 & (Self::LOG - 1)) } else { self }
+        Fix(self.0 & (Self::LOG - 1))
     }
 
-    const LOG: u16 = 0x800;
+    const LOG: u32 = 0x800;
 
     /// General register `number` (encoding order) is in `SPILL`.
     pub const fn spill(number: u8) -> Fix {
-        Fix(16 + number as u16)
+        Fix(16 + number as u32)
     }
 
     /// As [`Fix::spill`], and r11 is in `R11`.
     pub const fn spill_and_r11(number: u8) -> Fix {
-        Fix(32 + number as u16)
+        Fix(32 + number as u32)
     }
 
     /// General register `spilled` is in `SPILL`, `second` in `R11`.
     pub const fn pair(spilled: u8, second: u8) -> Fix {
-        Fix(0x100 | spilled as u16 | (second as u16) << 4)
+        Fix(0x100 | spilled as u32 | (second as u32) << 4)
     }
 
     /// The register that [`Fix::string`] finds in `SPILL`: rbx.
@@ -219,7 +270,7 @@ impl Fix {
     /// In a string instruction behind FS (or GS): rsi is too high by the guest's base, rbx is in `SPILL`. `narrow`: only
     /// the low half of rsi counts.
     pub const fn string(gs: bool, narrow: bool) -> Fix {
-        Fix(0x200 | gs as u16 | (narrow as u16) << 1)
+        Fix(0x200 | gs as u32 | (narrow as u32) << 1)
     }
 
     /// What rsi is, for [`Fix::string`]; `fs` and `gs` are the guest's bases.
@@ -256,6 +307,7 @@ impl Fix {
         match self {
             Fix::SCRATCH | Fix::SCRATCH_FLAGS | Fix::LEFT_ONCE_FLAGS | Fix::LEFT_TWICE_FLAGS => &ALL,
             Fix::SCRATCH_R11 => &ALL[2..],
+            Fix::RAX | Fix::RAX_FLAGS => &ALL[..1],
             _ => &[],
         }
     }
@@ -264,7 +316,11 @@ impl Fix {
     pub fn flags(self, flags: u64, scratch: u64) -> u64 {
         const LOW: u64 = 0xd5;
         const OVERFLOW: u64 = 1 << 11;
-        if !matches!(self, Fix::SCRATCH_FLAGS | Fix::LEFT_ONCE_FLAGS | Fix::LEFT_TWICE_FLAGS) {
+        let is_aside = matches!(
+            self,
+            Fix::SCRATCH_FLAGS | Fix::LEFT_ONCE_FLAGS | Fix::LEFT_TWICE_FLAGS | Fix::FLAGS | Fix::RAX_FLAGS
+        );
+        if !is_aside {
             return flags;
         }
         flags & !(LOW | OVERFLOW) | (scratch >> 8) & LOW | (scratch & 1) << 11

@@ -30,6 +30,7 @@ pub mod frames;
 mod guard;
 mod known;
 mod mode;
+pub mod models;
 mod operand;
 mod precise;
 pub mod references;

@@ -58,6 +58,10 @@ pub struct StubTable {
     pub store_map: Vec<MapEntry>,
     /// `extern "C" fn(*mut [[u64; 8]; 32])`: stores the vector registers, as far as the processor has them.
     pub vectors: u64,
+    /// The code that asks the engine about an access: from `StubAddresses::access` on. An interrupted thread is in the engine, ..
+    pub access_epilogue: u64,
+    /// .. and from there up to here where `CONTINUE` leads.
+    pub access_end: u64,
     /// Behind the instructions of a system call whose results the engine has to look at: goes to the dispatcher.
     pub syscall_after: u64,
     /// Bytes used.
@@ -145,6 +149,45 @@ fn heap_call(e: &mut Emitter<'_>, table: &mut StubTable, tables: Tables) {
     crate::branch::return_through(e, tables);
 }
 
+/// Asks the engine about an access. What the engine's compiled code changes is put aside; no flag is live.
+fn access(e: &mut Emitter<'_>, table: &mut StubTable, helper: u64, to_dispatcher: u64) {
+    const CHANGED: [u8; 9] = [0, 1, 2, 6, 7, 8, 9, 10, 11];
+    for register in CHANGED.into_iter().chain([reg::RSP]) {
+        e.store_ctx(layout::REGS + 8 * u32::from(register), register);
+    }
+    for register in 0..16 {
+        xmm(e, 0x11, register);
+    }
+    e.store_ctx_imm(layout::STATE, layout::STATE_ENGINE);
+    e.load_ctx(reg::RSP, layout::ENGINE_RSP);
+    // pushfq; pop rbx would change it: pushfq; push 2; popfq; and it is on the stack until later.
+    e.bytes(&[0x9c, 0x48, 0x83, 0xec, 0x08, 0x6a, 0x02, 0x9d]);
+    e.load_ctx(7, layout::SELF);
+    e.load_imm(reg::RAX, helper);
+    // call rax; add rsp, 8; popfq
+    e.bytes(&[0xff, 0xd0, 0x48, 0x83, 0xc4, 0x08, 0x9d]);
+    for register in 0..16 {
+        xmm(e, 0x10, register);
+    }
+    for register in CHANGED.into_iter().chain([reg::RSP]) {
+        e.load_ctx(register, layout::REGS + 8 * u32::from(register));
+    }
+    e.store_ctx_imm(layout::STATE, layout::STATE_CACHE);
+    table.access_epilogue = e.here();
+    // cmp dword fs:[PENDING], 0; jne pending
+    e.bytes(&[0x64, 0x83, 0x3c, 0x25]);
+    e.u32(layout::PENDING);
+    e.bytes(&[0, 0x75, 0]);
+    let pending = e.offset();
+    // jmp fs:[CONTINUE]
+    e.bytes(&[0x64, 0xff, 0x24, 0x25]);
+    e.u32(layout::CONTINUE);
+    e.patch_u8(pending - 1, (e.offset() - pending) as u8);
+    e.store_ctx_imm(layout::EXIT, layout::NOTHING);
+    leave(e, layout::EXIT_CALL, to_dispatcher);
+    table.access_end = e.here();
+}
+
 /// How wide the processor's vector registers are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Vectors {
@@ -226,6 +269,7 @@ pub fn emit_stubs(
     syscall_class: u32,
     tables: Tables,
     vectors: Vectors,
+    access_helper: u64,
 ) -> Option<StubTable> {
     let mut table = StubTable::default();
     let mut e = Emitter::new(buffer, at);
@@ -352,6 +396,9 @@ pub fn emit_stubs(
     table.addresses.heap_call = e.here();
     heap_call(e, &mut table, tables);
     table.heap_call_end = e.here();
+
+    table.addresses.access = e.here();
+    access(e, &mut table, access_helper, to_dispatcher);
 
     table.vectors = e.here();
     store_vectors(e, vectors);

@@ -9,6 +9,7 @@ use crate::counts;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Range;
+use translate::models::Costs;
 use translate::{Counted, Jump};
 
 /// What one counter counts.
@@ -31,6 +32,8 @@ struct Counter {
     passes: Option<i32>,
     /// Where the lengths of its instructions begin.
     lengths: u32,
+    /// It counts mispredictions of the branch at its start; true: of a conditional one.
+    mispredicted: Option<bool>,
 }
 
 /// `done`, `cold` and `passed` of [`Counted`].
@@ -50,6 +53,10 @@ pub struct Executed<'a> {
     pub pc: u64,
     /// Their lengths in bytes.
     pub lengths: &'a [u8],
+    /// What they cost in each execution, if that is known.
+    pub costs: &'a [Costs],
+    /// No instruction, but mispredictions of the branch at `pc`; true: of a conditional one.
+    pub mispredicted: Option<bool>,
     /// They were counted by another counter, and not executed.
     pub less: bool,
     /// The direct jump that is the last of them, and its pc.
@@ -63,6 +70,8 @@ pub struct Executed<'a> {
 pub(super) struct Counters {
     list: Vec<Counter>,
     lengths: Vec<u8>,
+    /// Of each of those, what it costs, where that is told.
+    costs: Vec<Costs>,
     /// What few have that is not in the list.
     rare: BTreeMap<u32, Rare>,
     /// Counters of parts of a segment, by the segment's counter and the instruction in front of which it was left.
@@ -94,7 +103,7 @@ impl Counters {
         fragment: FragmentId,
         pc: u64,
         counted: &[Counted],
-        lengths: impl Iterator<Item = u8>,
+        (lengths, costs): (impl Iterator<Item = u8>, Vec<Costs>),
         once: Option<Single>,
     ) {
         let number = self.list.len() as u32;
@@ -105,12 +114,29 @@ impl Counters {
         }
         let first = self.lengths.len();
         self.lengths.extend(lengths);
+        self.costs.extend(costs);
         let mut offset = 0;
         let mut at = first;
         let mut before = None;
         for (counted, number) in counted.iter().zip(number..) {
-            let &Counted { start, end, at: place, code, behind, clock, done, cold, jump, passed, passes } =
-                counted;
+            let &Counted {
+                start,
+                end,
+                at: place,
+                code,
+                behind,
+                clock,
+                done,
+                cold,
+                jump,
+                passed,
+                passes,
+                mispredicted,
+            } = counted;
+            if mispredicted.is_some() {
+                // Back from the others' end.
+                (offset, at) = (start, first);
+            }
             // Direct jumps have 32 bits.
             let distance = |jump: Jump| jump.target.wrapping_sub(pc + u64::from(end)) as i32;
             let jump = jump.map(|jump| (distance(jump), jump.conditional));
@@ -136,6 +162,7 @@ impl Counters {
                 jump,
                 passes: before.filter(|_| passes).map(|(distance, _)| distance),
                 lengths: begin as u32,
+                mispredicted,
             };
             before = jump;
             self.list.push(counter);
@@ -161,6 +188,7 @@ impl Counters {
             jump: None,
             passed,
             passes: passes.is_some(),
+            mispredicted: None,
         }
     }
 
@@ -228,6 +256,8 @@ impl Cache {
         Executed {
             pc: start + u64::from(counter.start),
             lengths: &self.counted.lengths[first..behind],
+            costs: self.counted.costs.get(first..behind).unwrap_or(&[]),
+            mispredicted: counter.mispredicted,
             less: counter.less,
             jump: counter
                 .jump
@@ -261,9 +291,17 @@ impl Cache {
         let fragment = self.fragment_id_at(code)?;
         let Fragment { pc: start, start: base, .. } = self.fragments[fragment as usize];
         let (code, at) = (u16::try_from(code - base).ok()?, u16::try_from(pc.wrapping_sub(start)).ok()?);
-        let segment = self.segment(fragment, |counter| counter.code <= code)?;
+        let first = self.fragments[fragment as usize].counters.0;
+        let is_out_of_line =
+            self.config.models.is_some() && code >= self.counted.counted(first).cold;
+        let segment = self.segment(fragment, |counter| match is_out_of_line {
+            true => (counter.start..counter.end).contains(&at),
+            false => counter.code <= code,
+        })?;
         let counted = self.counted.counted(segment);
-        let part = if counted.has_passed(code) {
+        let part = if is_out_of_line {
+            counted.out_of_line(at).and_then(|part| self.counted.part(segment, part))
+        } else if counted.has_passed(code) {
             let next = segment + 1;
             let end = self.counted.list[next as usize].start;
             self.counted.part(next, (end..end, false))

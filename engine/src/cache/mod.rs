@@ -14,6 +14,7 @@
 mod ahead;
 mod chain;
 mod counted;
+pub use counted::Executed;
 mod functions;
 mod link;
 mod lookup;
@@ -21,6 +22,7 @@ mod pages;
 mod place;
 mod pointers;
 mod runs;
+mod sites;
 mod watched;
 
 use crate::space::{self, PAGE};
@@ -242,6 +244,7 @@ pub struct Cache {
     counted: Counters,
     functions: Functions,
     runs: Runs,
+    sites: sites::Sites,
     watched: Watched,
     pages: Pages,
     pointers: Pointers,
@@ -264,6 +267,7 @@ impl Cache {
     pub fn new(
         bytes: u64,
         (count, count_segments, log_calls, log_accesses): (bool, bool, bool, bool),
+        models: Option<translate::models::Models>,
         check: bool,
         follow: bool,
         class: impl Fn(usize) -> u8,
@@ -296,7 +300,14 @@ impl Cache {
         let stub_base = classes + CLASS_BYTES + 2 * TABLE_BYTES * with_tables;
         // SAFETY: inside the mapping made above; nobody executes it yet.
         let room = unsafe { core::slice::from_raw_parts_mut(stub_base as *mut u8, STUB_BYTES as usize) };
-        let made = translate::emit_stubs(stub_base, room, classes as u32, tables, vectors());
+        let made = translate::emit_stubs(
+            stub_base,
+            room,
+            classes as u32,
+            tables,
+            vectors(),
+            crate::accesses::misses::accessed as *const () as u64,
+        );
         let Some(stubs) = made else { crate::fatal::fail("the stubs do not fit") };
         let first = stub_base + STUB_BYTES;
         // Most fragments have as many bytes of such stubs as of other code.
@@ -312,6 +323,7 @@ impl Cache {
             log_calls: log_calls && log_accesses,
             follow_calls: log_calls && !log_accesses,
             log_accesses,
+            models,
             watch_stack: false,
             check_stubs,
             mode: modes[0],
@@ -344,6 +356,7 @@ impl Cache {
             counted: Counters::default(),
             functions: Functions::default(),
             runs: Runs::default(),
+            sites: sites::Sites::default(),
             watched: Watched::default(),
             counters: [0; 4],
         };
@@ -503,7 +516,8 @@ impl Cache {
         let bytes_once =
             once.then(|| (pc, bytes.get(..(block.end() - pc) as usize).unwrap_or(bytes).to_vec()));
         let run = self.runs.next(bytes_once.as_ref());
-        let first = First { exit: first_exit, check, counter, run, function, steps: steps.as_ptr() as u64 };
+        let site = self.sites.next(bytes_once.as_ref());
+        let first = First { exit: first_exit, check, counter, run, site, function, steps: steps.as_ptr() as u64 };
         // SAFETY: the range lies between the fragments and the exits' stubs, in our mapping; nothing there is reachable yet.
         let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, FRAGMENT_ROOM as usize) };
         let translated = self.translator.translate(&block, config, reached.through, first, at, room);
@@ -551,7 +565,9 @@ impl Cache {
         };
         let first_entry = self.maps.len() as u32;
         self.maps.extend(code.map.iter().map(pack));
-        self.counted.add(id, pc, &code.counted, lengths.into_iter(), single);
+        let costs = core::mem::take(&mut code.costs);
+        self.counted.add(id, pc, &code.counted, (lengths.into_iter(), costs), single);
+        self.sites.add(core::mem::take(&mut code.sites), bytes_once.as_ref());
         self.runs.add(id, core::mem::take(&mut code.runs), bytes_once, (pc, bytes));
         if mode.is_precise() {
             self.steps.push(steps);
@@ -737,6 +753,7 @@ impl Cache {
         self.maps.clear();
         self.counted.clear();
         self.runs.clear();
+        self.sites.clear();
         for realm in &mut self.realms {
             realm.table = PcTable::new();
         }

@@ -29,7 +29,7 @@ use ring::record::{CONTEXT_WORDS, Kind, header, pair};
 use ring::shared::{EVENTS_ACCESS, EVENTS_CALLS};
 use translate::accesses::{goes_on, partly, whole};
 use translate::calls::LEAVE_WORDS;
-use translate::frames;
+use translate::{frames, layout};
 use tree::Tree;
 
 /// Bytes of a log. It is read again from the processor's second cache.
@@ -54,16 +54,21 @@ fn has_logs(engine: &Engine) -> bool {
     engine.options.events & EVENTS_ACCESS != 0
 }
 
-/// Bytes that a thread's memory has to have for its calls and its log, behind what it counts.
+/// Bytes that a thread's memory has to have for its calls, its models and its log, behind what it counts.
 pub fn bytes(engine: &Engine) -> u64 {
-    let calls = if are_kept(engine) { u64::from(frames::BEHIND) - counts::THREAD_BYTES } else { 0 };
-    calls + if has_logs(engine) { LOG_BYTES + 2 * PAGE } else { 0 }
+    let logs = if has_logs(engine) { LOG_BYTES + 2 * PAGE } else { 0 };
+    behind(engine).saturating_sub(counts::THREAD_BYTES) + logs
+}
+
+/// How far behind a context all else ends but its log.
+fn behind(engine: &Engine) -> u64 {
+    let calls = if are_kept(engine) { u64::from(frames::BEHIND) } else { counts::THREAD_BYTES };
+    engine.options.models.map_or(calls, |models| models.end().into())
 }
 
 /// The log of a thread, in its memory.
 fn log_of(engine: &Engine, thread: *const Thread) -> u64 {
-    let behind = if are_kept(engine) { u64::from(frames::BEHIND) } else { counts::THREAD_BYTES };
-    (thread as u64 + behind).next_multiple_of(PAGE)
+    (thread as u64 + behind(engine)).next_multiple_of(PAGE)
 }
 
 /// Protects the page behind the log of a thread whose memory has just been mapped.
@@ -92,10 +97,15 @@ pub fn begin(
         Tree::new(memory)
     });
     (has_logs(engine) || tree.is_some())
-        .then(|| Box::new(Calls { log: context.log, tree, accesses: accesses::begin(engine) }))
+        .then(|| Box::new(Calls { log: context.log, tree, accesses: accesses::begin(engine, thread, again) }))
 }
 
 impl Calls {
+    /// Whether what it accesses counts.
+    pub fn collects(&self) -> bool {
+        self.accesses.as_ref().is_none_or(accesses::Log::collects)
+    }
+
     /// Works through the log; what is to be told meanwhile goes to the thread's writer.
     fn follow(&mut self, engine: &Engine, context: &mut Context, writer: &mut Option<Writer>) {
         let Some(log) = &mut self.accesses else { return };
@@ -184,7 +194,12 @@ pub fn interrupted(engine: &Engine, thread: &mut Thread, code: u64, pc: u64) {
 }
 
 /// Emitted code has met a call or a return that it does not follow itself.
-pub fn asked(thread: &mut Thread) {
+pub fn asked(engine: &Engine, thread: &mut Thread) {
+    match thread.context.exit {
+        layout::NOTHING => return,
+        layout::LOGGED => return work_through(engine, thread),
+        _ => (),
+    }
     let context = &thread.context;
     let (clock, sp, what) = (context.instructions(), context.regs[gpr::RSP], context.exit);
     let Some(tree) = thread.calls.as_mut().and_then(|calls| calls.tree.as_mut()) else { return };

@@ -1,5 +1,6 @@
 //! The guest's registers of a thread that was interrupted in the code cache.
 
+use crate::accesses;
 use crate::context::{Context, gpr};
 use crate::guest_mem;
 use crate::space;
@@ -109,6 +110,16 @@ pub fn recover(engine: &Engine, context: &Context, gregs: &Gregs) -> Interrupted
         }
         return Interrupted::Guest(guest, false);
     }
+    if (stubs.addresses.access..stubs.access_end).contains(&pc) {
+        // Before its end the thread looks at PENDING itself.
+        if !accesses::misses::is_answered(engine, pc) {
+            return Interrupted::Engine;
+        }
+        let Some(position) = engine.cache.lock().position(context.resume) else { return Interrupted::Engine };
+        guest.pc = position.pc;
+        apply(&mut guest, context, position.fix);
+        return Interrupted::Guest(guest, false);
+    }
     if let Some(fix) = stubs.store_fix(pc) {
         let Some(position) = engine.cache.lock().position(context.resume) else { return Interrupted::Engine };
         guest.pc = position.pc;
@@ -146,8 +157,9 @@ fn in_switch(stubs: &translate::StubTable, context: &Context, pc: u64) -> Interr
     Interrupted::Engine
 }
 
-fn apply(guest: &mut GuestRegs, context: &Context, fix: Fix) {
-    let log = fix.log();
+/// What else than the pc differs.
+pub fn apply(guest: &mut GuestRegs, context: &Context, fix: Fix) {
+    let (log, homes) = (fix.log(), fix.homes());
     let fix = fix.without_log();
     match fix {
         Fix::R11_TO_R11 => guest.pc = guest.regs[gpr::R11],
@@ -179,5 +191,8 @@ fn apply(guest: &mut GuestRegs, context: &Context, fix: Fix) {
     }
     if let Some(register) = log {
         guest.regs[register as usize] = context.log_home;
+    }
+    for (register, home) in homes.zip(context.homes) {
+        guest.regs[register as usize] = home;
     }
 }

@@ -38,7 +38,7 @@ impl Planner {
         let limits = Limits { instructions: code.len(), segments: 1, checked: false };
         let mut block = Block::decode(&bytes, start, limits);
         block.cut(end);
-        self.plan.plan(&block, &mut self.tools);
+        self.plan.plan(&block, false, &mut self.tools);
         let mut runs = self.plan.take().into_iter();
         let (form, _) = runs.next()?;
         (form.end == end && runs.next().is_none()).then_some(form)

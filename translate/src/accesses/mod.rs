@@ -22,7 +22,7 @@ mod values;
 
 pub use again::Planner;
 pub use form::{Access, Bases, Form, Head, Piece, Rounds};
-pub(crate) use plan::AccessPlan;
+pub(crate) use plan::{AccessPlan, sets_base};
 pub use plan::Logged;
 
 use crate::emit::Emitter;

@@ -92,14 +92,25 @@ impl AccessPlan {
         }
     }
 
-    pub(crate) fn plan(&mut self, block: &Block<'_>, tools: &mut Tools) {
+    /// Plans for a block; `rare`: only instructions whose accesses depend on more than general registers are told of.
+    pub(crate) fn plan(&mut self, block: &Block<'_>, rare: bool, tools: &mut Tools) {
         self.runs.clear();
         self.stores.clear();
         self.at = 0;
         let mut first = 0;
         while first < block.insns.len() && is_executed(&block.insns[first]) {
-            first = self.run(block, first, tools);
+            if rare && !self.is_special(&block.insns[first].iced) {
+                first += 1;
+            } else {
+                first = self.run(block, first, tools);
+            }
         }
+    }
+
+    fn is_special(&mut self, insn: &Instruction) -> bool {
+        self.references.clear();
+        references(insn, &mut self.info, &mut self.references);
+        !self.references.iter().all(Reference::is_plain)
     }
 
     /// Plans the run that begins with an instruction; returns the one that the next begins with.
@@ -266,21 +277,23 @@ impl AccessPlan {
         }
     }
 
-    /// Emits what is to be done behind an instruction that goes on with the next one.
+    /// Emits what is to be done behind an instruction that goes on with the next one. Whether a record ended there.
     pub(crate) fn emit_behind(
         &mut self,
         e: &mut Emitter<'_>,
         (i, insn): (usize, &Insn),
         first: u32,
         tools: &mut Tools,
-    ) {
+    ) -> bool {
         if self.runs.get(self.at).is_none() {
-            return;
+            return false;
         }
         self.put(e, i, true, tools);
-        if self.runs[self.at].last == i {
+        let ends = self.runs[self.at].last == i;
+        if ends {
             self.end(e, insn.next_pc(), first);
         }
+        ends
     }
 
     /// The block is left in front of an instruction that cannot be emitted.
@@ -366,6 +379,11 @@ fn set_base(insn: &Instruction) -> Option<(u32, Option<u8>)> {
         },
         _ => return None,
     })
+}
+
+/// Whether an instruction sets the base of a segment.
+pub(crate) fn sets_base(insn: &Instruction) -> bool {
+    set_base(insn).is_some()
 }
 
 /// Whether such an instruction sets it to 32 bits.

@@ -1,0 +1,250 @@
+//! Models that emitted code looks at: the first level and the predictors of each thread, and what the engine does about an access that is not
+//! where it was guessed.
+//!
+//! A thread's models lie behind its context (`translate::models`). What misses the first level is put down, and told to the last level, which is the
+//! process's, a thousand at a time, or before anything is to be told of it: so threads take turns there. What always holds: the misses of
+//! a thread come to the last level in their order. Not here: logs (`super`), which only what depends on more than general registers is in.
+//!
+//! # Safety
+//! `unsafe` here reads and writes the models behind a thread's context, at the distances that [`Models`] gives: all of it is mapped
+//! (`threads::create`), zero is valid for all of its types, and only the thread itself uses it, in emitted code or here, or whoever has stopped it.
+#![allow(unsafe_code, reason = "memory that emitted code changes")]
+
+use crate::context::{Context, Thread};
+use crate::state::{Engine, engine};
+use alloc::collections::BTreeMap;
+use models::{Caches, Counts, Event, Lent, Place};
+use simulation::Touch;
+use translate::models::{Models, STEPS, Site, Which, place};
+use translate::references::Kind;
+
+/// The models of a thread.
+#[derive(Debug)]
+pub struct Memory {
+    /// Where they begin.
+    at: u64,
+    models: Models,
+}
+
+/// An entry of what is put down: it does not count.
+const UNCOUNTED: u64 = 1 << 63;
+
+impl Memory {
+    /// Of a thread whose context is at this address, if there are models.
+    pub fn of(engine: &Engine, context: u64) -> Option<Memory> {
+        let models = engine.options.models?;
+        Some(Memory { at: context + u64::from(models.base), models })
+    }
+
+    /// Of a thread that has executed nothing. `again`: its memory was another one's.
+    pub fn begin(&mut self, again: bool) {
+        if again {
+            let bytes = (self.models.end() - self.models.base) as usize;
+            // SAFETY: see the head of this file.
+            unsafe { core::ptr::write_bytes(self.at as *mut u8, 0, bytes) };
+        }
+        *self.word(place::TIME) = 1;
+        let [next, wrong] = [&STEPS[..8], &STEPS[8..]].map(|steps| {
+            steps.iter().rev().fold(0u64, |word, step| word << 8 | u64::from(*step))
+        });
+        *self.word(place::STEPS) = next;
+        *self.word(place::STEPS + 8) = wrong;
+    }
+
+    fn word(&mut self, distance: u32) -> &mut u64 {
+        // SAFETY: see the head of this file; the distances are multiples of 8.
+        unsafe { &mut *((self.at + u64::from(distance)) as *mut u64) }
+    }
+
+    fn byte(&mut self, distance: u32) -> &mut u8 {
+        // SAFETY: see the head of this file.
+        unsafe { &mut *((self.at + u64::from(distance)) as *mut u8) }
+    }
+
+    fn level(&mut self, which: Which) -> Option<Lent<'_>> {
+        let level = *self.models.level(which)?;
+        let context = self.at - u64::from(self.models.base);
+        let places = (level.shape.sets * level.shape.ways) as usize;
+        // SAFETY: see the head of this file.
+        unsafe {
+            Some(Lent {
+                line_bits: level.shape.line_bits,
+                ways: level.shape.ways as usize,
+                places: core::slice::from_raw_parts_mut(
+                    (context + u64::from(level.places)) as *mut Place,
+                    places,
+                ),
+                guesses: core::slice::from_raw_parts_mut(
+                    (context + u64::from(level.guesses)) as *mut u32,
+                    1 << level.index_bits,
+                ),
+            })
+        }
+    }
+
+    /// A conditional branch; says whether it was mispredicted.
+    fn mispredicts(&mut self, pc: u64, taken: bool) -> bool {
+        let history = *self.byte(place::HISTORY);
+        let state = self.byte(place::STATES + 256 * (pc as u32 & 127) + u32::from(history));
+        let step = usize::from(*state & 3) * 2 + usize::from(taken);
+        *state = STEPS[step];
+        *self.byte(place::HISTORY) = (history | u8::from(taken)) << 1;
+        STEPS[8 + step] != 0
+    }
+
+    /// Puts a miss down; says whether there is room for no other.
+    fn put(&mut self, address: u64, what: u64) -> bool {
+        let number = *self.word(place::MISSES) as u32;
+        *self.word(place::MISSED + 16 * (number % place::MOST_MISSES)) = address;
+        *self.word(place::MISSED + 16 * (number % place::MOST_MISSES) + 8) = what;
+        *self.word(place::MISSES) = u64::from(number) + 1;
+        number + 1 >= place::MOST_MISSES
+    }
+}
+
+/// An access that has not been found where it was guessed. By its number in the cache (`cache::sites`).
+#[derive(Debug)]
+pub struct Costs {
+    site: Site,
+    /// Misses of the first level, and of the last one.
+    missed: [u64; 2],
+}
+
+impl Costs {
+    /// Nothing yet.
+    pub fn of(site: Site) -> Costs {
+        Costs { site, missed: [0; 2] }
+    }
+
+    /// Its events of these misses.
+    fn events(&self) -> [(Event, u64); 2] {
+        let [first, last] = self.missed;
+        let (of_first, of_last) = misses(self.site.kind);
+        [(of_first, first), (of_last, last)]
+    }
+}
+
+fn misses(kind: Option<Kind>) -> (Event, Event) {
+    match kind {
+        None => (Event::I1mr, Event::ILmr),
+        Some(Kind::Read) => (Event::D1mr, Event::DLmr),
+        Some(Kind::Write | Kind::Modify) => (Event::D1mw, Event::DLmw),
+    }
+}
+
+/// What a process has of models that emitted code looks at.
+pub struct Misses {
+    /// Of which the last level is used.
+    pub caches: Caches,
+    /// What instructions have cost that is known by their address: of code that is gone, and what was told of in logs.
+    pub costs: BTreeMap<u64, Counts>,
+}
+
+impl Misses {
+    /// Adds to an instruction's.
+    pub fn add(&mut self, pc: u64, event: Event, times: u64) {
+        if times != 0 {
+            let counts = self.costs.entry(pc).or_default();
+            counts[event] = counts[event].wrapping_add(times);
+        }
+    }
+
+    /// Begins anew.
+    pub fn clear_costs(&mut self, sites: &mut [Costs]) {
+        self.costs.clear();
+        sites.iter_mut().for_each(|site| site.missed = [0; 2]);
+    }
+
+    /// Takes the misses of sites, which begin anew.
+    pub fn take(&mut self, sites: &mut [Costs]) {
+        for site in sites {
+            for (event, times) in site.events() {
+                self.add(site.site.pc, event, times);
+            }
+            site.missed = [0; 2];
+        }
+    }
+
+    /// What an instruction has done that is told of in the log.
+    pub fn touch(&mut self, memory: &mut Memory, what: Touch, counts: bool) {
+        match what {
+            Touch::Branch { pc, taken } => {
+                if !memory.models.branches {
+                    return;
+                }
+                let wrong = memory.mispredicts(pc, taken);
+                if counts {
+                    self.add(pc, Event::Bc, 1);
+                    self.add(pc, Event::Bcm, wrong.into());
+                }
+            }
+            Touch::Access { pc, kind, size, address } => {
+                let span = memory.models.span(size.into());
+                let time = *memory.word(place::TIME);
+                let Some(mut level) = memory.level(Which::Data) else { return };
+                let hit = level.uses(address, span, time);
+                *memory.word(place::TIME) = time + 1;
+                if hit {
+                    return;
+                }
+                let (first, last) = misses(Some(kind));
+                let missed = self.caches.misses_last(address, span);
+                if counts {
+                    self.add(pc, first, 1);
+                    self.add(pc, last, missed.into());
+                }
+            }
+        }
+    }
+}
+
+/// Tells the last level of what a thread has put down.
+pub fn tell_last(engine: &Engine, memory: &mut Memory) {
+    let count = *memory.word(place::MISSES) as u32;
+    if count == 0 {
+        return;
+    }
+    *memory.word(place::MISSES) = 0;
+    let mut accesses = engine.accesses.lock();
+    let Some(misses) = accesses.as_mut().and_then(|models| models.misses.as_mut()) else { return };
+    let mut cache = engine.cache.lock();
+    for number in 0..count.min(place::MOST_MISSES) {
+        let address = *memory.word(place::MISSED + 16 * number);
+        let what = *memory.word(place::MISSED + 16 * number + 8);
+        let missed = misses.caches.misses_last(address, (what >> 32) as u8);
+        if what & UNCOUNTED == 0
+            && let Some(site) = cache.site(what as u32)
+        {
+            site.missed[0] += 1;
+            site.missed[1] += u64::from(missed);
+        }
+    }
+}
+
+/// What emitted code calls (through a stub) about an access that is not where it was guessed.
+pub extern "C" fn accessed(context: *mut Context) {
+    let engine = engine();
+    // SAFETY: the calling thread's, whose first field the context is.
+    let thread = unsafe { &mut *context.cast::<Thread>() };
+    thread.stats[ring::record::Stat::CallsAsked as usize] += 1;
+    let Some(mut memory) = Memory::of(engine, context as u64) else { return };
+    let access = *memory.word(place::ACCESS) as u32;
+    let which = if access >> 24 != 0 { Which::Data } else { Which::Fetch };
+    let time = *memory.word(place::TIME) + u64::from(access >> 8 & 0xffff);
+    let Context { target, exit, .. } = thread.context;
+    let Some(mut level) = memory.level(which) else { return };
+    if level.uses(target, access as u8, time) {
+        return;
+    }
+    let counts = thread.calls.as_ref().is_none_or(|calls| calls.collects());
+    let what = u64::from(exit) | u64::from(access & 0xff) << 32 | if counts { 0 } else { UNCOUNTED };
+    if memory.put(target, what) {
+        tell_last(engine, &mut memory);
+    }
+}
+
+/// Whether a thread that was interrupted at this address of a stub has been answered, and goes on where `CONTINUE` leads.
+pub fn is_answered(engine: &Engine, code: u64) -> bool {
+    (engine.stubs.access_epilogue..engine.stubs.access_end).contains(&code)
+}
+
