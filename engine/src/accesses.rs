@@ -81,9 +81,11 @@ pub fn looked_at(control: &Control) -> Option<translate::models::Models> {
         ways: geometry.ways(),
     };
     let caches = models.caches.then(|| [shape(shapes.i1), shape(shapes.d1)]);
-    // With one set a line cannot be told from the one behind it. Larger ones would be out of reach.
-    const MOST_LINES: u32 = 1 << 22;
-    let fits = |shape: &Shape| shape.sets >= 2 && shape.sets * shape.ways <= MOST_LINES;
+    // With one set a line cannot be told from the one behind it. Larger caches would be out of reach.
+    const MOST_SETS: u32 = 1 << 18;
+    let fits = |shape: &Shape| {
+        (2..=MOST_SETS).contains(&shape.sets) && shape.ways <= translate::models::MOST_WAYS
+    };
     if !caches.iter().flatten().all(fits) {
         return None;
     }
@@ -163,7 +165,7 @@ impl Log {
         writer: &mut Option<Writer>,
     ) {
         if let Some(memory) = &mut self.memory {
-            misses::tell_last(engine, memory);
+            misses::tell_last(engine, memory, self.thread.collects);
         }
         if log.is_empty() {
             return;

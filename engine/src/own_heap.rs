@@ -124,6 +124,17 @@ unsafe impl GlobalAlloc for OwnHeap {
         start as *mut u8
     }
 
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's layout.
+        let block = unsafe { self.alloc(layout) };
+        // A mapping of its own is cleared, and not to be touched for that.
+        if !block.is_null() && layout.size().max(layout.align()) <= LARGEST {
+            // SAFETY: a fresh block of that size.
+            unsafe { block.write_bytes(0, layout.size()) };
+        }
+        block
+    }
+
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         let size = layout.size().max(layout.align());
         if size > LARGEST {

@@ -14,14 +14,11 @@ use crate::geometry::Geometry;
 use alloc::boxed::Box;
 use alloc::vec;
 
-/// A line that a cache holds.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Place {
-    /// Its number: address divided by line size.
-    pub line: u64,
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    line: u64,
     /// Of the last use, in uses of this cache.
-    pub time: u64,
+    time: u64,
 }
 
 /// A set-associative cache with true LRU.
@@ -114,59 +111,15 @@ impl FirstLevel {
         self.now += 1;
         let first = (line as usize & self.set_mask) * self.ways;
         let set = &mut self.places[first..][..self.ways];
-        let (way, found) = search(set, line, self.now);
+        let found = set.iter().position(|place| place.line == line);
+        let way = found.unwrap_or_else(|| {
+            let oldest = set.iter().enumerate().min_by_key(|(_, place)| place.time);
+            oldest.map_or(0, |(way, _)| way)
+        });
+        set[way] = Place { line, time: self.now };
         let guess = line as usize & (self.guesses.len() - 1);
         self.guesses[guess] = (first + way) as u32;
-        found
-    }
-}
-
-/// Puts a line into its set, if it is not there; says where it is, and whether it was there.
-fn search(set: &mut [Place], line: u64, time: u64) -> (usize, bool) {
-    let found = set.iter().position(|place| place.line == line);
-    let way = found.unwrap_or_else(|| {
-        let oldest = set.iter().enumerate().min_by_key(|(_, place)| place.time);
-        oldest.map_or(0, |(way, _)| way)
-    });
-    set[way] = Place { line, time };
-    (way, found.is_some())
-}
-
-/// A cache whose memory is somebody else's, who has looked at the guesses, and does not find a line there. All of it is 0 at the beginning,
-/// and times begin at 1.
-#[derive(Debug)]
-pub struct Lent<'a> {
-    /// log2 of the bytes of a line.
-    pub line_bits: u32,
-    /// Lines in a set.
-    pub ways: usize,
-    /// Set by set.
-    pub places: &'a mut [Place],
-    /// By the low bits of a line's number: how many bytes the place where it is guessed lies behind the first one.
-    pub guesses: &'a mut [u32],
-}
-
-impl Lent<'_> {
-    /// Uses the one or two lines of an access; says whether all were there.
-    pub fn uses(&mut self, address: u64, span: u8, time: u64) -> bool {
-        let (first, last) =
-            (address >> self.line_bits, address.wrapping_add(u64::from(span)) >> self.line_bits);
-        let hit = self.uses_line(first, time);
-        if first == last { hit } else { self.uses_line(last, time) && hit }
-    }
-
-    fn uses_line(&mut self, line: u64, time: u64) -> bool {
-        let sets = self.places.len() / self.ways.max(1);
-        let first = (line as usize & sets.wrapping_sub(1)) * self.ways;
-        let guess = line as usize & self.guesses.len().wrapping_sub(1);
-        let (Some(set), Some(guess)) =
-            (self.places.get_mut(first..first + self.ways), self.guesses.get_mut(guess))
-        else {
-            return false;
-        };
-        let (way, found) = search(set, line, time);
-        *guess = ((first + way) * size_of::<Place>()) as u32;
-        found
+        found.is_some()
     }
 }
 

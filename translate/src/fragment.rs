@@ -45,9 +45,9 @@ pub struct StubAddresses {
     pub step: u64,
     /// The engine is to follow a call or a return: `EXIT` and `CONTINUE` are set, rcx is in `SPILL`, r11 in `R11`.
     pub call: u64,
-    /// An access was not found where it was guessed: `TARGET` is its address, `EXIT` its number, and `CONTINUE` where to go on; see
-    /// [`models`](crate::models).
-    pub access: u64,
+    /// The line of an access is not the one that was used last, of a fetch and of data: `TARGET` is its address, `CONTINUE` where to go
+    /// on; see [`models`](crate::models).
+    pub access: [u64; 2],
 }
 
 /// What translation needs to know about its surroundings.

@@ -8,6 +8,7 @@ use crate::define;
 use crate::emit::{Emitter, reg};
 use crate::fragment::StubAddresses;
 use crate::layout::{self, Fix, MapEntry};
+use crate::models::{Models, Which, search};
 use crate::tables::Tables;
 use alloc::vec::Vec;
 
@@ -58,9 +59,13 @@ pub struct StubTable {
     pub store_map: Vec<MapEntry>,
     /// `extern "C" fn(*mut [[u64; 8]; 32])`: stores the vector registers, as far as the processor has them.
     pub vectors: u64,
-    /// The code that asks the engine about an access: from `StubAddresses::access` on. An interrupted thread is in the engine, ..
+    /// The code that searches for lines, and asks the engine about them. An interrupted thread in it counts as in the engine ..
+    pub access_start: u64,
+    /// .. but from here ..
     pub access_epilogue: u64,
-    /// .. and from there up to here where `CONTINUE` leads.
+    /// .. up to here, where it is where `CONTINUE` leads.
+    pub access_answered: u64,
+    /// Behind it.
     pub access_end: u64,
     /// Behind the instructions of a system call whose results the engine has to look at: goes to the dispatcher.
     pub syscall_after: u64,
@@ -150,7 +155,8 @@ fn heap_call(e: &mut Emitter<'_>, table: &mut StubTable, tables: Tables) {
 }
 
 /// Asks the engine about an access. What the engine's compiled code changes is put aside; no flag is live.
-fn access(e: &mut Emitter<'_>, table: &mut StubTable, helper: u64, to_dispatcher: u64) {
+fn access(e: &mut Emitter<'_>, table: &mut StubTable, (models, helper): (&Models, u64), to_dispatcher: u64) {
+    table.access_start = e.here();
     const CHANGED: [u8; 9] = [0, 1, 2, 6, 7, 8, 9, 10, 11];
     for register in CHANGED.into_iter().chain([reg::RSP]) {
         e.store_ctx(layout::REGS + 8 * u32::from(register), register);
@@ -160,7 +166,7 @@ fn access(e: &mut Emitter<'_>, table: &mut StubTable, helper: u64, to_dispatcher
     }
     e.store_ctx_imm(layout::STATE, layout::STATE_ENGINE);
     e.load_ctx(reg::RSP, layout::ENGINE_RSP);
-    // pushfq; pop rbx would change it: pushfq; push 2; popfq; and it is on the stack until later.
+    // pushfq; sub rsp, 8; push 2; popfq: the engine's own code must run with DF and AC clear.
     e.bytes(&[0x9c, 0x48, 0x83, 0xec, 0x08, 0x6a, 0x02, 0x9d]);
     e.load_ctx(7, layout::SELF);
     e.load_imm(reg::RAX, helper);
@@ -185,6 +191,11 @@ fn access(e: &mut Emitter<'_>, table: &mut StubTable, helper: u64, to_dispatcher
     e.patch_u8(pending - 1, (e.offset() - pending) as u8);
     e.store_ctx_imm(layout::EXIT, layout::NOTHING);
     leave(e, layout::EXIT_CALL, to_dispatcher);
+    table.access_answered = e.here();
+    for (which, at) in [Which::Fetch, Which::Data].into_iter().zip(0..) {
+        table.addresses.access[at] = e.here();
+        search::emit(e, models, which, (table.access_epilogue, table.access_start));
+    }
     table.access_end = e.here();
 }
 
@@ -260,7 +271,8 @@ fn raise(e: &mut Emitter<'_>, enter: u64) {
 }
 
 /// Generates the stubs at cache address `at`. `syscall_class` is the address (below 2 GiB) of 65,536 bytes, one
-/// for each system-call number: 0 = passed to the kernel, else handled by the engine.
+/// for each system-call number: 0 = passed to the kernel, else handled by the engine. `models`: what emitted code looks at, and the engine's function
+/// that it asks, which is given the context.
 ///
 /// Returns `None` when `buffer` is too small (8 KiB suffice).
 pub fn emit_stubs(
@@ -269,7 +281,7 @@ pub fn emit_stubs(
     syscall_class: u32,
     tables: Tables,
     vectors: Vectors,
-    access_helper: u64,
+    models: Option<(&Models, u64)>,
 ) -> Option<StubTable> {
     let mut table = StubTable::default();
     let mut e = Emitter::new(buffer, at);
@@ -397,8 +409,9 @@ pub fn emit_stubs(
     heap_call(e, &mut table, tables);
     table.heap_call_end = e.here();
 
-    table.addresses.access = e.here();
-    access(e, &mut table, access_helper, to_dispatcher);
+    if let Some(models) = models {
+        access(e, &mut table, models, to_dispatcher);
+    }
 
     table.vectors = e.here();
     store_vectors(e, vectors);

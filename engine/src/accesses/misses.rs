@@ -13,7 +13,7 @@
 use crate::context::{Context, Thread};
 use crate::state::{Engine, engine};
 use alloc::collections::BTreeMap;
-use models::{Caches, Counts, Event, Lent, Place};
+use models::{Caches, Counts, Event, Lent};
 use simulation::Touch;
 use translate::models::{Models, STEPS, Site, Which, place};
 use translate::references::Kind;
@@ -25,9 +25,6 @@ pub struct Memory {
     at: u64,
     models: Models,
 }
-
-/// An entry of what is put down: it does not count.
-const UNCOUNTED: u64 = 1 << 63;
 
 impl Memory {
     /// Of a thread whose context is at this address, if there are models.
@@ -43,7 +40,6 @@ impl Memory {
             // SAFETY: see the head of this file.
             unsafe { core::ptr::write_bytes(self.at as *mut u8, 0, bytes) };
         }
-        *self.word(place::TIME) = 1;
         let [next, wrong] = [&STEPS[..8], &STEPS[8..]].map(|steps| {
             steps.iter().rev().fold(0u64, |word, step| word << 8 | u64::from(*step))
         });
@@ -64,22 +60,13 @@ impl Memory {
     fn level(&mut self, which: Which) -> Option<Lent<'_>> {
         let level = *self.models.level(which)?;
         let context = self.at - u64::from(self.models.base);
-        let places = (level.shape.sets * level.shape.ways) as usize;
+        let (sets, stride) = (level.shape.sets as usize, 1 << level.stride_bits() >> 3);
         // SAFETY: see the head of this file.
-        unsafe {
-            Some(Lent {
-                line_bits: level.shape.line_bits,
-                ways: level.shape.ways as usize,
-                places: core::slice::from_raw_parts_mut(
-                    (context + u64::from(level.places)) as *mut Place,
-                    places,
-                ),
-                guesses: core::slice::from_raw_parts_mut(
-                    (context + u64::from(level.guesses)) as *mut u32,
-                    1 << level.index_bits,
-                ),
-            })
-        }
+        let lines = unsafe {
+            core::slice::from_raw_parts_mut((context + u64::from(level.sets)) as *mut u64, sets * stride)
+        };
+        let (line_bits, ways) = (level.shape.line_bits, level.shape.ways as usize);
+        Some(Lent { line_bits, sets, ways, stride, lines })
     }
 
     /// A conditional branch; says whether it was mispredicted.
@@ -90,15 +77,6 @@ impl Memory {
         *state = STEPS[step];
         *self.byte(place::HISTORY) = (history | u8::from(taken)) << 1;
         STEPS[8 + step] != 0
-    }
-
-    /// Puts a miss down; says whether there is room for no other.
-    fn put(&mut self, address: u64, what: u64) -> bool {
-        let number = *self.word(place::MISSES) as u32;
-        *self.word(place::MISSED + 16 * (number % place::MOST_MISSES)) = address;
-        *self.word(place::MISSED + 16 * (number % place::MOST_MISSES) + 8) = what;
-        *self.word(place::MISSES) = u64::from(number) + 1;
-        number + 1 >= place::MOST_MISSES
     }
 }
 
@@ -180,10 +158,7 @@ impl Misses {
             }
             Touch::Access { pc, kind, size, address } => {
                 let span = memory.models.span(size.into());
-                let time = *memory.word(place::TIME);
-                let Some(mut level) = memory.level(Which::Data) else { return };
-                let hit = level.uses(address, span, time);
-                *memory.word(place::TIME) = time + 1;
+                let hit = memory.level(Which::Data).is_none_or(|mut level| level.uses(address, span));
                 if hit {
                     return;
                 }
@@ -198,8 +173,8 @@ impl Misses {
     }
 }
 
-/// Tells the last level of what a thread has put down.
-pub fn tell_last(engine: &Engine, memory: &mut Memory) {
+/// Tells the last level of what a thread has put down, which counts or does not.
+pub fn tell_last(engine: &Engine, memory: &mut Memory, counts: bool) {
     let count = *memory.word(place::MISSES) as u32;
     if count == 0 {
         return;
@@ -212,7 +187,7 @@ pub fn tell_last(engine: &Engine, memory: &mut Memory) {
         let address = *memory.word(place::MISSED + 16 * number);
         let what = *memory.word(place::MISSED + 16 * number + 8);
         let missed = misses.caches.misses_last(address, (what >> 32) as u8);
-        if what & UNCOUNTED == 0
+        if counts
             && let Some(site) = cache.site(what as u32)
         {
             site.missed[0] += 1;
@@ -221,30 +196,18 @@ pub fn tell_last(engine: &Engine, memory: &mut Memory) {
     }
 }
 
-/// What emitted code calls (through a stub) about an access that is not where it was guessed.
+/// What emitted code calls, through a stub, when there is room for no other miss.
 pub extern "C" fn accessed(context: *mut Context) {
     let engine = engine();
     // SAFETY: the calling thread's, whose first field the context is.
     let thread = unsafe { &mut *context.cast::<Thread>() };
-    thread.stats[ring::record::Stat::CallsAsked as usize] += 1;
     let Some(mut memory) = Memory::of(engine, context as u64) else { return };
-    let access = *memory.word(place::ACCESS) as u32;
-    let which = if access >> 24 != 0 { Which::Data } else { Which::Fetch };
-    let time = *memory.word(place::TIME) + u64::from(access >> 8 & 0xffff);
-    let Context { target, exit, .. } = thread.context;
-    let Some(mut level) = memory.level(which) else { return };
-    if level.uses(target, access as u8, time) {
-        return;
-    }
     let counts = thread.calls.as_ref().is_none_or(|calls| calls.collects());
-    let what = u64::from(exit) | u64::from(access & 0xff) << 32 | if counts { 0 } else { UNCOUNTED };
-    if memory.put(target, what) {
-        tell_last(engine, &mut memory);
-    }
+    tell_last(engine, &mut memory, counts);
 }
 
 /// Whether a thread that was interrupted at this address of a stub has been answered, and goes on where `CONTINUE` leads.
 pub fn is_answered(engine: &Engine, code: u64) -> bool {
-    (engine.stubs.access_epilogue..engine.stubs.access_end).contains(&code)
+    (engine.stubs.access_epilogue..engine.stubs.access_answered).contains(&code)
 }
 

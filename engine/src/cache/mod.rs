@@ -50,7 +50,7 @@ const TABLE_BYTES: u64 = Tables::ENTRIES * Tables::ENTRY_BYTES;
 /// Bytes of the table of system-call classes.
 const CLASS_BYTES: u64 = 65_536;
 /// Room for the stubs.
-const STUB_BYTES: u64 = 8192;
+const STUB_BYTES: u64 = 16384;
 /// Room that a fragment can need at most; translation is not begun with less.
 const FRAGMENT_ROOM: u64 = 60 * 1024;
 /// Instructions of precise code in one fragment, each of which may need a few hundred bytes.
@@ -306,7 +306,7 @@ impl Cache {
             classes as u32,
             tables,
             vectors(),
-            crate::accesses::misses::accessed as *const () as u64,
+            models.as_ref().map(|models| (models, crate::accesses::misses::accessed as *const () as u64)),
         );
         let Some(stubs) = made else { crate::fatal::fail("the stubs do not fit") };
         let first = stub_base + STUB_BYTES;

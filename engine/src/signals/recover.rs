@@ -110,7 +110,7 @@ pub fn recover(engine: &Engine, context: &Context, gregs: &Gregs) -> Interrupted
         }
         return Interrupted::Guest(guest, false);
     }
-    if (stubs.addresses.access..stubs.access_end).contains(&pc) {
+    if (stubs.access_start..stubs.access_end).contains(&pc) {
         // Before its end the thread looks at PENDING itself.
         if !accesses::misses::is_answered(engine, pc) {
             return Interrupted::Engine;

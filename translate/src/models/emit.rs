@@ -1,15 +1,16 @@
-//! The look for one line: hits to the end, all else out of line.
+//! The look whether a line is the one that was used last in its set.
 
 use super::{Level, Models, Which, place};
 use crate::address::Address;
 use crate::emit::{Emitter, Homes};
 use crate::fragment::StubAddresses;
 use crate::layout::{self, Fix};
+use alloc::vec::Vec;
 
 /// What is looked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum What {
-    /// A line that is known, of an access from this address on.
+    /// The lines of an access from this address on.
     Known(u64),
     /// The line of an address that has to be worked out, if all of the access is in it.
     Sum(Address),
@@ -24,11 +25,9 @@ pub(super) struct Look {
     pub(super) span: u8,
     /// Which access it is.
     pub(super) site: u32,
-    /// How many lines were looked for since the time was set last.
-    pub(super) turn: u16,
 }
 
-/// A way to the engine.
+/// A way to the stub.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Slow {
     look: Look,
@@ -36,7 +35,7 @@ pub(super) struct Slow {
     fields: [Option<u32>; 2],
     /// Where it goes on.
     behind: u64,
-    /// Of the instruction in front of which it is asked.
+    /// Of the instruction in front of which that is.
     pc: u64,
     homes: Homes,
     fix: Fix,
@@ -58,105 +57,132 @@ pub(super) fn with_base(
     e.u32(displacement);
 }
 
-/// `lea to, [base + added]`
-pub(super) fn add(e: &mut Emitter<'_>, to: u8, base: u8, added: u32) {
-    Address::at(base, u64::from(added)).load_sum(e, to);
+/// `and r64, -(1 << bits)`
+pub(super) fn round_down(e: &mut Emitter<'_>, register: u8, bits: u32) {
+    let mask = -(1i32 << bits);
+    match i8::try_from(mask) {
+        Ok(mask) => e.bytes(&[0x48 | register >> 3, 0x83, 0xe0 | register & 7, mask as u8]),
+        Err(_) => {
+            e.bytes(&[0x48 | register >> 3, 0x81, 0xe0 | register & 7]);
+            e.u32(mask as u32);
+        }
+    }
 }
 
-/// `mov r32, fs:[slot]`
-fn load_narrow(e: &mut Emitter<'_>, register: u8, slot: u32) {
-    e.bytes(&[0x64, 0x40 | (register >> 3) << 2, 0x8b, 0x04 | (register & 7) << 3, 0x25]);
-    e.u32(slot);
+/// Makes the distance of the set from an address.
+pub(super) fn set_of(e: &mut Emitter<'_>, register: u8, level: &Level) {
+    let (from, to) = (level.shape.line_bits, level.stride_bits());
+    let rex = 0x48 | register >> 3;
+    if from > to {
+        // shr
+        e.bytes(&[rex, 0xc1, 0xe8 | register & 7, (from - to) as u8]);
+    } else if to > from {
+        // shl
+        e.bytes(&[rex, 0xc1, 0xe0 | register & 7, (to - from) as u8]);
+    }
+    // and r32, imm32
+    if register >= 8 {
+        e.bytes(&[0x41]);
+    }
+    e.bytes(&[0x81, 0xe0 | register & 7]);
+    e.u32((level.shape.sets - 1) << to);
 }
 
-/// `shr r64, n`
-fn shift(e: &mut Emitter<'_>, register: u8, bits: u32) {
-    e.bytes(&[0x48 | register >> 3, 0xc1, 0xe8 | register & 7, bits as u8]);
-}
-
-/// Emits it, through two registers that have been put aside. No flag is live. How many turns it takes.
-pub(super) fn look(
-    e: &mut Emitter<'_>,
-    models: &Models,
-    look: Look,
-    (pc, fix): (u64, Fix),
-    slow: &mut alloc::vec::Vec<Slow>,
-) -> u16 {
-    let (Some(level), Some(homes)) = (models.level(look.which), e.homes) else { return 0 };
+/// Emits it, through two registers that have been put aside. No flag is live.
+pub(super) fn look(e: &mut Emitter<'_>, models: &Models, look: Look, (pc, fix): (u64, Fix), slow: &mut Vec<Slow>) {
+    let (Some(level), Some(homes)) = (models.level(look.which), e.homes) else { return };
     let [a, b, _] = homes.registers();
     let mut fields = [None; 2];
-    let mut turns = 0;
+    const COMPARE: u8 = 0x39;
+    const NOT_EQUAL: [u8; 2] = [0x0f, 0x85];
     match look.what {
         What::Known(address) => {
-            let line = |address: u64| address >> level.shape.line_bits;
-            let (first, last) = (line(address), line(address.wrapping_add(look.span.into())));
+            let (first, last) = (level.line(address), level.line(address.wrapping_add(look.span.into())));
             let lines = [Some(first), (last != first).then_some(last)];
             for (line, field) in lines.into_iter().flatten().zip(&mut fields) {
-                let index = line as u32 & ((1 << level.index_bits) - 1);
-                load_narrow(e, a, level.guesses + 4 * index);
                 e.load_imm(b, line);
-                *field = Some(compare_and_stamp(e, models, level, (a, b), look.turn + turns));
-                turns += 1;
+                // cmp fs:[set], b
+                e.bytes(&[0x64, 0x48 | (b >> 3) << 2, COMPARE, 0x04 | (b & 7) << 3, 0x25]);
+                e.u32(level.sets + level.set(line));
+                *field = Some(e.branch(&NOT_EQUAL));
             }
         }
         What::Sum(address) => {
             address.load_sum(e, a);
-            // If the last byte lies in another line, that is not where the first one's would be.
-            add(e, b, a, look.span.into());
-            shift(e, b, level.shape.line_bits);
-            shift(e, a, level.shape.line_bits);
-            // and a, mask; mov a, fs:[4 * a + guesses]
-            let rex = 0x40 | a >> 3;
-            e.bytes(&[rex, 0x81, 0xe0 | a & 7]);
-            e.u32((1 << level.index_bits) - 1);
-            e.bytes(&[0x64, 0x40 | (a >> 3) * 6, 0x8b, 0x04 | (a & 7) << 3, 0x85 | (a & 7) << 3]);
-            e.u32(level.guesses);
-            fields[0] = Some(compare_and_stamp(e, models, level, (a, b), look.turn));
-            turns = 1;
+            // If the last byte lies in another line, that is of another set.
+            Address::at(a, look.span.into()).load_sum(e, b);
+            round_down(e, b, level.shape.line_bits);
+            set_of(e, a, level);
+            with_base(e, true, &[COMPARE], b, a, level.sets);
+            fields[0] = Some(e.branch(&NOT_EQUAL));
         }
     }
     slow.push(Slow { look, fields, behind: e.here(), pc, homes, fix });
-    turns
-}
-
-/// `a` is the distance of the place, `b` the line. Returns the field of the branch where it is another one.
-fn compare_and_stamp(
-    e: &mut Emitter<'_>,
-    models: &Models,
-    level: &Level,
-    (a, b): (u8, u8),
-    turn: u16,
-) -> u32 {
-    with_base(e, true, &[0x39], b, a, level.places);
-    let field = e.branch(&[0x0f, 0x85]);
-    e.load_ctx(b, models.base + place::TIME);
-    if turn != 0 {
-        add(e, b, b, turn.into());
-    }
-    with_base(e, true, &[0x89], b, a, level.places + 8);
-    field
 }
 
 impl Slow {
-    /// Asks the engine; nothing runs into it.
+    /// Goes to the stub; nothing runs into it.
     pub(super) fn emit(&self, e: &mut Emitter<'_>, models: &Models, stubs: &StubAddresses) {
         e.homes = Some(self.homes);
         e.mark(self.pc, self.fix);
-        for field in self.fields.into_iter().flatten() {
+        let [a, b, _] = self.homes.registers();
+        let mut fields = self.fields.into_iter().flatten();
+        // Of two lines the last one.
+        let last = fields.next_back();
+        let mut deeper = None;
+        if let (Some(field), Some(level)) = (last, models.level(self.look.which).filter(|level| level.shape.ways > 1)) {
+            e.patch_branch(field, e.here());
+            deeper = Some(self.second(e, level, (a, b)));
+        } else if let Some(field) = last {
+            deeper = Some(field);
+        }
+        for field in fields.chain(deeper) {
             e.patch_branch(field, e.here());
         }
-        let [a, ..] = self.homes.registers();
-        let Look { which, what, span, site, turn } = self.look;
+        let Look { which, what, span, site } = self.look;
         match what {
             What::Known(address) => e.load_imm(a, address),
             What::Sum(address) => address.load_sum(e, a),
         }
         e.store_ctx(layout::TARGET, a);
-        e.store_ctx_imm(layout::EXIT, site);
-        let what = u32::from(span) | u32::from(turn) << 8 | u32::from(which == Which::Data) << 24;
-        e.store_ctx_imm(models.base + place::ACCESS, what);
+        // mov a, site and span; mov fs:[ACCESS], a
+        e.load_imm(a, u64::from(site) | u64::from(span) << 32);
+        e.store_ctx(models.base + place::ACCESS, a);
         e.store_ctx_wide_imm(layout::CONTINUE, self.behind as u32);
-        e.jmp(stubs.access);
+        e.jmp(stubs.access[usize::from(which == Which::Data)]);
         e.homes = None;
+    }
+
+    /// Where it is the line that was used last but one in its set, they change places, and that is all. Returns the field of the
+    /// branch where it is not.
+    fn second(&self, e: &mut Emitter<'_>, level: &Level, (a, b): (u8, u8)) -> u32 {
+        const LOAD: u8 = 0x8b;
+        const STORE: u8 = 0x89;
+        match self.look.what {
+            What::Known(address) => {
+                let line = level.line(address.wrapping_add(self.look.span.into()));
+                let first = level.sets + level.set(line);
+                // cmp fs:[first + 8], b
+                e.bytes(&[0x64, 0x48 | (b >> 3) << 2, 0x39, 0x04 | (b & 7) << 3, 0x25]);
+                e.u32(first + 8);
+                let field = e.branch(&[0x0f, 0x85]);
+                e.load_ctx(a, first);
+                e.store_ctx(first, b);
+                e.store_ctx(first + 8, a);
+                e.jmp(self.behind);
+                field
+            }
+            What::Sum(_) => {
+                with_base(e, true, &[0x39], b, a, level.sets + 8);
+                let field = e.branch(&[0x0f, 0x85]);
+                e.store_ctx(layout::TARGET, b);
+                with_base(e, true, &[LOAD], b, a, level.sets);
+                with_base(e, true, &[STORE], b, a, level.sets + 8);
+                e.load_ctx(b, layout::TARGET);
+                with_base(e, true, &[STORE], b, a, level.sets);
+                e.jmp(self.behind);
+                field
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::emit::{Look, Slow, What, look};
 use super::predict::{self, Outcome};
-use super::{Models, Which, place};
+use super::{Models, Which};
 use crate::decode::{Block, Flow, Insn, number};
 use crate::emit::{Emitter, Homes, reg};
 use crate::flags::STATUS;
@@ -67,8 +67,6 @@ pub(crate) struct ModelPlan {
     slow: Vec<Slow>,
     /// The run that comes next, or is emitted, and the look that does.
     at: (usize, usize),
-    /// Looks of this run since the time was set.
-    turn: u16,
 }
 
 impl ModelPlan {
@@ -83,7 +81,6 @@ impl ModelPlan {
             wrong: Vec::new(),
             slow: Vec::new(),
             at: (0, 0),
-            turn: 0,
         }
     }
 
@@ -103,7 +100,7 @@ impl ModelPlan {
         self.costs.clear();
         self.wrong.clear();
         self.slow.clear();
-        (self.at, self.turn) = ((0, 0), 0);
+        self.at = (0, 0);
         let mut line = None;
         let mut open: Option<(Run, u16)> = None;
         for (i, insn) in block.insns.iter().enumerate() {
@@ -205,7 +202,7 @@ impl ModelPlan {
     }
 
     fn look(&mut self, which: Which, what: What, span: u8, first: u32, site: Site) {
-        let look = Look { which, what, span, site: first + self.sites.len() as u32, turn: 0 };
+        let look = Look { which, what, span, site: first + self.sites.len() as u32 };
         self.sites.push(site);
         // `at` is an index into the block's instructions, of which as many have costs.
         self.planned.push(Planned { at: self.costs.len(), look });
@@ -265,7 +262,7 @@ impl ModelPlan {
             e.mark(pc, Fix::NONE);
         }
         if looks != 0 {
-            self.looks(e, models, run, looks, (pc, flags));
+            self.looks(e, models, looks, (pc, flags));
         }
         if let Some((outcome, counter)) = is_predicted {
             predict::conditional(e, models, pc, outcome, counter);
@@ -284,20 +281,14 @@ impl ModelPlan {
         &mut self,
         e: &mut Emitter<'_>,
         models: &Models,
-        run: Run,
         count: usize,
         (pc, flags): (u64, bool),
     ) {
         let fix = if flags { save_flags(e, pc) } else { Fix::NONE };
         for at in self.at.1..self.at.1 + count {
-            let wanted = Look { turn: self.turn, ..self.planned[at].look };
-            self.turn += look(e, models, wanted, (pc, fix), &mut self.slow);
+            look(e, models, self.planned[at].look, (pc, fix), &mut self.slow);
         }
         self.at.1 += count;
-        if self.at.1 == run.looks.1 {
-            crate::count::add_to(e, models.base + place::TIME, self.turn.into());
-            self.turn = 0;
-        }
         if flags {
             restore_flags(e, pc);
         }
