@@ -96,16 +96,16 @@ pub extern "C" fn dispatch(context: *mut Context) {
         layout::EXIT_CALL => {
             thread.stats[Stat::CallsAsked as usize] += 1;
             let resume = thread.context.resume;
+            calls::asked(engine, thread);
+            if thread.context.pending.load(Ordering::Acquire) == 0 && leave(thread, resume) {
+                return;
+            }
             let position = engine.cache.lock().position(resume);
             if let Some(position) = position {
                 let mut guest = GuestRegs::of_context(&thread.context);
                 recover::apply(&mut guest, &thread.context, position.fix);
                 guest.pc = position.pc;
                 guest.to_context(&mut thread.context);
-            }
-            calls::asked(engine, thread);
-            if thread.context.pending.load(Ordering::Acquire) == 0 && leave(thread, resume) {
-                return;
             }
             // Another one comes to this place later, perhaps by another way.
             counts::interrupted(engine, thread, resume, thread.context.pc);

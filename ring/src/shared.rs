@@ -61,7 +61,7 @@ pub const EVENTS_INSTR: u32 = 4;
 pub const EVENTS_BLOCKS: u32 = 16;
 /// Bit of `Control::events`: calls and returns; with [`EVENTS_INSTR`] and [`EVENTS_BLOCKS`].
 pub const EVENTS_CALLS: u32 = 32;
-/// Bit of `Control::events`: what data accesses cost; with [`EVENTS_INSTR`] and [`EVENTS_BLOCKS`], without [`EVENTS_SHADOW`].
+/// Bit of `Control::events`: what data accesses cost; with [`EVENTS_BLOCKS`], without [`EVENTS_SHADOW`].
 pub const EVENTS_ACCESS: u32 = 8;
 
 /// Bit of `Control::flags`: children that the guest starts run natively, without the engine.

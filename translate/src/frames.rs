@@ -61,7 +61,7 @@ pub const NODE_BYTES: u32 = size_of::<Node>() as u32;
 pub const FRAME_BYTES: u32 = size_of::<Frame>() as u32;
 /// Entries of the table: each the place of a node, or 0, which is no called function's. No entry leads to a node that was jumped to
 /// and goes on elsewhere: its function may be one of those that have jumped there, and then goes on as that.
-pub const TABLE_ENTRIES: u32 = 1 << 16;
+pub const TABLE_ENTRIES: u32 = 1 << 18;
 /// Most frames.
 pub const MOST_FRAMES: u32 = 1 << 18;
 /// Most nodes.
@@ -85,7 +85,7 @@ pub const BEHIND: u32 = NODES + NODE_BYTES * MOST_NODES;
 pub const OTHER_SIDE: u32 = 8;
 
 const SPREAD: u32 = 0x9e37_79b1;
-const SHIFT: u32 = 16;
+const SHIFT: u32 = 14;
 
 /// Of which entry of the table a node is, by its parent's place, its place of call, and its function.
 pub fn table_entry(parent: u32, site: u64, function: u32) -> u32 {

@@ -264,8 +264,8 @@ impl Cli {
                 Ok(bits | EVENTS_INSTR | EVENTS_BLOCKS | EVENTS_CALLS)
             }
             Events::Access => {
-                use ring::shared::{EVENTS_ACCESS, EVENTS_BLOCKS, EVENTS_INSTR};
-                Ok(bits | EVENTS_INSTR | EVENTS_BLOCKS | EVENTS_ACCESS)
+                use ring::shared::{EVENTS_ACCESS, EVENTS_BLOCKS};
+                Ok(bits | EVENTS_BLOCKS | EVENTS_ACCESS)
             }
             // Together with others it was refused above.
             Events::None => Ok(bits),

@@ -65,8 +65,9 @@ pub struct Tree {
     memory: Memory,
     /// How many nodes there are.
     count: u32,
-    /// Numbers of nodes by parent, function and site; 0: none. Its length is a power of two.
-    slots: Vec<u32>,
+    /// Numbers of nodes by parent, function and site, above 32 bits of what these are spread to, which tell most of them apart without a look
+    /// at the nodes; 0: none. Its length is a power of two.
+    slots: Vec<u64>,
     handlers: Vec<Handler>,
 }
 
@@ -311,14 +312,14 @@ impl Tree {
     /// The number of a node, which is made if it is not there.
     fn look_up(&mut self, parent: u32, site: u64, function: u32) -> Option<u32> {
         let key = (parent, site, function);
-        let mut slot = self.slot(key);
+        let (mut slot, tag) = self.slot(key);
         if self.slots[slot] == 0 {
             if self.count == MOST_NODES {
                 return None;
             }
-            slot = self.add(key, slot);
+            slot = self.add(key, slot, tag);
         }
-        let number = self.slots[slot];
+        let number = (self.slots[slot] >> 32) as u32;
         let goes_on_elsewhere = self.memory.node(number).target[0] != u64::from(NODE_BYTES * number);
         if function != NO_FUNCTION && !(site == JUMP && goes_on_elsewhere) {
             *self.memory.entry((parent, site, function)) = NODE_BYTES * number;
@@ -326,26 +327,30 @@ impl Tree {
         Some(number)
     }
 
-    /// The slot that holds the number of a node, or where it belongs.
-    fn slot(&mut self, (parent, site, function): (u32, u64, u32)) -> usize {
+    /// The slot that holds the number of a node, or where it belongs, and what it is marked with.
+    fn slot(&mut self, (parent, site, function): (u32, u64, u32)) -> (usize, u32) {
         const SPREAD: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93];
         let mask = self.slots.len() - 1;
         let context = (u64::from(function) << 32 | u64::from(parent)).wrapping_mul(SPREAD[0]);
         let hash = (site ^ context ^ context >> 32).wrapping_mul(SPREAD[1]);
-        let mut slot = (hash >> 32) as usize & mask;
+        let (mut slot, tag) = ((hash >> 32) as usize & mask, hash as u32);
         loop {
-            let number = self.slots[slot];
-            let node = self.memory.node(number);
-            if number == 0 || (node.parent / NODE_BYTES, node.site, node.function) == (parent, site, function)
-            {
-                return slot;
+            let entry = self.slots[slot];
+            if entry == 0 {
+                return (slot, tag);
+            }
+            if entry as u32 == tag {
+                let node = self.memory.node((entry >> 32) as u32);
+                if (node.parent / NODE_BYTES, node.site, node.function) == (parent, site, function) {
+                    return (slot, tag);
+                }
             }
             slot = (slot + 1) & mask;
         }
     }
 
     #[cold]
-    fn add(&mut self, (parent, site, function): (u32, u64, u32), mut slot: usize) -> usize {
+    fn add(&mut self, (parent, site, function): (u32, u64, u32), mut slot: usize, tag: u32) -> usize {
         let number = self.count;
         let mut ancestor = parent;
         while ancestor != 0 && self.memory.node(ancestor).function != function {
@@ -360,12 +365,12 @@ impl Tree {
             self.slots = alloc::vec![0; 4 * self.slots.len()];
             for number in 1..self.count {
                 let Node { parent, site, function, .. } = *self.memory.node(number);
-                let slot = self.slot((parent / NODE_BYTES, site, function));
-                self.slots[slot] = number;
+                let (slot, tag) = self.slot((parent / NODE_BYTES, site, function));
+                self.slots[slot] = u64::from(number) << 32 | u64::from(tag);
             }
-            slot = self.slot((parent, site, function));
+            slot = self.slot((parent, site, function)).0;
         }
-        self.slots[slot] = number;
+        self.slots[slot] = u64::from(number) << 32 | u64::from(tag);
         slot
     }
 }

@@ -139,7 +139,7 @@ pub fn create(engine: &Engine, mask: u64) -> Result<*mut Thread, i64> {
                 // A guard between the two stacks.
                 sys::call(sys::nr::MPROTECT, &[at + SIGNAL_STACK_BYTES, space::PAGE, 0]);
             }
-            calls::protect(engine, place(at));
+            calls::prepare(engine, place(at));
             at
         }
     };
