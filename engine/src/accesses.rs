@@ -21,11 +21,14 @@ use core::sync::atomic::Ordering;
 use misses::{Memory, Misses};
 use models::{Counts, Event, Geometry, Shapes};
 use ring::record::{AccessMark, EVENTS, Kind, MAX_RECORD_WORDS, header};
-use ring::shared::{Control, EVENTS_ACCESS, EVENTS_CALLS, FLAG_ALL_ACCESSES, MODEL_BRANCHES, MODEL_CACHES, MODEL_PREFETCH, MODEL_WRITE_BACK};
+use ring::shared::{
+    Control, EVENTS_ACCESS, EVENTS_CALLS, FLAG_ALL_ACCESSES, MODEL_BRANCHES, MODEL_CACHES, MODEL_PREFETCH,
+    MODEL_WRITE_BACK,
+};
 use simulation::Simulation;
 use translate::accesses::Bases;
-use translate::models::Shape;
 use translate::calls::{ENTER_WORDS, IS_ENTRY, LEAVE_WORDS};
+use translate::models::Shape;
 
 /// The event with a number in [`EVENTS`]: those of the models behind the first, which the counters have.
 fn event(number: usize) -> Event {
@@ -83,9 +86,8 @@ pub fn looked_at(control: &Control) -> Option<translate::models::Models> {
     let caches = models.caches.then(|| [shape(shapes.i1), shape(shapes.d1)]);
     // With one set a line cannot be told from the one behind it. Larger caches would be out of reach.
     const MOST_SETS: u32 = 1 << 18;
-    let fits = |shape: &Shape| {
-        (2..=MOST_SETS).contains(&shape.sets) && shape.ways <= translate::models::MOST_WAYS
-    };
+    let fits =
+        |shape: &Shape| (2..=MOST_SETS).contains(&shape.sets) && shape.ways <= translate::models::MOST_WAYS;
     if !caches.iter().flatten().all(fits) {
         return None;
     }

@@ -11,9 +11,8 @@ use crate::state::{Engine, engine};
 use crate::syscalls::{self, Call, Outcome, descriptors, marks};
 use crate::threads::stop;
 use crate::{
-    accesses,
-    boot, calls, code, counts, errors, faults, heap_calls, precise, process_end, requests, stacks, strings,
-    symbols, sys, threads, windows,
+    accesses, boot, calls, code, counts, errors, faults, heap_calls, precise, process_end, requests, stacks,
+    strings, symbols, sys, threads, windows,
 };
 use core::sync::atomic::{AtomicU32, Ordering};
 use ring::record::Stat;

@@ -40,9 +40,8 @@ impl Memory {
             // SAFETY: see the head of this file.
             unsafe { core::ptr::write_bytes(self.at as *mut u8, 0, bytes) };
         }
-        let [next, wrong] = [&STEPS[..8], &STEPS[8..]].map(|steps| {
-            steps.iter().rev().fold(0u64, |word, step| word << 8 | u64::from(*step))
-        });
+        let [next, wrong] = [&STEPS[..8], &STEPS[8..]]
+            .map(|steps| steps.iter().rev().fold(0u64, |word, step| word << 8 | u64::from(*step)));
         *self.word(place::STEPS) = next;
         *self.word(place::STEPS + 8) = wrong;
     }
@@ -187,9 +186,7 @@ pub fn tell_last(engine: &Engine, memory: &mut Memory, counts: bool) {
         let address = *memory.word(place::MISSED + 16 * number);
         let what = *memory.word(place::MISSED + 16 * number + 8);
         let missed = misses.caches.misses_last(address, (what >> 32) as u8);
-        if counts
-            && let Some(site) = cache.site(what as u32)
-        {
+        if counts && let Some(site) = cache.site(what as u32) {
             site.missed[0] += 1;
             site.missed[1] += u64::from(missed);
         }
@@ -211,3 +208,79 @@ pub fn is_answered(engine: &Engine, code: u64) -> bool {
     (engine.stubs.access_epilogue..engine.stubs.access_answered).contains(&code)
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use alloc::vec::Vec;
+    use models::{Branches, Geometry, Options, Shapes};
+    use translate::models::Shape;
+
+    const GEOMETRY: (u32, u32, u32) = (512, 2, 64);
+
+    fn memory(room: &mut Vec<u64>) -> Memory {
+        let shape = Shape { line_bits: 6, sets: 4, ways: 2 };
+        let models = Models::new(0x1000, Some([shape; 2]), true, 64);
+        room.resize(models.end() as usize / 8, 1);
+        let mut memory = Memory { at: room.as_ptr() as u64 + u64::from(models.base), models };
+        memory.begin(true);
+        memory
+    }
+
+    fn misses() -> Misses {
+        let (size, ways, line) = GEOMETRY;
+        let small = Geometry::new(size, ways, line).unwrap();
+        let shapes = Shapes { i1: small, d1: small, ll: Geometry::new(4096, 4, 64).unwrap() };
+        Misses { caches: Caches::new(&shapes, Options::default()).unwrap(), costs: BTreeMap::new() }
+    }
+
+    #[test]
+    fn what_is_told_of_in_the_log_costs_what_the_models_say() {
+        let (mut room, mut ours) = (Vec::new(), misses());
+        let mut memory = memory(&mut room);
+        let (mut caches, mut branches) = (misses().caches, Branches::new());
+        let mut counts = Counts::default();
+        let mut state = 88_172_645_463_325_252u64;
+        for step in 0..20_000u64 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let (address, size) = (state >> 20 & 0xfff, 1 + (state % 40) as u16);
+            let events = match step % 4 {
+                0 => {
+                    let taken = state & 1 << 50 != 0;
+                    ours.touch(&mut memory, Touch::Branch { pc: address, taken }, true);
+                    branches.conditional(address, taken)
+                }
+                kind => {
+                    let kind = [Kind::Read, Kind::Write, Kind::Modify][kind as usize - 1];
+                    ours.touch(&mut memory, Touch::Access { pc: 7, kind, size, address }, true);
+                    match kind {
+                        Kind::Read => caches.read(address, size.into()),
+                        Kind::Write => caches.write(address, size.into()),
+                        Kind::Modify => caches.modify(address, size.into()),
+                    }
+                }
+            };
+            counts += events;
+        }
+        let total = |event: Event| ours.costs.values().map(|counts| counts[event]).sum::<u64>();
+        use Event::*;
+        for event in [D1mr, D1mw, DLmr, DLmw, Bc, Bcm] {
+            assert_eq!(total(event), counts[event], "{}", event.name());
+            assert_ne!(total(event), 0);
+        }
+    }
+
+    #[test]
+    fn what_is_not_collected_costs_nothing_but_is_seen() {
+        let (mut room, mut misses) = (vec![], misses());
+        let mut memory = memory(&mut room);
+        let read = Touch::Access { pc: 1, kind: Kind::Read, size: 8, address: 0x1000 };
+        misses.touch(&mut memory, read, false);
+        misses.touch(&mut memory, Touch::Branch { pc: 1, taken: true }, false);
+        assert!(misses.costs.is_empty());
+        misses.touch(&mut memory, read, true);
+        assert!(misses.costs.is_empty(), "it is there by now");
+    }
+}

@@ -292,8 +292,7 @@ impl Cache {
         let Fragment { pc: start, start: base, .. } = self.fragments[fragment as usize];
         let (code, at) = (u16::try_from(code - base).ok()?, u16::try_from(pc.wrapping_sub(start)).ok()?);
         let first = self.fragments[fragment as usize].counters.0;
-        let is_out_of_line =
-            self.config.models.is_some() && code >= self.counted.counted(first).cold;
+        let is_out_of_line = self.config.models.is_some() && code >= self.counted.counted(first).cold;
         let segment = self.segment(fragment, |counter| match is_out_of_line {
             true => (counter.start..counter.end).contains(&at),
             false => counter.code <= code,

@@ -20,6 +20,7 @@ mod link;
 mod lookup;
 mod pages;
 mod place;
+mod processor;
 mod pointers;
 mod runs;
 mod sites;
@@ -41,7 +42,7 @@ use runs::Runs;
 use translate::layout::{CHECK_STUB_BYTES, EXIT_STUB_BYTES, Fix, MapEntry};
 use translate::{
     Block, Calls, Check, Config, First, Limits, Mode, Pointer, Prefix, Replaced, Scratch, Start, StubTable,
-    Tables, Translator, Vectors, What,
+    Tables, Translator, What,
 };
 use watched::Watched;
 
@@ -279,7 +280,7 @@ impl Cache {
         // SAFETY: the zone of the code cache is ours alone.
         unsafe { sys::mmap(base, bytes, protection, flags, -1, 0)? };
         sys::prefer_huge_pages(base, bytes);
-        let bmi2 = has_bmi2();
+        let bmi2 = processor::has_bmi2();
         let all = [Mode::Clean, Mode::Guarded, Mode::Clean.precise(), Mode::Guarded.precise()];
         let modes: &[Mode] = if follow { &all } else { &[Mode::Plain] };
         let tables_of = |realm: u64| {
@@ -305,7 +306,7 @@ impl Cache {
             room,
             classes as u32,
             tables,
-            vectors(),
+            processor::vectors(),
             models.as_ref().map(|models| (models, crate::accesses::misses::accessed as *const () as u64)),
         );
         let Some(stubs) = made else { crate::fatal::fail("the stubs do not fit") };
@@ -517,7 +518,8 @@ impl Cache {
             once.then(|| (pc, bytes.get(..(block.end() - pc) as usize).unwrap_or(bytes).to_vec()));
         let run = self.runs.next(bytes_once.as_ref());
         let site = self.sites.next(bytes_once.as_ref());
-        let first = First { exit: first_exit, check, counter, run, site, function, steps: steps.as_ptr() as u64 };
+        let first =
+            First { exit: first_exit, check, counter, run, site, function, steps: steps.as_ptr() as u64 };
         // SAFETY: the range lies between the fragments and the exits' stubs, in our mapping; nothing there is reachable yet.
         let room = unsafe { core::slice::from_raw_parts_mut(at as *mut u8, FRAGMENT_ROOM as usize) };
         let translated = self.translator.translate(&block, config, reached.through, first, at, room);
@@ -764,31 +766,6 @@ impl Cache {
         self.at = self.first;
         self.reset_tables();
     }
-}
-
-fn vectors() -> Vectors {
-    use core::arch::x86_64::__cpuid_count;
-    const OSXSAVE: u32 = 1 << 27;
-    if __cpuid_count(1, 0).ecx & OSXSAVE == 0 {
-        return Vectors::Sse;
-    }
-    let enabled: u32;
-    // SAFETY: the system has switched it on.
-    unsafe {
-        core::arch::asm!("xgetbv", in("ecx") 0, out("eax") enabled, out("edx") _, options(nomem, nostack))
-    };
-    match enabled {
-        // Masks, and both halves of what AVX-512 adds.
-        _ if enabled & 0xe6 == 0xe6 => Vectors::Avx512,
-        _ if enabled & 6 == 6 => Vectors::Avx,
-        _ => Vectors::Sse,
-    }
-}
-
-fn has_bmi2() -> bool {
-    use core::arch::x86_64::__cpuid_count;
-    const BMI2: u32 = 1 << 8;
-    __cpuid_count(0, 0).eax >= 7 && __cpuid_count(7, 0).ebx & BMI2 != 0
 }
 
 /// Address of the chain's displacement in the prefix that is entered at `entry`.
