@@ -41,12 +41,16 @@ pub(crate) enum Column {
     Blocks,
     /// And calls in their contexts: what `vg-annotate` shows all of.
     Calls,
-    /// And misses of caches and branch predictors.
+    /// How often each instruction is executed, and misses of caches and branch predictors.
     Models,
+    /// And calls in their contexts.
+    CallsAndModels,
     ValgrindNone,
     Massif,
     /// Cachegrind without its caches: instructions by line, no calls.
     Cachegrind,
+    /// With them, and with branch predictors.
+    CachegrindModels,
     /// Instructions by line and calls.
     Callgrind,
     /// And misses of caches and branch predictors.
@@ -93,14 +97,16 @@ impl Column {
     ];
 
     /// Those of the tables about counts of executed code.
-    pub(crate) const COUNTS: [Column; 9] = [
+    pub(crate) const COUNTS: [Column; 11] = [
         Column::Native,
         Column::Translation,
         Column::Clock,
         Column::Blocks,
         Column::Calls,
         Column::Models,
+        Column::CallsAndModels,
         Column::Cachegrind,
+        Column::CachegrindModels,
         Column::Callgrind,
         Column::CallgrindModels,
     ];
@@ -118,10 +124,12 @@ impl Column {
             Column::Clock => "clock",
             Column::Blocks => "blocks",
             Column::Calls => "calls",
-            Column::Models => "and models",
+            Column::Models => "models",
+            Column::CallsAndModels => "calls and models",
             Column::Cachegrind => "cachegrind",
             Column::Callgrind => "callgrind",
-            Column::CallgrindModels => "its models",
+            Column::CachegrindModels => "cachegrind's models",
+            Column::CallgrindModels => "callgrind's models",
             Column::ValgrindNone => "valgrind none",
             Column::Massif => "massif",
             Column::Heaptrack => "heaptrack",
@@ -148,6 +156,7 @@ impl Column {
                 | Column::Blocks
                 | Column::Calls
                 | Column::Models
+                | Column::CallsAndModels
         )
     }
 
@@ -186,7 +195,8 @@ impl Column {
             Column::Clock => ours(&["--events=instr"]),
             Column::Blocks => ours(&["--events=blocks"]),
             Column::Calls => ours(&["--events=calls"]),
-            Column::Models => ours(&["--events=access,calls"]),
+            Column::Models => ours(&["--events=access"]),
+            Column::CallsAndModels => ours(&["--events=access,calls"]),
             Column::AddressSanitizer => {
                 let mut command = Command::new(program.address_sanitizer.as_ref()?);
                 // A leak is no failed run.
@@ -207,6 +217,9 @@ impl Column {
             Column::Massif => tool(&["--tool=massif"], Some("massif"))?,
             // Without its models in newer versions anyway, with them by default in older ones.
             Column::Cachegrind => tool(&["--tool=cachegrind", "--cache-sim=no"], Some("cachegrind"))?,
+            Column::CachegrindModels => {
+                tool(&["--tool=cachegrind", "--cache-sim=yes", "--branch-sim=yes"], Some("cachegrind"))?
+            }
             Column::Callgrind => tool(&["--tool=callgrind"], Some("callgrind"))?,
             Column::CallgrindModels => {
                 tool(&["--tool=callgrind", "--cache-sim=yes", "--branch-sim=yes"], Some("callgrind"))?

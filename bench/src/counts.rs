@@ -10,10 +10,11 @@ use crate::run::Clock;
 use crate::table::{NONE, Table, grouped, mean_of, ratio};
 
 /// A peer and the column of ours that answers the same questions.
-const PEERS: [(Column, Column); 3] = [
+const PEERS: [(Column, Column); 4] = [
     (Column::Callgrind, Column::Calls),
     (Column::Cachegrind, Column::Blocks),
-    (Column::CallgrindModels, Column::Models),
+    (Column::CachegrindModels, Column::Models),
+    (Column::CallgrindModels, Column::CallsAndModels),
 ];
 
 /// Ratios to native, then the peers' times by ours, with geometric means.
@@ -99,10 +100,10 @@ mod tests {
             (&two, vec![measured(Column::Native, 100), measured(Column::Calls, 900), failed]),
         ];
         let times = ratios(&results, Clock::Cpu);
-        assert_eq!(row(&times, "one"), "0.10 s - - 2.00 4.00 - 10.0 40.0 - 10.0 5.00 -");
-        assert_eq!(row(&times, "two"), "0.10 s - - - 9.00 - - failed - - - -");
+        assert_eq!(row(&times, "one"), "0.10 s - - 2.00 4.00 - - 10.0 - 40.0 - 10.0 5.00 - -");
+        assert_eq!(row(&times, "two"), "0.10 s - - - 9.00 - - - - failed - - - - -");
         let mean = row(&times, "geometric mean");
-        assert_eq!(mean, "1.00 - - 2.00 (1) 6.00 - 10.0 (1) 40.0 (1) - 10.0 (1) 5.00 (1) -");
+        assert_eq!(mean, "1.00 - - 2.00 (1) 6.00 - - 10.0 (1) - 40.0 (1) - 10.0 (1) 5.00 (1) - -");
         let wall = ratios(&results, Clock::Wall);
         assert!(row(&wall, "one").starts_with("0.20 s"));
         assert_eq!(row(&traces(&results), "one"), "3 2");
