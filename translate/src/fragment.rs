@@ -432,7 +432,7 @@ impl Translator {
             self.precise.finish(&mut e, config);
         }
         if let Some(models) = &models {
-            self.models.finish(&mut e, models, &config.stubs);
+            self.models.finish(&mut e, models, &config.stubs, &mut exits);
         }
 
         for (exit, number) in exits.iter().zip(first.exit..) {
@@ -530,7 +530,9 @@ impl Translator {
                 let condition = insn.iced.condition_code() as u8 - 1;
                 e.align_for_patch(2);
                 e.bytes(&[0x0f, 0x80 | condition]);
-                exits.push(field(e, target, None, to));
+                let exit = field(e, target, None, to);
+                self.models.side_exit(e, pc, exit.patch, exits.len());
+                exits.push(exit);
                 e.mark(insn.next_pc(), Fix::NONE);
             }
             Flow::ShortCondition(target) => {

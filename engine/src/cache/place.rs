@@ -40,7 +40,8 @@ impl Cache {
             // Between a call's push or a branch's decision and its exit.
             let exit = self.exits[first as usize..(first + count) as usize]
                 .iter()
-                .find(|exit| exit.patch == 0 || exit.patch + 4 > address)?;
+                .filter(|exit| exit.patch == 0 || exit.patch + 4 > address)
+                .min_by_key(|exit| exit.patch)?;
             return Some(Position { pc: exit.target, fix: entry.fix });
         }
         Some(Position { pc: fragment.pc.wrapping_add(entry.guest as i64 as u64), fix: entry.fix })

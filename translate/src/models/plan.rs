@@ -6,8 +6,9 @@ use super::{Models, Which};
 use crate::decode::{Block, Flow, Insn, number};
 use crate::emit::{Emitter, Homes, reg};
 use crate::flags::STATUS;
-use crate::fragment::StubAddresses;
+use crate::fragment::{Exit, StubAddresses, leave};
 use crate::layout::{self, Fix, SCRATCH};
+use crate::mode::Mode;
 use crate::operand::Tools;
 use crate::references::branch::{Artificial, Branch, artificial, branch};
 use crate::references::{Kind, Place, Reference, references};
@@ -34,23 +35,45 @@ struct Planned {
     look: Look,
 }
 
-/// A run of instructions, all in one segment, that leave some registers alone.
+/// A branch that is predicted.
+#[derive(Debug, Clone, Copy)]
+struct Predicted {
+    /// Its instruction.
+    at: usize,
+    outcome: Outcome,
+    /// Its counter.
+    wrong: u32,
+}
+
+/// The way of a conditional jump that leaves a run.
+#[derive(Debug, Clone, Copy)]
+struct Side {
+    homes: Homes,
+    /// Of the jump.
+    pc: u64,
+    /// What leads there.
+    field: u32,
+    /// The exit that it goes on to.
+    exit: usize,
+}
+
+/// A run of instructions that leave some registers alone. It goes on behind conditional jumps, whose other way gives the registers back.
 #[derive(Debug, Clone, Copy)]
 struct Run {
     homes: Homes,
     first: usize,
-    last: usize,
     /// Of `planned`.
     looks: (usize, usize),
-    /// A branch of the last instruction is predicted, or that there is none (`Artificial::Exchange`), with a counter.
-    predicted: Option<(Outcome, u32)>,
+    /// Of `predicted`.
+    predicted: (usize, usize),
 }
 
 impl Run {
     /// In front of which instruction the registers are needed last.
-    fn ends_at(&self, planned: &[Planned]) -> usize {
-        let looks = &planned[self.looks.0..self.looks.1];
-        if self.predicted.is_some() { self.last } else { looks.last().map_or(self.first, |look| look.at) }
+    fn ends_at(&self, planned: &[Planned], predicted: &[Predicted]) -> usize {
+        let look = planned[self.looks.0..self.looks.1].last().map_or(0, |look| look.at);
+        let branch = predicted[self.predicted.0..self.predicted.1].last().map_or(0, |branch| branch.at);
+        look.max(branch)
     }
 }
 
@@ -60,13 +83,15 @@ pub(crate) struct ModelPlan {
     references: Vec<Reference>,
     sites: Vec<Site>,
     planned: Vec<Planned>,
+    predicted: Vec<Predicted>,
     runs: Vec<Run>,
     costs: Vec<Costs>,
     /// Mispredictions: pc, whether the branch is conditional; by counter.
     wrong: Vec<(u64, bool)>,
     slow: Vec<Slow>,
-    /// The run that comes next, or is emitted, and the look that does.
-    at: (usize, usize),
+    sides: Vec<Side>,
+    /// The run that comes next, or is emitted, and the look and the branch that do.
+    at: (usize, usize, usize),
 }
 
 impl ModelPlan {
@@ -76,11 +101,13 @@ impl ModelPlan {
             references: Vec::new(),
             sites: Vec::new(),
             planned: Vec::new(),
+            predicted: Vec::new(),
             runs: Vec::new(),
             costs: Vec::new(),
             wrong: Vec::new(),
             slow: Vec::new(),
-            at: (0, 0),
+            sides: Vec::new(),
+            at: (0, 0, 0),
         }
     }
 
@@ -96,15 +123,17 @@ impl ModelPlan {
     ) {
         self.sites.clear();
         self.planned.clear();
+        self.predicted.clear();
         self.runs.clear();
         self.costs.clear();
         self.wrong.clear();
         self.slow.clear();
-        self.at = (0, 0);
+        self.sides.clear();
+        self.at = (0, 0, 0);
         let mut line = None;
         let mut open: Option<(Run, u16)> = None;
         for (i, insn) in block.insns.iter().enumerate() {
-            let (mut costs, looks) = (Costs::default(), self.planned.len());
+            let (mut costs, looks, branches) = (Costs::default(), self.planned.len(), self.predicted.len());
             let is_executed = !matches!(insn.flow, Flow::Special(_) | Flow::Beyond);
             let mut is_special = false;
             if is_executed {
@@ -126,34 +155,35 @@ impl ModelPlan {
                 _ if exchange && is_executed => Some(Outcome::Never),
                 _ => None,
             };
-            let predicted = outcome.filter(|_| models.branches).map(|outcome| (outcome, self.wrong.len()));
+            let wrong = counter + self.wrong.len() as u32;
             if models.branches && is_executed && (outcome.is_some() || kind.is_some()) {
                 self.wrong.push((insn.pc(), kind != Some(Branch::Indirect)));
             }
-            let predicted = predicted.map(|(outcome, wrong)| (outcome, counter + wrong as u32));
+            if let Some(outcome) = outcome.filter(|_| models.branches) {
+                self.predicted.push(Predicted { at: i, outcome, wrong });
+            }
 
             if is_special && let Some((run, _)) = open.take() {
                 self.close(run);
             }
-            let (run, used) = match open.take() {
-                Some(open) => open,
-                None => {
-                    (Run { homes: NO_HOMES, first: i, last: i, looks: (looks, looks), predicted: None }, 0)
-                }
-            };
-            let together = used | uses(insn, tools);
-            let run = match homes(together, predicted.is_some()) {
-                Some(homes) => Run { homes, last: i, ..run },
+            let begun =
+                Run { homes: NO_HOMES, first: i, looks: (looks, looks), predicted: (branches, branches) };
+            let (run, used) = open.take().unwrap_or((begun, 0));
+            let own = uses(insn, tools);
+            let predicted = self.predicted.len();
+            let is_predicted = |run: &Run| predicted != run.predicted.0;
+            let (run, used) = match homes(used | own, is_predicted(&run)) {
+                Some(homes) => (Run { homes, ..run }, used | own),
                 // Without those before it there are enough.
                 None => {
                     self.close(run);
-                    let homes = homes(uses(insn, tools), predicted.is_some()).unwrap_or(NO_HOMES);
-                    Run { homes, first: i, last: i, looks: (looks, looks), predicted: None }
+                    let homes = homes(own, is_predicted(&begun)).unwrap_or(NO_HOMES);
+                    (Run { homes, ..begun }, own)
                 }
             };
-            let run = Run { looks: (run.looks.0, self.planned.len()), predicted, ..run };
-            let used = if run.first == i { uses(insn, tools) } else { together };
-            if is_special || predicted.is_some() || insn.flow != Flow::Next {
+            let (looks, branches) = (self.planned.len(), self.predicted.len());
+            let run = Run { looks: (run.looks.0, looks), predicted: (run.predicted.0, branches), ..run };
+            if is_special || !matches!(insn.flow, Flow::Next | Flow::Condition(_)) {
                 self.close(run);
             } else {
                 open = Some((run, used));
@@ -166,7 +196,7 @@ impl ModelPlan {
     }
 
     fn close(&mut self, run: Run) {
-        if run.looks.0 != run.looks.1 || run.predicted.is_some() {
+        if run.looks.0 != run.looks.1 || run.predicted.0 != run.predicted.1 {
             self.runs.push(run);
         }
     }
@@ -220,6 +250,9 @@ impl ModelPlan {
                 let mut at = planned.at;
                 while is_live(at) && at > lowest {
                     let before = &block.insns[at - 1];
+                    if before.flow.leaves() {
+                        break;
+                    }
                     let depends = match planned.look.what {
                         What::Known(_) => false,
                         What::Sum(address) => {
@@ -250,14 +283,17 @@ impl ModelPlan {
     ) {
         let Some(&run) = self.runs.get(self.at.0) else { return };
         let pc = insn.pc();
-        let is_predicted = run.predicted.filter(|_| run.last == i);
-        let looks = self.planned[self.at.1..run.looks.1].iter().take_while(|planned| planned.at == i).count();
-        if looks == 0 && is_predicted.is_none() {
+        let here = |at: usize| at == i;
+        let predicted = self.predicted[self.at.2..run.predicted.1].first().copied();
+        let predicted = predicted.filter(|branch| here(branch.at));
+        let looks =
+            self.planned[self.at.1..run.looks.1].iter().take_while(|planned| here(planned.at)).count();
+        if looks == 0 && predicted.is_none() {
             return;
         }
         if e.homes.is_none() {
             e.mark(pc, Fix::NONE);
-            for (home, register) in run.registers() {
+            for (home, register) in places(run.homes) {
                 e.store_ctx(home, register);
             }
             e.homes = Some(run.homes);
@@ -266,16 +302,15 @@ impl ModelPlan {
         if looks != 0 {
             self.looks(e, models, looks, (pc, flags));
         }
-        if let Some((outcome, counter)) = is_predicted {
-            predict::conditional(e, models, pc, outcome, counter);
+        if let Some(Predicted { outcome, wrong, .. }) = predicted {
+            predict::conditional(e, models, pc, outcome, wrong);
+            self.at.2 += 1;
         }
-        if run.ends_at(&self.planned) == i {
-            for (home, register) in run.registers() {
-                e.load_ctx(register, home);
-            }
+        if run.ends_at(&self.planned, &self.predicted) == i {
+            give_back(e, run.homes);
             e.homes = None;
             e.mark(pc, Fix::NONE);
-            self.at = (self.at.0 + 1, run.looks.1);
+            self.at = (self.at.0 + 1, run.looks.1, run.predicted.1);
         }
     }
 
@@ -291,20 +326,43 @@ impl ModelPlan {
     }
 
     /// Emits what asks the engine, behind all else.
-    pub(crate) fn finish(&mut self, e: &mut Emitter<'_>, models: &Models, stubs: &StubAddresses) {
+    pub(crate) fn finish(
+        &mut self,
+        e: &mut Emitter<'_>,
+        models: &Models,
+        stubs: &StubAddresses,
+        exits: &mut [Exit],
+    ) {
         for slow in self.slow.drain(..) {
             slow.emit(e, models, stubs);
+        }
+        for Side { homes, pc, field, exit } in self.sides.drain(..) {
+            e.patch_branch(field, e.here());
+            // In front of the jump, which would be taken again.
+            e.homes = Some(homes);
+            e.mark(pc, Fix::NONE);
+            give_back(e, homes);
+            e.homes = None;
+            e.mark(pc, Fix::NONE);
+            exits[exit].patch = leave(e, 0, None, Mode::Plain).patch;
         }
     }
 
     /// The block is left in front of an instruction that cannot be emitted.
     pub(crate) fn give_up(&mut self, e: &mut Emitter<'_>, pc: u64) {
-        let Some(run) = self.runs.get(self.at.0).filter(|_| e.homes.is_some()) else { return };
-        for (home, register) in run.registers() {
-            e.load_ctx(register, home);
+        if let Some(homes) = e.homes.take() {
+            give_back(e, homes);
+            e.mark(pc, Fix::NONE);
         }
-        e.homes = None;
-        e.mark(pc, Fix::NONE);
+    }
+
+    /// A conditional jump is about to be emitted: where it is to lead, if registers have to be given back there first. That is emitted by
+    /// [`ModelPlan::finish`].
+    pub(crate) fn side_exit(&mut self, e: &Emitter<'_>, pc: u64, field: u32, exit: usize) -> bool {
+        if let Some(homes) = e.homes {
+            self.sides.push(Side { homes, pc, field, exit });
+        }
+        e.homes.is_some()
     }
 
     /// The counter of the mispredictions of an indirect branch, if it is predicted.
@@ -324,11 +382,14 @@ impl ModelPlan {
     }
 }
 
-impl Run {
-    /// Where the registers are put aside.
-    fn registers(&self) -> impl Iterator<Item = (u32, u8)> {
-        let homes = (layout::HOMES..).step_by(8);
-        homes.zip(self.homes.registers()).take(self.homes.count())
+/// Where registers are put aside.
+fn places(homes: Homes) -> impl Iterator<Item = (u32, u8)> {
+    (layout::HOMES..).step_by(8).zip(homes.registers()).take(homes.count())
+}
+
+fn give_back(e: &mut Emitter<'_>, homes: Homes) {
+    for (home, register) in places(homes) {
+        e.load_ctx(register, home);
     }
 }
 
