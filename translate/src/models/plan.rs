@@ -356,9 +356,9 @@ fn uses(insn: &Insn, tools: &mut Tools) -> u16 {
 /// Puts the status flags aside; every register is the guest's behind it.
 fn save_flags(e: &mut Emitter<'_>, pc: u64) -> Fix {
     e.store_ctx(SCRATCH, reg::RAX);
+    e.mark(pc, Fix::RAX);
     // lahf; seto al
     e.bytes(&[0x9f, 0x0f, 0x90, 0xc0]);
-    e.mark(pc, Fix::RAX);
     e.store_ctx(SCRATCH + 24, reg::RAX);
     e.load_ctx(reg::RAX, SCRATCH);
     e.mark(pc, Fix::FLAGS);
