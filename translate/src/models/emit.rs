@@ -1,7 +1,7 @@
 //! The look whether a line is the one that was used last in its set.
 
 use super::{Level, Models, Which, place};
-use crate::address::Address;
+use crate::address::{Address, Parts};
 use crate::emit::{Emitter, Homes};
 use crate::fragment::StubAddresses;
 use crate::layout::{self, Fix};
@@ -57,6 +57,16 @@ pub(super) fn with_base(
     e.u32(displacement);
 }
 
+/// Loads `register` with an address, through another one: behind a segment it may have two registers, or be narrow.
+fn load_sum(e: &mut Emitter<'_>, address: Address, register: u8, through: u8) {
+    let Parts { segment, .. } = address.parts();
+    address.without_segment().load_sum(e, register);
+    if let Some(slot) = segment {
+        e.load_ctx(through, slot);
+        Address::at(register, 0).indexed(through, 0).load_sum(e, register);
+    }
+}
+
 /// `and r64, -(1 << bits)`
 pub(super) fn round_down(e: &mut Emitter<'_>, register: u8, bits: u32) {
     let mask = -(1i32 << bits);
@@ -108,7 +118,7 @@ pub(super) fn look(e: &mut Emitter<'_>, models: &Models, look: Look, (pc, fix): 
             }
         }
         What::Sum(address) => {
-            address.load_sum(e, a);
+            load_sum(e, address, a, b);
             // If the last byte lies in another line, that is of another set.
             Address::at(a, look.span.into()).load_sum(e, b);
             round_down(e, b, level.shape.line_bits);
@@ -142,7 +152,7 @@ impl Slow {
         let Look { which, what, span, site } = self.look;
         match what {
             What::Known(address) => e.load_imm(a, address),
-            What::Sum(address) => address.load_sum(e, a),
+            What::Sum(address) => load_sum(e, address, a, b),
         }
         e.store_ctx(layout::TARGET, a);
         // mov a, site and span; mov fs:[ACCESS], a
