@@ -121,11 +121,8 @@ impl ModelPlan {
             costs[2] = u8::from(kind == Some(Branch::Conditional)) + u8::from(exchange);
             costs[3] = u8::from(kind == Some(Branch::Indirect));
             self.costs.push(costs);
-            let outcome = match insn.flow {
-                Flow::Condition(_) => Some(Outcome::If(insn.iced.condition_code() as u8 - 1)),
-                _ if exchange && is_executed => Some(Outcome::Never),
-                _ => None,
-            };
+            let never = (exchange && is_executed).then_some(Outcome::Never);
+            let outcome = Outcome::of(insn).or(never);
             let predicted = outcome.filter(|_| models.branches).map(|outcome| (outcome, self.wrong.len()));
             if models.branches && is_executed && (outcome.is_some() || kind.is_some()) {
                 self.wrong.push((insn.pc(), kind != Some(Branch::Indirect)));
