@@ -338,7 +338,11 @@ impl CounterPlan {
             Counted {
                 start: offset(segment.start),
                 end,
-                at: if matches!(self.places[segment.at], Place::InBranch(_)) { end } else { offset(segment.at) },
+                at: if matches!(self.places[segment.at], Place::InBranch(_)) {
+                    end
+                } else {
+                    offset(segment.at)
+                },
                 code: segment.code as u16,
                 behind: behind as u16,
                 clock: clock as u16,

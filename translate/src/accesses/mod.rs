@@ -22,8 +22,8 @@ mod values;
 
 pub use again::Planner;
 pub use form::{Access, Bases, Form, Head, Piece, Rounds};
-pub(crate) use plan::{AccessPlan, sets_base};
 pub use plan::Logged;
+pub(crate) use plan::{AccessPlan, sets_base};
 
 use crate::emit::Emitter;
 

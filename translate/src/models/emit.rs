@@ -99,7 +99,13 @@ pub(super) fn set_of(e: &mut Emitter<'_>, register: u8, level: &Level) {
 }
 
 /// Emits it, through two registers that have been put aside. No flag is live.
-pub(super) fn look(e: &mut Emitter<'_>, models: &Models, look: Look, (pc, fix): (u64, Fix), slow: &mut Vec<Slow>) {
+pub(super) fn look(
+    e: &mut Emitter<'_>,
+    models: &Models,
+    look: Look,
+    (pc, fix): (u64, Fix),
+    slow: &mut Vec<Slow>,
+) {
     let (Some(level), Some(homes)) = (models.level(look.which), e.homes) else { return };
     let [a, b, _] = homes.registers();
     let mut fields = [None; 2];
@@ -140,7 +146,9 @@ impl Slow {
         // Of two lines the last one.
         let last = fields.next_back();
         let mut deeper = None;
-        if let (Some(field), Some(level)) = (last, models.level(self.look.which).filter(|level| level.shape.ways > 1)) {
+        if let (Some(field), Some(level)) =
+            (last, models.level(self.look.which).filter(|level| level.shape.ways > 1))
+        {
             e.patch_branch(field, e.here());
             deeper = Some(self.second(e, level, (a, b)));
         } else if let Some(field) = last {

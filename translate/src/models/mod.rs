@@ -17,8 +17,8 @@
 
 mod emit;
 mod plan;
-pub(crate) mod search;
 mod predict;
+pub(crate) mod search;
 
 pub(crate) use plan::ModelPlan;
 pub use plan::{Costs, Site};
@@ -116,11 +116,7 @@ pub const STEPS: [u8; 16] = {
     let mut at = 0;
     while at < 8 {
         let (state, taken) = (at as u8 / 2, at as u8 % 2);
-        steps[at] = if taken == 1 {
-            if state == 3 { 3 } else { state + 1 }
-        } else {
-            state.saturating_sub(1)
-        };
+        steps[at] = if taken == 1 { if state == 3 { 3 } else { state + 1 } } else { state.saturating_sub(1) };
         steps[at + 8] = (state >= 2) as u8 ^ taken;
         at += 1;
     }

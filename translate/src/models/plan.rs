@@ -134,7 +134,9 @@ impl ModelPlan {
             }
             let (run, used) = match open.take() {
                 Some(open) => open,
-                None => (Run { homes: NO_HOMES, first: i, last: i, looks: (looks, looks), predicted: None }, 0),
+                None => {
+                    (Run { homes: NO_HOMES, first: i, last: i, looks: (looks, looks), predicted: None }, 0)
+                }
             };
             let together = used | uses(insn, tools);
             let run = match homes(together, predicted.is_some()) {
@@ -274,13 +276,7 @@ impl ModelPlan {
         }
     }
 
-    fn looks(
-        &mut self,
-        e: &mut Emitter<'_>,
-        models: &Models,
-        count: usize,
-        (pc, flags): (u64, bool),
-    ) {
+    fn looks(&mut self, e: &mut Emitter<'_>, models: &Models, count: usize, (pc, flags): (u64, bool)) {
         let fix = if flags { save_flags(e, pc) } else { Fix::NONE };
         for at in self.at.1..self.at.1 + count {
             look(e, models, self.planned[at].look, (pc, fix), &mut self.slow);
@@ -341,7 +337,11 @@ fn homes(used: u16, third: bool) -> Option<Homes> {
     const CANDIDATES: [u8; 14] = [15, 14, 13, 11, 10, 9, 8, 3, 7, 6, 2, 1, 0, 5];
     let mut idle = CANDIDATES.into_iter().filter(|number| used & 1 << number == 0);
     let (first, second) = (idle.next()?, idle.next()?);
-    if third { Some(Homes::new(first, second, Some(idle.next()?))) } else { Some(Homes::new(first, second, None)) }
+    if third {
+        Some(Homes::new(first, second, Some(idle.next()?)))
+    } else {
+        Some(Homes::new(first, second, None))
+    }
 }
 
 /// The general registers that an instruction has to do with, by number.

@@ -29,9 +29,7 @@ pub(super) enum Outcome {
 impl Outcome {
     /// Of a branch that a block may be left by.
     pub(super) fn of(insn: &Insn) -> Option<Outcome> {
-        use iced_x86::Code::{
-            Jecxz_rel8_64, Loop_rel8_64_ECX, Loope_rel8_64_ECX, Loopne_rel8_64_ECX,
-        };
+        use iced_x86::Code::{Jecxz_rel8_64, Loop_rel8_64_ECX, Loope_rel8_64_ECX, Loopne_rel8_64_ECX};
         match insn.flow {
             Flow::Condition(target) | Flow::ShortCondition(target) if target == insn.next_pc() => {
                 Some(Outcome::Never)
@@ -46,8 +44,8 @@ impl Outcome {
                     _ => 0xe3,
                 };
                 let code = insn.iced.code();
-                let narrow = [Jecxz_rel8_64, Loop_rel8_64_ECX, Loope_rel8_64_ECX, Loopne_rel8_64_ECX]
-                    .contains(&code);
+                let narrow =
+                    [Jecxz_rel8_64, Loop_rel8_64_ECX, Loope_rel8_64_ECX, Loopne_rel8_64_ECX].contains(&code);
                 Some(Outcome::Counted { opcode, narrow })
             }
             _ => None,
@@ -144,4 +142,3 @@ pub(crate) fn indirect(
     e.mark(pc, Fix::NONE);
     true
 }
-
