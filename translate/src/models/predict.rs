@@ -67,7 +67,7 @@ pub(super) fn conditional(e: &mut Emitter<'_>, models: &Models, pc: u64, outcome
         // setcc a; movzx a, a
         Outcome::If(condition) => {
             e.bytes(&[0x40 | a >> 3, 0x0f, 0x90 | condition, 0xc0 | a & 7]);
-            e.bytes(&[0x40 | (a >> 3) * 5, 0x0f, 0xb6, 0xc0 | (a & 7) << 3 | a & 7]);
+            e.bytes(&[0x40 | ((a >> 3) * 5), 0x0f, 0xb6, 0xc0 | (a & 7) << 3 | a & 7]);
         }
         Outcome::Counted { opcode, narrow } => {
             // loop counts.
