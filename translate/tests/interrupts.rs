@@ -154,10 +154,26 @@ impl Bench {
         Ok(boundaries)
     }
 
-    fn check(&mut self, seed: u64, options: Options) -> Result<(), String> {
+    fn program(&self, seed: u64) -> Program {
         let style = Style { length: 25 + seed % 40, opaque: false, fault: false };
-        let program = Generator::new(seed, &self.pool, &self.space, style).program(&self.blank);
-        let boundaries = self.native(&program)?;
+        Generator::new(seed, &self.pool, &self.space, style).program(&self.blank)
+    }
+
+    /// A program of this code, which may use rbx and rsi for data, and ends behind it.
+    fn written(&self, code: &[u8]) -> Program {
+        let mut program = self.program(1);
+        program.start = self.space.code() + 0x40;
+        let to_exit = self.space.exit() - (program.start + code.len() as u64 + 5);
+        let jump = (to_exit as u32).to_le_bytes();
+        program.code = vec![(program.start, [code, &[0xe9], &jump].concat())];
+        program.regs[3] = self.space.data();
+        program.regs[6] = self.space.data() + 0x123;
+        program.regs[4] = self.space.stack();
+        program
+    }
+
+    fn check(&mut self, program: &Program, options: Options) -> Result<(), String> {
+        let boundaries = self.native(program)?;
         if boundaries.is_empty() {
             return Ok(());
         }
@@ -495,10 +511,94 @@ impl Bench {
     }
 }
 
+const WITH_MODELS: Options = Options {
+    count: true,
+    calls: false,
+    follows: false,
+    accesses: true,
+    models: true,
+    limits: Limits { instructions: 96, segments: 8, checked: false },
+    link: true,
+    check: false,
+    mode: Mode::Plain,
+};
+
+/// What random programs hardly do.
+struct Written {
+    what: &'static str,
+    needs_bases: bool,
+    bytes: &'static [u8],
+}
+
+const WRITTEN: [Written; 6] = [
+    Written {
+        what: "between a base that is set and what lies behind it a flag is live",
+        needs_bases: true,
+        // test al, al; wrfsbase rbx; mov edx, fs:[0x60]; jne next
+        bytes: &[0x84, 0xc0, 0xf3, 0x48, 0x0f, 0xae, 0xd3, 0x64, 0x8b, 0x14, 0x25, 0x60, 0, 0, 0, 0x75, 0],
+    },
+    Written {
+        what: "an access to a segment that a special one sees, too, behind a new base",
+        needs_bases: true,
+        // wrfsbase rbx; mov al, 3; xlat fs:[rbx] with rbx = 0x40; mov edx, fs:[rbx + rax + 8]
+        bytes: &[
+            0xf3, 0x48, 0x0f, 0xae, 0xd3, 0xbb, 0x40, 0, 0, 0, 0xb0, 3, 0x64, 0xd7, 0x0f, 0xb6, 0xc0, 0x64,
+            0x8b, 0x54, 0x03, 0x08,
+        ],
+    },
+    Written {
+        what: "lines that are straddled, back and forth",
+        needs_bases: false,
+        // mov ecx, 6; again: mov rax, [rbx + 0x3c]; mov [rbx + 0xfd], ax; movups xmm0, [rbx + 0x38]; add rbx, 0x40; cmp ecx, 3;
+        // sete al; loop again
+        bytes: &[
+            0xb9, 6, 0, 0, 0, 0x48, 0x8b, 0x43, 0x3c, 0x66, 0x89, 0x83, 0xfd, 0, 0, 0, 0x0f, 0x10, 0x43,
+            0x38, 0x48, 0x83, 0xc3, 0x40, 0x83, 0xf9, 0x03, 0x0f, 0x94, 0xc0, 0xe2, 0xe5,
+        ],
+    },
+    Written {
+        what: "counts of 32 bits, and ZF",
+        needs_bases: false,
+        // mov rcx, 1 << 32; jrcxz next; jecxz next; mov ecx, 3; again: cmp ecx, 2; loopne again; inc ecx; addr32 loope back by 0
+        bytes: &[
+            0x48, 0xb9, 0, 0, 0, 0, 1, 0, 0, 0, 0xe3, 1, 0x90, 0x67, 0xe3, 1, 0x90, 0xb9, 3, 0, 0, 0, 0x83,
+            0xf9, 2, 0xe0, 0xfb, 0xff, 0xc1, 0x67, 0xe1, 1, 0x90,
+        ],
+    },
+    Written {
+        what: "a branch with two outcomes in turn",
+        needs_bases: false,
+        // mov ecx, 40; again: test cl, 5; jp over; nop; over: test cl, 1; je over; nop; over: dec ecx; jne again
+        bytes: &[
+            0xb9, 40, 0, 0, 0, 0xf6, 0xc1, 5, 0x7a, 1, 0x90, 0xf6, 0xc1, 1, 0x74, 1, 0x90, 0xff, 0xc9, 0x75,
+            0xf0,
+        ],
+    },
+    Written {
+        what: "the direction is down while lines are missed",
+        needs_bases: false,
+        // std; mov ecx, 20; lodsq; sub rsi, 0x41; mov [rsi - 8], rax; loop lodsq; cld
+        bytes: &[
+            0xfd, 0xb9, 20, 0, 0, 0, 0x48, 0xad, 0x48, 0x83, 0xee, 0x41, 0x48, 0x89, 0x46, 0xf8, 0xe2, 0xf4,
+            0xfc,
+        ],
+    },
+];
+
 fn run(kind: usize, programs: u64) {
     let mut bench = Bench::new(kind);
     let Some((seeds, single)) = support::seeds(kind, programs) else { return };
     let mut failures = 0;
+    for code in WRITTEN.iter().filter(|_| !single) {
+        if code.needs_bases && !support::has_fsgsbase() {
+            continue;
+        }
+        let program = bench.written(code.bytes);
+        if let Err(error) = bench.check(&program, WITH_MODELS) {
+            failures += 1;
+            eprintln!("space {kind}, {}: {error}\n{}", code.what, program.listing());
+        }
+    }
     for seed in seeds.clone() {
         let mut rng = Rng::new(seed ^ 0x77);
         let small = Limits {
@@ -524,19 +624,11 @@ fn run(kind: usize, programs: u64) {
         let accesses = accesses && !follows;
         let count = count || calls || follows;
         let options = Options { count, calls, follows, accesses, models: false, limits, link, check, mode };
-        let with_models = Options {
-            count: true,
-            calls: false,
-            follows: false,
-            accesses: true,
-            models: true,
-            limits: if rng.one_in(3) { small } else { Limits::default() },
-            check: false,
-            mode: Mode::Plain,
-            ..options
-        };
+        let limits = if rng.one_in(3) { small } else { Limits::default() };
+        let with_models = Options { limits, link, ..WITH_MODELS };
         for options in [options, with_models] {
-            if let Err(error) = bench.check(seed, options) {
+            let program = bench.program(seed);
+            if let Err(error) = bench.check(&program, options) {
                 failures += 1;
                 eprintln!("VG_SEED={kind}:{seed}: {options:?}\n{error}");
                 if single {
