@@ -172,7 +172,8 @@ impl Log {
         if log.is_empty() {
             return;
         }
-        if !self.has_bases {
+        // Where emitted code looks at models, no log tells of what sets them; and it is worked through at once.
+        if !self.has_bases || self.memory.is_some() {
             self.set_bases(context);
         }
         let mut accesses = engine.accesses.lock();

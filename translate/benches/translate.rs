@@ -59,6 +59,7 @@ fn main() {
         follow_calls: false,
         watch_stack: false,
         log_accesses: false,
+        models: None,
         tables: Tables { indirect: 0x5000_0000, returns: 0x5008_0000, bmi2: true },
         guarded_tables: Tables::default(),
         stubs: StubAddresses {
@@ -70,6 +71,7 @@ fn main() {
             heap_call: CACHE + 0x380,
             check: CACHE + 0x400,
             call: 0x6000_0850,
+            access: [CACHE + 0x4c0; 2],
             step: CACHE + 0x480,
             store: [CACHE + 0x500; 7],
             store_keeping_flags: [CACHE + 0x500; 7],

@@ -78,6 +78,11 @@ impl Address {
         Address { index: None, scale: 0, ..self }
     }
 
+    /// The same without the base of its segment.
+    pub(crate) fn without_segment(self) -> Address {
+        Address { segment: None, ..self }
+    }
+
     /// The same behind FS or GS, if it is one of these; `narrow`: the register counts with its low 32 bits.
     pub(crate) fn behind(self, segment: Register, narrow: bool) -> Address {
         Address { segment: slot(segment), narrow, ..self }

@@ -101,7 +101,7 @@ pub struct Counted {
     pub start: u16,
     /// Behind the last one.
     pub end: u16,
-    /// The instruction in front of which it is counted.
+    /// The instruction in front of which it is counted; where that is done within the last one, what is behind.
     pub at: u16,
     /// Offset in the code of what comes first of the segment.
     pub code: u16,
@@ -338,7 +338,11 @@ impl CounterPlan {
             Counted {
                 start: offset(segment.start),
                 end,
-                at: offset(segment.at),
+                at: if matches!(self.places[segment.at], Place::InBranch(_)) {
+                    end
+                } else {
+                    offset(segment.at)
+                },
                 code: segment.code as u16,
                 behind: behind as u16,
                 clock: clock as u16,

@@ -143,6 +143,7 @@ fn variants(seed: u64) -> Vec<Options> {
         calls: false,
         follows: false,
         accesses: false,
+        models: false,
         limits: whole,
         link: true,
         check: false,
@@ -160,6 +161,7 @@ fn variants(seed: u64) -> Vec<Options> {
             calls: false,
             follows: false,
             accesses: false,
+            models: false,
             count: small_count,
             limits: guards(small_mode, other),
             link: !rng.one_in(4),
@@ -174,6 +176,8 @@ fn variants(seed: u64) -> Vec<Options> {
         Options { follows: true, ..plain },
         Options { follows: true, limits: guards(guarding, whole), check: true, mode: guarding, ..plain },
         Options { accesses: true, ..plain },
+        Options { accesses: true, models: true, ..plain },
+        Options { accesses: true, models: true, limits: other, link: !rng.one_in(4), ..plain },
     ]
 }
 

@@ -10,6 +10,7 @@ use std::fmt::Write;
 use std::path::Path;
 use translate::frames;
 use translate::layout::{self, Fix};
+use translate::models::{Models, Shape, place};
 use translate::{
     Block, Config, First, Limits, Mode, Pointer, Prefix, Scratch, StubAddresses, Tables, Translator, What,
 };
@@ -19,6 +20,7 @@ const EXIT_STUBS_END: u64 = 0x6100_0000;
 const CHECK_STUBS: u64 = 0x6200_0000;
 const INDIRECT_TABLE: u32 = 0x6800_0000;
 const RETURN_TABLE: u32 = 0x6900_0000;
+const MODELS: u32 = 0x1000_0000;
 const STUBS: StubAddresses = StubAddresses {
     direct_exit: 0x6000_0100,
     special_exit: 0x6000_0200,
@@ -29,6 +31,7 @@ const STUBS: StubAddresses = StubAddresses {
     check: 0x6000_0700,
     step: 0x6000_0800,
     call: 0x6000_0850,
+    access: [0x6000_0860, 0x6000_0870],
     store: [0x6000_0900, 0x6000_0a00, 0x6000_0b00, 0x6000_0c00, 0x6000_0d00, 0x6000_0e00, 0x6000_0f00],
     store_keeping_flags: [
         0x6000_0910,
@@ -51,6 +54,7 @@ struct Case {
     calls: bool,
     follows: bool,
     accesses: bool,
+    models: Option<Models>,
     watch: bool,
     check: bool,
     mode: Mode,
@@ -77,6 +81,7 @@ fn parse(text: &str) -> Case {
         calls: false,
         follows: false,
         accesses: false,
+        models: None,
         watch: false,
         check: false,
         mode: Mode::Plain,
@@ -94,6 +99,13 @@ fn parse(text: &str) -> Case {
             "prefix" if value == "indirect" => case.prefix = Some(Prefix::Indirect),
             "watch" => case.watch = true,
             "accesses" => case.accesses = value == "yes",
+            "models" => {
+                let (i1, d1) =
+                    (Shape { line_bits: 6, sets: 64, ways: 8 }, Shape { line_bits: 6, sets: 64, ways: 12 });
+                let (caches, branches) = (value != "branches", value != "caches");
+                case.models = Some(Models::new(MODELS, caches.then_some([i1, d1]), branches, 64));
+                (case.accesses, case.count_segments) = (true, true);
+            }
             "calls" => (case.count, case.calls) = (true, true),
             "follows" => (case.count, case.follows) = (true, true),
             "count" => (case.count, case.count_segments) = (value != "segments", value != "yes"),
@@ -124,12 +136,16 @@ fn name(fix: Fix) -> String {
         "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
         "r14", "r15",
     ];
-    if let Some(register) = fix.log() {
-        return format!(
-            "{}, {} holds the place in the log",
-            name(fix.without_log()),
-            REGISTERS[usize::from(register)]
-        );
+    if fix.without_log() != fix {
+        let mut name = name(fix.without_log());
+        if let Some(register) = fix.log() {
+            name += &format!(", {} holds the place in the log", REGISTERS[usize::from(register)]);
+        }
+        let homes: Vec<_> = fix.homes().map(|register| REGISTERS[usize::from(register)]).collect();
+        if !homes.is_empty() {
+            name += &format!(", {} at home", homes.join(" "));
+        }
+        return name;
     }
     if let Some(left) = fix.left() {
         let saved = if fix.scratch().is_empty() { "rcx, r11" } else { "rax, rcx, r11, flags" };
@@ -149,6 +165,9 @@ fn name(fix: Fix) -> String {
         Fix::RCX_IN_R11 => " rcx in r11, r11 saved".into(),
         Fix::RCX_IN_R11_TO_TARGET => " rcx in r11, r11 saved, pc in TARGET".into(),
         Fix::RCX_IN_R11_TO_STACK => " rcx in r11, r11 saved, pc in [rsp-8]".into(),
+        Fix::FLAGS => " flags saved".into(),
+        Fix::RAX => " rax saved".into(),
+        Fix::RAX_FLAGS => " rax, flags saved".into(),
         Fix::SCRATCH => " rax, rcx, r11 saved".into(),
         Fix::SCRATCH_FLAGS => " rax, rcx, r11, flags saved".into(),
         fix => {
@@ -183,6 +202,11 @@ fn symbolic(text: &str) -> String {
         ("END", frames::END),
         ("EXIT", layout::EXIT),
         ("CONTINUE", layout::CONTINUE),
+        ("HOMES", layout::HOMES),
+        ("HOMES+1", layout::HOMES + 8),
+        ("HOMES+2", layout::HOMES + 16),
+        ("ACCESS", MODELS + place::ACCESS),
+        ("HISTORY", MODELS + place::HISTORY),
     ];
     let counts = [
         ("INSTRUCTIONS", layout::INSTRUCTIONS, layout::INSTRUCTION_SLOTS),
@@ -210,6 +234,8 @@ fn symbolic(text: &str) -> String {
         ("check", STUBS.check),
         ("step", STUBS.step),
         ("call", STUBS.call),
+        ("fetched", STUBS.access[0]),
+        ("accessed", STUBS.access[1]),
         ("store_1", STUBS.store[0]),
         ("store_2", STUBS.store[1]),
         ("store_4", STUBS.store[2]),
@@ -244,6 +270,7 @@ fn render(case: &Case) -> String {
         log_calls: case.calls,
         follow_calls: case.follows,
         log_accesses: case.accesses,
+        models: case.models,
         watch_stack: case.watch,
         check_stubs: case.check.then_some(CHECK_STUBS),
         mode: case.mode,
@@ -251,7 +278,7 @@ fn render(case: &Case) -> String {
     let mut buffer = [0u8; 4096];
     let mut translator = Translator::new();
     let function = (case.calls || case.follows).then_some(9);
-    let first = First { exit: 7, check: 3, counter: 5, function, steps: 0x7100_0000_1000, run: 0 };
+    let first = First { exit: 7, check: 3, counter: 5, function, steps: 0x7100_0000_1000, run: 0, site: 30 };
     let fragment = translator.translate(&block, &config, case.prefix, first, CACHE, &mut buffer).unwrap();
 
     let guest = support::disassemble(&case.bytes[..(fragment.end - case.pc) as usize], case.pc);
@@ -275,11 +302,20 @@ fn render(case: &Case) -> String {
     for (counted, number) in fragment.counted.iter().zip(5..) {
         let pc = |offset: u16| case.pc + u64::from(offset);
         let (start, end, at) = (pc(counted.start), pc(counted.end), pc(counted.at));
+        if let Some(conditional) = counted.mispredicted {
+            let branch = if conditional { "conditional" } else { "indirect" };
+            let _ = writeln!(out, "counter {number}: {branch} branch at {start:x} mispredicted");
+            continue;
+        }
         let _ = writeln!(
             out,
             "counter {number}: {start:x}..{end:x}, at {at:x}, counted from +{:x}",
             counted.behind
         );
+    }
+    for (site, number) in fragment.sites.iter().zip(30..) {
+        let kind = site.kind.map_or("Fetch".into(), |kind| format!("{kind:?}"));
+        let _ = writeln!(out, "site {number}: {kind} at {:x}", site.pc);
     }
     assert!(map.is_empty(), "map entries inside of instructions: {map:?}");
     for (exit, number) in fragment.exits.iter().zip(7..) {

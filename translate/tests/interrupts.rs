@@ -4,6 +4,8 @@
 //! single-stepped, and at every cache pc the rules of [`translate::layout`] must recover a state of that sequence:
 //! the one reached so far or the next one, memory included; never one in between, and never an earlier one.
 //!
+//! Models that emitted code looks at say the same as those of the crate `models`.
+//!
 //! Counters of executed segments hold exactly what was executed at each of these places, and which jumps were taken.
 //!
 //! Status flags that are overwritten before anything reads them may differ: the counter and the prefixes use them.
@@ -13,14 +15,18 @@ mod support;
 use std::collections::BTreeMap;
 
 use iced_x86::{Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpKind};
+use models::Event;
 use support::generate::{Generator, Program, Style};
 use support::pool::Pool;
 use support::puppet::Puppet;
+use support::reference::Reference;
 use support::rng::Rng;
 use support::runtime::{End, Options, Runtime, State, Told};
 use support::space::Space;
 use translate::accesses::Bases;
-use translate::references::{Registers, references};
+use translate::models::Which;
+use translate::references::branch::{Artificial, Branch, artificial, branch};
+use translate::references::{Kind, Registers, When, references};
 use translate::{Limits, Mode, layout};
 
 const STATUS: u32 = iced_x86::RflagsBits::OF
@@ -86,6 +92,9 @@ struct Bench {
     blank: Vec<u8>,
     /// Cache addresses looked at.
     looked: u64,
+    kind: usize,
+    /// Misses and mispredictions of models.
+    missed: u64,
 }
 
 /// Flags that surely get values that depend neither on their own old ones nor on a count.
@@ -110,7 +119,7 @@ impl Bench {
         let (space, runtime) = (Space::map(kind), Runtime::new(kind as u64));
         let puppet = Puppet::spawn();
         let blank = puppet.xstate();
-        Bench { puppet, space, runtime, pool: Pool::new(), blank, looked: 0 }
+        Bench { puppet, space, runtime, pool: Pool::new(), blank, looked: 0, kind, missed: 0 }
     }
 
     fn decode(&self, pc: u64) -> Instruction {
@@ -145,10 +154,26 @@ impl Bench {
         Ok(boundaries)
     }
 
-    fn check(&mut self, seed: u64, options: Options) -> Result<(), String> {
+    fn program(&self, seed: u64) -> Program {
         let style = Style { length: 25 + seed % 40, opaque: false, fault: false };
-        let program = Generator::new(seed, &self.pool, &self.space, style).program(&self.blank);
-        let boundaries = self.native(&program)?;
+        Generator::new(seed, &self.pool, &self.space, style).program(&self.blank)
+    }
+
+    /// A program of this code, which may use rbx and rsi for data, and ends behind it.
+    fn written(&self, code: &[u8]) -> Program {
+        let mut program = self.program(1);
+        program.start = self.space.code() + 0x40;
+        let to_exit = self.space.exit() - (program.start + code.len() as u64 + 5);
+        let jump = (to_exit as u32).to_le_bytes();
+        program.code = vec![(program.start, [code, &[0xe9], &jump].concat())];
+        program.regs[3] = self.space.data();
+        program.regs[6] = self.space.data() + 0x123;
+        program.regs[4] = self.space.stack();
+        program
+    }
+
+    fn check(&mut self, program: &Program, options: Options) -> Result<(), String> {
+        let boundaries = self.native(program)?;
         if boundaries.is_empty() {
             return Ok(());
         }
@@ -172,6 +197,10 @@ impl Bench {
         let mut innermost = None;
         loop {
             let regs = self.puppet.regs();
+            if self.runtime.at_helper(regs.rip) {
+                self.runtime.help(&self.puppet);
+                continue;
+            }
             if self.runtime.at_dispatcher(regs.rip) {
                 innermost = None;
                 match self.runtime.dispatch(&self.puppet, &self.space) {
@@ -252,7 +281,9 @@ impl Bench {
         if options.calls {
             self.check_calls(&boundaries, &steps)?;
         }
-        if options.accesses {
+        if options.models {
+            self.check_models(&boundaries, &begins)?;
+        } else if options.accesses {
             self.check_accesses(&boundaries, &begins)?;
         }
         if options.count {
@@ -345,6 +376,105 @@ impl Bench {
         if left > 0 { Err(format!("not told of the last {left} instructions")) } else { Ok(()) }
     }
 
+    /// The models are what those of the crate `models` are that are told of each access and branch, with the same events.
+    fn check_models(&mut self, boundaries: &[Boundary], begins: &[bool]) -> Result<(), String> {
+        let mut reference = Reference::new(self.kind);
+        (0..boundaries.len() - 1).for_each(|at| self.refer(&mut reference, (boundaries, begins), at));
+        let mut wrong: BTreeMap<_, u64> = BTreeMap::new();
+        for ((pc, conditional), times) in self.runtime.mispredicted() {
+            *wrong.entry((pc, if conditional { Event::Bcm } else { Event::Bim })).or_default() += times;
+        }
+        for (key, times) in self.runtime.model_events() {
+            *wrong.entry(*key).or_default() += times;
+        }
+        let differing = |key: &&(u64, Event)| wrong.get(*key) != reference.events.get(*key);
+        if let Some(key) = wrong.keys().chain(reference.events.keys()).find(differing) {
+            let guest = support::disassemble(self.space.region.bytes(key.0, 15), key.0);
+            return Err(format!(
+                "{:?} of {}: {:?}, reference {:?}",
+                key.1,
+                guest.lines().next().unwrap_or_default(),
+                wrong.get(key),
+                reference.events.get(key)
+            ));
+        }
+        for (which, level) in [Which::Fetch, Which::Data].into_iter().zip(0..) {
+            let (lines, expected) = (self.runtime.lines(which), reference.lines(level));
+            if lines != expected {
+                return Err(format!("lines of {which:?}: {lines:x?}\nreference {expected:x?}"));
+            }
+        }
+        let costs = self.runtime.costs();
+        let differing = |pc: &&u64| costs.get(pc) != reference.costs.get(pc);
+        if let Some(pc) = costs.keys().chain(reference.costs.keys()).find(differing) {
+            return Err(format!(
+                "Dr, Dw, Bc, Bi at {pc:#x}: {:?}, reference {:?}",
+                costs.get(pc),
+                reference.costs.get(pc)
+            ));
+        }
+        self.missed += wrong.values().sum::<u64>();
+        Ok(())
+    }
+
+    /// Tells models of what the program does behind a boundary: the rules of `models::accesses`.
+    fn refer(&self, models: &mut Reference, (boundaries, begins): (&[Boundary], &[bool]), at: usize) {
+        let boundary = &boundaries[at];
+        let pc = boundary.state.pc;
+        let insn = self.decode(pc);
+        let mut list = Vec::new();
+        references(&insn, &mut InstructionInfoFactory::new(), &mut list);
+        let is_plain = list.iter().all(translate::references::Reference::is_plain);
+        if begins[at] {
+            models.fetch(pc, insn.len() as u32);
+        }
+        // Natively each boundary is in front of one round.
+        for reference in list.iter().filter(|list| begins[at] || matches!(list.when, When::Round(_))) {
+            if let Some(address) = reference.address(&Before(boundary)) {
+                models.access(pc, reference.kind, reference.size, address);
+                if is_plain {
+                    models.costs(pc, usize::from(reference.kind != Kind::Read));
+                }
+            }
+        }
+        if !begins[at] {
+            return;
+        }
+        let behind = next(boundaries, begins, at);
+        match artificial(&insn) {
+            None => (),
+            Some(Artificial::Exchange) => {
+                models.costs(pc, 2);
+                models.conditional(pc, false);
+            }
+            Some(repeated) => {
+                let count = boundary.state.regs[1] - behind.state.regs[1];
+                let compares = repeated == Artificial::ComparingRounds;
+                let ran_out = behind.state.regs[1] == 0;
+                for round in 0..count {
+                    models.conditional(pc, !compares);
+                    if compares {
+                        models.conditional(pc, ran_out || round + 1 < count);
+                    }
+                }
+                if !compares || ran_out {
+                    models.conditional(pc, compares);
+                }
+            }
+        }
+        match branch(&insn) {
+            None => (),
+            Some(Branch::Conditional) => {
+                models.costs(pc, 2);
+                models.conditional(pc, behind.state.pc != insn.next_ip());
+            }
+            Some(Branch::Indirect) => {
+                models.costs(pc, 3);
+                models.indirect(pc, behind.state.pc);
+            }
+        }
+    }
+
     /// Adds the jump at `before`, if there is one, which led to `after`.
     fn step_jumps(&self, jumps: &mut BTreeMap<u64, (i64, i64)>, before: &State, after: &State) {
         let insn = self.decode(before.pc);
@@ -381,10 +511,94 @@ impl Bench {
     }
 }
 
+const WITH_MODELS: Options = Options {
+    count: true,
+    calls: false,
+    follows: false,
+    accesses: true,
+    models: true,
+    limits: Limits { instructions: 96, segments: 8, checked: false },
+    link: true,
+    check: false,
+    mode: Mode::Plain,
+};
+
+/// What random programs hardly do.
+struct Written {
+    what: &'static str,
+    needs_bases: bool,
+    bytes: &'static [u8],
+}
+
+const WRITTEN: [Written; 6] = [
+    Written {
+        what: "between a base that is set and what lies behind it a flag is live",
+        needs_bases: true,
+        // test al, al; wrfsbase rbx; mov edx, fs:[0x60]; jne next
+        bytes: &[0x84, 0xc0, 0xf3, 0x48, 0x0f, 0xae, 0xd3, 0x64, 0x8b, 0x14, 0x25, 0x60, 0, 0, 0, 0x75, 0],
+    },
+    Written {
+        what: "an access to a segment that a special one sees, too, behind a new base",
+        needs_bases: true,
+        // wrfsbase rbx; mov al, 3; xlat fs:[rbx] with rbx = 0x40; mov edx, fs:[rbx + rax + 8]
+        bytes: &[
+            0xf3, 0x48, 0x0f, 0xae, 0xd3, 0xbb, 0x40, 0, 0, 0, 0xb0, 3, 0x64, 0xd7, 0x0f, 0xb6, 0xc0, 0x64,
+            0x8b, 0x54, 0x03, 0x08,
+        ],
+    },
+    Written {
+        what: "lines that are straddled, back and forth",
+        needs_bases: false,
+        // mov ecx, 6; again: mov rax, [rbx + 0x3c]; mov [rbx + 0xfd], ax; movups xmm0, [rbx + 0x38]; add rbx, 0x40; cmp ecx, 3;
+        // sete al; loop again
+        bytes: &[
+            0xb9, 6, 0, 0, 0, 0x48, 0x8b, 0x43, 0x3c, 0x66, 0x89, 0x83, 0xfd, 0, 0, 0, 0x0f, 0x10, 0x43,
+            0x38, 0x48, 0x83, 0xc3, 0x40, 0x83, 0xf9, 0x03, 0x0f, 0x94, 0xc0, 0xe2, 0xe5,
+        ],
+    },
+    Written {
+        what: "counts of 32 bits, and ZF",
+        needs_bases: false,
+        // mov rcx, 1 << 32; jrcxz next; jecxz next; mov ecx, 3; again: cmp ecx, 2; loopne again; inc ecx; addr32 loope back by 0
+        bytes: &[
+            0x48, 0xb9, 0, 0, 0, 0, 1, 0, 0, 0, 0xe3, 1, 0x90, 0x67, 0xe3, 1, 0x90, 0xb9, 3, 0, 0, 0, 0x83,
+            0xf9, 2, 0xe0, 0xfb, 0xff, 0xc1, 0x67, 0xe1, 1, 0x90,
+        ],
+    },
+    Written {
+        what: "a branch with two outcomes in turn",
+        needs_bases: false,
+        // mov ecx, 40; again: test cl, 5; jp over; nop; over: test cl, 1; je over; nop; over: dec ecx; jne again
+        bytes: &[
+            0xb9, 40, 0, 0, 0, 0xf6, 0xc1, 5, 0x7a, 1, 0x90, 0xf6, 0xc1, 1, 0x74, 1, 0x90, 0xff, 0xc9, 0x75,
+            0xf0,
+        ],
+    },
+    Written {
+        what: "the direction is down while lines are missed",
+        needs_bases: false,
+        // std; mov ecx, 20; lodsq; sub rsi, 0x41; mov [rsi - 8], rax; loop lodsq; cld
+        bytes: &[
+            0xfd, 0xb9, 20, 0, 0, 0, 0x48, 0xad, 0x48, 0x83, 0xee, 0x41, 0x48, 0x89, 0x46, 0xf8, 0xe2, 0xf4,
+            0xfc,
+        ],
+    },
+];
+
 fn run(kind: usize, programs: u64) {
     let mut bench = Bench::new(kind);
     let Some((seeds, single)) = support::seeds(kind, programs) else { return };
     let mut failures = 0;
+    for code in WRITTEN.iter().filter(|_| !single) {
+        if code.needs_bases && !support::has_fsgsbase() {
+            continue;
+        }
+        let program = bench.written(code.bytes);
+        if let Err(error) = bench.check(&program, WITH_MODELS) {
+            failures += 1;
+            eprintln!("space {kind}, {}: {error}\n{}", code.what, program.listing());
+        }
+    }
     for seed in seeds.clone() {
         let mut rng = Rng::new(seed ^ 0x77);
         let small = Limits {
@@ -408,23 +622,34 @@ fn run(kind: usize, programs: u64) {
         let link = !rng.one_in(4);
         let calls = calls && !follows;
         let accesses = accesses && !follows;
-        let options =
-            Options { count: count || calls || follows, calls, follows, accesses, limits, link, check, mode };
-        if let Err(error) = bench.check(seed, options) {
-            failures += 1;
-            eprintln!("VG_SEED={kind}:{seed}: {options:?}\n{error}");
-            if single {
-                eprintln!("{}", bench.runtime.listing());
-            }
-            if failures == 6 {
-                break;
+        let count = count || calls || follows;
+        let options = Options { count, calls, follows, accesses, models: false, limits, link, check, mode };
+        let limits = if rng.one_in(3) { small } else { Limits::default() };
+        let with_models = Options { limits, link, ..WITH_MODELS };
+        for options in [options, with_models] {
+            let program = bench.program(seed);
+            if let Err(error) = bench.check(&program, options) {
+                failures += 1;
+                eprintln!("VG_SEED={kind}:{seed}: {options:?}\n{error}");
+                if single {
+                    eprintln!("{}", bench.runtime.listing());
+                }
             }
         }
+        if failures >= 6 {
+            break;
+        }
     }
-    eprintln!("space {kind}: {} cache addresses looked at", bench.looked);
+    let asked = bench.runtime.looked.asked;
+    eprintln!(
+        "space {kind}: {} cache addresses looked at; models: {} misses and mispredictions, asked {asked} times",
+        bench.looked, bench.missed
+    );
     assert_eq!(failures, 0, "states were not recovered; see VG_SEED lines above");
     if !single {
-        assert!(bench.looked > 100 * (seeds.end - seeds.start), "programs are too short to mean much");
+        let programs = seeds.end - seeds.start;
+        assert!(bench.looked > 200 * programs, "programs are too short to mean much");
+        assert!(bench.missed > 20 * programs && asked > programs, "models have hardly anything to say");
     }
 }
 

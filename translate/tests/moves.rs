@@ -209,6 +209,7 @@ fn case(rng: &mut Rng, puppet: &Puppet, space: &mut Space, runtime: &mut Runtime
         calls: false,
         follows: false,
         accesses: false,
+        models: false,
         limits,
         link: false,
         check: true,

@@ -1,7 +1,7 @@
 //! The look whether a line is the one that was used last in its set.
 
 use super::{Level, Models, Which, place};
-use crate::address::Address;
+use crate::address::{Address, Parts};
 use crate::emit::{Emitter, Homes};
 use crate::fragment::StubAddresses;
 use crate::layout::{self, Fix};
@@ -55,6 +55,16 @@ pub(super) fn with_base(
     e.bytes(opcode);
     e.bytes(&[0x80 | (register & 7) << 3 | base & 7]);
     e.u32(displacement);
+}
+
+/// Loads `register` with an address, through another one: behind a segment it may have two registers, or be narrow.
+fn load_sum(e: &mut Emitter<'_>, address: Address, register: u8, through: u8) {
+    let Parts { segment, .. } = address.parts();
+    address.without_segment().load_sum(e, register);
+    if let Some(slot) = segment {
+        e.load_ctx(through, slot);
+        Address::at(register, 0).indexed(through, 0).load_sum(e, register);
+    }
 }
 
 /// `and r64, -(1 << bits)`
@@ -114,7 +124,7 @@ pub(super) fn look(
             }
         }
         What::Sum(address) => {
-            address.load_sum(e, a);
+            load_sum(e, address, a, b);
             // If the last byte lies in another line, that is of another set.
             Address::at(a, look.span.into()).load_sum(e, b);
             round_down(e, b, level.shape.line_bits);
@@ -150,7 +160,7 @@ impl Slow {
         let Look { which, what, span, site } = self.look;
         match what {
             What::Known(address) => e.load_imm(a, address),
-            What::Sum(address) => address.load_sum(e, a),
+            What::Sum(address) => load_sum(e, address, a, b),
         }
         e.store_ctx(layout::TARGET, a);
         // mov a, site and span; mov fs:[ACCESS], a

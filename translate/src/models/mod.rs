@@ -19,6 +19,8 @@ mod emit;
 mod plan;
 mod predict;
 pub(crate) mod search;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use plan::ModelPlan;
 pub use plan::{Costs, Site};

@@ -150,11 +150,8 @@ impl ModelPlan {
             costs[2] = u8::from(kind == Some(Branch::Conditional)) + u8::from(exchange);
             costs[3] = u8::from(kind == Some(Branch::Indirect));
             self.costs.push(costs);
-            let outcome = match insn.flow {
-                Flow::Condition(_) => Some(Outcome::If(insn.iced.condition_code() as u8 - 1)),
-                _ if exchange && is_executed => Some(Outcome::Never),
-                _ => None,
-            };
+            let never = (exchange && is_executed).then_some(Outcome::Never);
+            let outcome = Outcome::of(insn).or(never);
             let wrong = counter + self.wrong.len() as u32;
             if models.branches && is_executed && (outcome.is_some() || kind.is_some()) {
                 self.wrong.push((insn.pc(), kind != Some(Branch::Indirect)));
@@ -417,9 +414,9 @@ fn uses(insn: &Insn, tools: &mut Tools) -> u16 {
 /// Puts the status flags aside; every register is the guest's behind it.
 fn save_flags(e: &mut Emitter<'_>, pc: u64) -> Fix {
     e.store_ctx(SCRATCH, reg::RAX);
+    e.mark(pc, Fix::RAX);
     // lahf; seto al
     e.bytes(&[0x9f, 0x0f, 0x90, 0xc0]);
-    e.mark(pc, Fix::RAX);
     e.store_ctx(SCRATCH + 24, reg::RAX);
     e.load_ctx(reg::RAX, SCRATCH);
     e.mark(pc, Fix::FLAGS);

@@ -4,18 +4,53 @@ use super::emit::with_base;
 use super::{Models, place};
 use crate::address::Address;
 use crate::count::{add_through, own_counter};
-use crate::decode::Insn;
+use crate::decode::{Flow, Insn};
 use crate::emit::{Emitter, reg};
 use crate::layout::{self, Fix};
 use crate::operand::{self, Tools};
+use iced_x86::Mnemonic;
 
 /// What a conditional branch does.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Outcome {
     /// It is taken where this condition holds, by its number in an encoding.
     If(u8),
-    /// It is never taken.
+    /// It is taken by what rcx is: the branch itself says so.
+    Counted {
+        /// Of the short form.
+        opcode: u8,
+        /// Of rcx the low 32 bits count.
+        narrow: bool,
+    },
+    /// It is never taken, or leads where it would go on anyway, which is the same to predictors.
     Never,
+}
+
+impl Outcome {
+    /// Of a branch that a block may be left by.
+    pub(super) fn of(insn: &Insn) -> Option<Outcome> {
+        use iced_x86::Code::{Jecxz_rel8_64, Loop_rel8_64_ECX, Loope_rel8_64_ECX, Loopne_rel8_64_ECX};
+        match insn.flow {
+            Flow::Condition(target) | Flow::ShortCondition(target) if target == insn.next_pc() => {
+                Some(Outcome::Never)
+            }
+            // iced numbers the conditions in their encoding's order, from 1.
+            Flow::Condition(_) => Some(Outcome::If(insn.iced.condition_code() as u8 - 1)),
+            Flow::ShortCondition(_) => {
+                let opcode = match insn.iced.mnemonic() {
+                    Mnemonic::Loopne => 0xe0,
+                    Mnemonic::Loope => 0xe1,
+                    Mnemonic::Loop => 0xe2,
+                    _ => 0xe3,
+                };
+                let code = insn.iced.code();
+                let narrow =
+                    [Jecxz_rel8_64, Loop_rel8_64_ECX, Loope_rel8_64_ECX, Loopne_rel8_64_ECX].contains(&code);
+                Some(Outcome::Counted { opcode, narrow })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Bits of a target's place that a branch's address has.
@@ -33,6 +68,21 @@ pub(super) fn conditional(e: &mut Emitter<'_>, models: &Models, pc: u64, outcome
         Outcome::If(condition) => {
             e.bytes(&[0x40 | a >> 3, 0x0f, 0x90 | condition, 0xc0 | a & 7]);
             e.bytes(&[0x40 | ((a >> 3) * 5), 0x0f, 0xb6, 0xc0 | (a & 7) << 3 | a & 7]);
+        }
+        Outcome::Counted { opcode, narrow } => {
+            // loop counts.
+            e.store_ctx(layout::SPILL, reg::RCX);
+            e.mark(pc, Fix::spill(reg::RCX));
+            e.load_imm(a, 1);
+            if narrow {
+                e.bytes(&[0x67]);
+            }
+            e.bytes(&[opcode, 0]);
+            let not_taken = e.offset();
+            e.load_imm(a, 0);
+            e.patch_u8(not_taken - 1, (e.offset() - not_taken) as u8);
+            e.load_ctx(reg::RCX, layout::SPILL);
+            e.mark(pc, Fix::NONE);
         }
         Outcome::Never => e.load_imm(a, 0),
     }

@@ -5,6 +5,7 @@ pub mod frames;
 pub mod generate;
 pub mod pool;
 pub mod puppet;
+pub mod reference;
 pub mod rng;
 pub mod runtime;
 pub mod space;

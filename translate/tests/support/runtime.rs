@@ -3,16 +3,18 @@
 //! The dispatcher's address holds a breakpoint, so the test does the dispatcher's work while the child is stopped.
 
 mod counters;
+mod models;
+mod recover;
 
-use super::frames::{Followed, Innermost};
-use super::puppet::{Puppet, Region, Regs, Stop, get_gprs, set_gprs};
+use super::frames::Followed;
+use super::puppet::{Puppet, Region, Stop, set_gprs};
 use super::space::Space;
 use counters::Segment;
 use definedness::Registers;
+use models::Looked;
 use std::collections::HashMap;
 use translate::accesses::{Form, Head};
 use translate::calls;
-use translate::frames;
 use translate::layout::{self, Fix, MapEntry};
 use translate::{
     Block, Config, First, Fragment, Limits, Missed, Mode, Pointer, Prefix, Scratch, Special, StubTable,
@@ -27,6 +29,7 @@ const CLASS: u64 = 0x72_0000;
 const CONTEXTS: (u64, u64) = (0x2000_0000_0000, 1 << 32);
 const ENGINE_STACK: u64 = 0x75_0000;
 const DISPATCHER: u64 = 0x76_0000;
+const HELPER: u64 = DISPATCHER + 0x10;
 const CHECK_STUBS: u64 = 0x77_0000;
 const LOG: u64 = 0xe0_0000;
 const LOG_BYTES: u64 = 0x10_0000;
@@ -42,6 +45,8 @@ pub struct Options {
     pub follows: bool,
     /// With a log of data accesses, in plain code.
     pub accesses: bool,
+    /// With models that emitted code looks at instead, where that can; with all of `count`, `accesses`, and no calls.
+    pub models: bool,
     pub limits: Limits,
     pub link: bool,
     /// With shadow checks, which find V bits in the shadow that the space has.
@@ -137,6 +142,7 @@ pub struct Runtime {
     counted: Vec<Segment>,
     /// By number of the run.
     pub forms: Vec<Form>,
+    pub looked: Looked,
 }
 
 /// Where the branch at `pc` through the pointer at `address` leads: nothing, a lie, or the truth.
@@ -164,7 +170,8 @@ impl Runtime {
     pub fn new(number: u64) -> Runtime {
         let base = 0x6000_0000 + number * 0x0100_0000;
         let mut region = Region::map(base, SIZE);
-        let memory = Region::map(CONTEXTS.0 + number * CONTEXTS.1, frames::BEHIND as usize);
+        let looked = Looked::new(number);
+        let memory = Region::map(CONTEXTS.0 + number * CONTEXTS.1, looked.models.end() as usize);
         let tables = Tables {
             indirect: (base + TABLES) as u32,
             returns: (base + TABLES + TABLE_BYTES) as u32,
@@ -176,9 +183,11 @@ impl Runtime {
             (base + CLASS) as u32,
             tables,
             Default::default(),
+            Some((&looked.models, base + HELPER)),
         );
         let stubs = stubs.unwrap();
         region.write(base + DISPATCHER, &[0xcc]);
+        region.write(base + HELPER, &[0xcc]);
         let misses = [stubs.addresses.indirect_miss, stubs.addresses.return_miss];
         for (table, miss) in (0..).zip(misses) {
             for entry in 0..Tables::ENTRIES {
@@ -200,6 +209,7 @@ impl Runtime {
                 calls: false,
                 follows: false,
                 accesses: false,
+                models: false,
                 limits: Limits::default(),
                 link: true,
                 check: false,
@@ -215,6 +225,7 @@ impl Runtime {
             maps: Vec::new(),
             counted: Vec::new(),
             forms: Vec::new(),
+            looked,
         }
     }
 
@@ -233,6 +244,7 @@ impl Runtime {
             log_calls: self.options.calls,
             follow_calls: self.options.follows,
             log_accesses: self.options.accesses,
+            models: self.options.models.then_some(self.looked.models),
             watch_stack: self.options.calls,
             check_stubs: self.options.check.then(|| self.base() + CHECK_STUBS),
             mode: self.options.mode,
@@ -349,6 +361,7 @@ impl Runtime {
             check: self.checks.len() as u32,
             counter: self.counted.len() as u32,
             run: self.forms.len() as u32,
+            site: self.looked.sites.len() as u32,
             function: ((self.options.calls || self.options.follows) && !self.options.mode.is_precise())
                 .then_some(self.fragments.len() as u32),
             steps: 0,
@@ -385,6 +398,7 @@ impl Runtime {
         }
         self.add_counted(&fragment, &block, at);
         self.forms.extend(fragment.runs.into_iter().map(|(form, _)| form));
+        self.looked.sites.extend(&fragment.sites);
         self.maps.push((at, end, fragment.map));
         self.at = end;
         id
@@ -402,6 +416,7 @@ impl Runtime {
             check: 0,
             counter: self.counted.len() as u32,
             run: 0,
+            site: 0,
             function: None,
             steps: 0x7100_0000_0000,
         };
@@ -413,18 +428,6 @@ impl Runtime {
         self.maps.push((at, end, fragment.map));
         self.at = end;
         at + u64::from(fragment.body)
-    }
-
-    /// Where the check goes on in whose stub, or in the code that those share, `rip` lies.
-    fn check_stub_resume(&self, rip: u64) -> Option<u64> {
-        let stubs = self.base() + CHECK_STUBS;
-        if (stubs..stubs + self.checks.len() as u64 * layout::CHECK_STUB_BYTES).contains(&rip) {
-            let code = self
-                .region
-                .bytes(rip - (rip - stubs) % layout::CHECK_STUB_BYTES, layout::CHECK_STUB_BYTES as usize);
-            return Some(layout::check_resume(code.try_into().unwrap()));
-        }
-        self.stubs.store_fix(rip).map(|_| self.slot(layout::CONTINUE))
     }
 
     fn place_exits(&mut self, fragment: &Fragment, config: &Config, at: u64, first: u32) {
@@ -463,6 +466,9 @@ impl Runtime {
         }
         self.counted.clear();
         self.forms.clear();
+        if options.models {
+            self.begin_models();
+        }
         self.set_slot(layout::SELF, self.context(0));
         self.set_slot(layout::LOG, base + LOG);
         for (slot, value) in (0..).zip(layout::PATTERNS_VALUES) {
@@ -524,6 +530,11 @@ impl Runtime {
             layout::EXIT_SPECIAL => {
                 self.set_slot(layout::PC, self.exits[exit].target);
                 return Some(End::Special(self.exits[exit].special.unwrap()));
+            }
+            layout::EXIT_CALL if self.options.models => {
+                self.asked(exit as u32);
+                self.go_on(puppet, self.slot(layout::CONTINUE));
+                return None;
             }
             layout::EXIT_CALL => {
                 let sp = self.slot(layout::REGS + 8 * 4);
@@ -632,6 +643,10 @@ impl Runtime {
         loop {
             let stop = puppet.run();
             let pc = puppet.regs().rip;
+            if stop.signal == libc::SIGTRAP && self.at_helper(pc - 1) {
+                self.help(puppet);
+                continue;
+            }
             if stop.signal != libc::SIGTRAP || !self.at_dispatcher(pc - 1) {
                 if self.skip_check(puppet) {
                     continue;
@@ -676,95 +691,6 @@ impl Runtime {
     /// The low halves of the vector registers in the context.
     pub fn xmm_in_context(&self) -> &[u8] {
         self.memory.bytes(self.context(layout::XMM), 256)
-    }
-
-    /// Whether cache address `pc` lies in the switch between engine and cache, where the context holds the state
-    /// or the dispatcher is about to see it.
-    pub fn in_switch(&self, pc: u64) -> bool {
-        self.at_dispatcher(pc) || (self.stubs.switch_start..self.stubs.switch_end).contains(&pc)
-    }
-
-    /// Whether cache address `pc` lies in a fragment or prefix.
-    pub fn in_cache(&self, pc: u64) -> bool {
-        self.maps.iter().any(|(start, end, _)| (*start..=*end).contains(&pc))
-    }
-
-    /// The guest's state at an arbitrary stop, by the rules of [`layout`].
-    pub fn recover(&self, space: &Space, regs: &Regs) -> State {
-        let mut state = State {
-            regs: get_gprs(regs),
-            pc: regs.rip,
-            flags: regs.eflags & FLAGS,
-            fs_base: self.slot(layout::GUEST_FS),
-            gs_base: self.slot(layout::GUEST_GS),
-        };
-        let mut in_stub = None;
-        let stubs = self.base() + CHECK_STUBS;
-        if (stubs..stubs + self.checks.len() as u64 * layout::CHECK_STUB_BYTES).contains(&state.pc) {
-            let offset = (state.pc - stubs) % layout::CHECK_STUB_BYTES;
-            let code = self.region.bytes(state.pc - offset, layout::CHECK_STUB_BYTES as usize);
-            in_stub = Some(if offset < layout::CHECK_STUB_SAVED { Fix::NONE } else { Fix::SCRATCH_R11 });
-            state.pc = layout::check_resume(code.try_into().unwrap());
-        }
-        if let Some(fix) = self.stubs.store_fix(state.pc) {
-            in_stub = Some(fix);
-            state.pc = self.slot(layout::CONTINUE);
-        }
-        let entry = self.position(state.pc).unwrap_or_else(|| panic!("{:#x} is in no fragment", state.pc));
-        state.pc = entry.guest;
-        self.apply(space, &mut state, in_stub.unwrap_or(entry.fix));
-        state
-    }
-
-    fn position(&self, pc: u64) -> Option<&MapEntry> {
-        let (start, _, map) = self.maps.iter().find(|(start, end, _)| (*start..*end).contains(&pc))?;
-        let offset = (pc - start) as u32;
-        map.iter().rev().find(|entry| entry.cache <= offset)
-    }
-
-    /// The innermost frame at cache address `pc`, without what would have to be taken back there.
-    pub fn innermost(&self, pc: u64) -> Innermost {
-        let left = self.position(pc).and_then(|entry| entry.fix.left());
-        super::frames::innermost(&self.memory, left, self.counted())
-    }
-
-    fn apply(&self, space: &Space, state: &mut State, fix: Fix) {
-        let log = fix.log();
-        let fix = fix.without_log();
-        let returned_to = |rsp: u64| space.region.u64(rsp.wrapping_sub(8));
-        match fix {
-            Fix::R11_TO_R11 => state.pc = state.regs[11],
-            Fix::R11_TO_TARGET | Fix::RCX_R11_TO_TARGET | Fix::RCX_IN_R11_TO_TARGET => {
-                state.pc = self.slot(layout::TARGET)
-            }
-            Fix::R11_TO_STACK | Fix::RCX_R11_TO_STACK | Fix::RCX_IN_R11_TO_STACK => {
-                state.pc = returned_to(state.regs[4])
-            }
-            Fix::UNPUSH | Fix::UNPUSH_R11 => state.regs[4] = state.regs[4].wrapping_add(8),
-            _ => (),
-        }
-        for &(place, register) in fix.scratch() {
-            state.regs[register as usize] = self.slot(layout::SCRATCH + 8 * place as u32);
-        }
-        state.flags = fix.flags(state.flags, self.slot(layout::SCRATCH + 24));
-        if fix.rcx_is_spilled() {
-            state.regs[1] = self.slot(layout::SPILL);
-        }
-        if fix.rcx_is_in_r11() {
-            state.regs[1] = state.regs[11];
-        }
-        if let Some(register) = fix.in_r11() {
-            state.regs[register as usize] = self.slot(layout::R11);
-        }
-        if let Some(register) = fix.spilled() {
-            state.regs[register as usize] = self.slot(layout::SPILL);
-        }
-        if let Some(rsi) = fix.string_source(state.regs[6], state.fs_base, state.gs_base) {
-            state.regs[6] = rsi;
-        }
-        if let Some(register) = log {
-            state.regs[register as usize] = self.slot(layout::LOG_HOME);
-        }
     }
 
     /// Disassembly of the fragments, for messages.

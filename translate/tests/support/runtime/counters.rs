@@ -6,6 +6,7 @@ use super::Runtime;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use translate::layout;
+use translate::models::Costs;
 use translate::{Block, Counted, Fragment};
 
 /// What a counter counts.
@@ -16,15 +17,35 @@ pub(super) struct Segment {
     counted: Counted,
     /// Its instructions, by their offsets from `pc`.
     instructions: Vec<u16>,
+    /// What each of them costs, where that is told.
+    costs: Vec<Costs>,
+}
+
+impl Segment {
+    /// Whether an offset lies behind the code that stands in the order of the guest's, where there are models.
+    fn is_out_of_line(&self, code: u64) -> bool {
+        !self.costs.is_empty() && code >= self.counted.cold.into()
+    }
+
+    fn part(&self, code: u16, at: u16) -> Option<(Range<u16>, bool)> {
+        if self.is_out_of_line(code.into()) {
+            self.counted.out_of_line(at)
+        } else {
+            self.counted.partly(code, at)
+        }
+    }
 }
 
 impl Runtime {
     pub(super) fn add_counted(&mut self, fragment: &Fragment, block: &Block<'_>, at: u64) {
         for &counted in &fragment.counted {
-            let offsets = block.decoded().map(|insn| insn.ip().wrapping_sub(fragment.pc) as u16);
-            let instructions = offsets.filter(|at| (counted.start..counted.end).contains(at)).collect();
+            let offsets = || block.decoded().map(|insn| insn.ip().wrapping_sub(fragment.pc) as u16);
+            let is_its = |at: &u16| (counted.start..counted.end).contains(at);
+            let costs = offsets().zip(&fragment.costs).filter(|(at, _)| is_its(at));
+            let costs = costs.map(|(_, costs)| *costs).collect();
+            let instructions = offsets().filter(is_its).collect();
             let code = at..at + u64::from(fragment.size);
-            self.counted.push(Segment { code, pc: fragment.pc, counted, instructions });
+            self.counted.push(Segment { code, pc: fragment.pc, counted, instructions, costs });
         }
     }
 
@@ -39,7 +60,7 @@ impl Runtime {
         let segment = &self.counted[number];
         let lacking =
             if segment.counted.is_ahead_of_clock(code) { segment.instructions.len() as i64 } else { 0 };
-        let part = segment.counted.partly(code, at).map_or(0, |(range, less)| {
+        let part = segment.part(code, at).map_or(0, |(range, less)| {
             let part = segment.instructions.iter().filter(|at| range.contains(at)).count() as i64;
             if less { -part } else { part }
         });
@@ -49,9 +70,14 @@ impl Runtime {
     /// The segment that the guest is in when it is interrupted at `rip`, where its state is that in front of `pc`; both as
     /// offsets in its fragment.
     fn segment_at(&self, rip: u64, pc: u64) -> Option<(usize, u16, u16)> {
-        let rip = self.check_stub_resume(rip).unwrap_or(rip);
+        let rip = self.resumes_at(rip).unwrap_or(rip);
         let is_here = |segment: &Segment| {
-            segment.code.contains(&rip) && u64::from(segment.counted.code) <= rip - segment.code.start
+            let code = rip.wrapping_sub(segment.code.start);
+            segment.code.contains(&rip)
+                && match segment.is_out_of_line(code) {
+                    true => segment.instructions.iter().any(|at| segment.pc + u64::from(*at) == pc),
+                    false => u64::from(segment.counted.code) <= code,
+                }
         };
         let number = self.counted.iter().rposition(is_here)?;
         let segment = &self.counted[number];
@@ -69,7 +95,7 @@ impl Runtime {
         let mut passes = executed.clone();
         if let Some((number, code, at)) = self.segment_at(rip, pc) {
             let counted = &self.counted[number].counted;
-            match counted.partly(code, at) {
+            match self.counted[number].part(code, at) {
                 Some((_, true)) => executed[number] -= 1,
                 Some((_, false)) => passes[number] += 1,
                 None => (),
@@ -92,5 +118,35 @@ impl Runtime {
         }
         jumps.retain(|_, counts| *counts != (0, 0));
         jumps
+    }
+
+    /// Of each branch that is predicted, and whether that is a conditional one: how often mispredicted.
+    #[allow(dead_code, reason = "not every suite looks at each")]
+    pub fn mispredicted(&self) -> BTreeMap<(u64, bool), u64> {
+        let mut wrong = BTreeMap::new();
+        for (number, segment) in self.counted.iter().enumerate() {
+            if let Some(conditional) = segment.counted.mispredicted {
+                let pc = segment.pc + u64::from(segment.counted.start);
+                *wrong.entry((pc, conditional)).or_default() +=
+                    self.slot(layout::COUNTERS + 8 * number as u32);
+            }
+        }
+        wrong.retain(|_, times| *times != 0);
+        wrong
+    }
+
+    /// What each instruction has cost by how often it was executed, after the program's end.
+    #[allow(dead_code, reason = "not every suite looks at each")]
+    pub fn costs(&self) -> BTreeMap<u64, [u64; 4]> {
+        let mut sums: BTreeMap<u64, [u64; 4]> = BTreeMap::new();
+        for (number, segment) in self.counted.iter().enumerate() {
+            let times = self.slot(layout::COUNTERS + 8 * number as u32);
+            for (at, costs) in segment.instructions.iter().zip(&segment.costs) {
+                let sum = sums.entry(segment.pc + u64::from(*at)).or_default();
+                *sum = std::array::from_fn(|i| sum[i] + times * u64::from(costs[i]));
+            }
+        }
+        sums.retain(|_, costs| *costs != [0; 4]);
+        sums
     }
 }
