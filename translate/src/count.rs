@@ -214,7 +214,7 @@ pub(crate) fn slots(mode: Mode, few: bool) -> (u32, u32) {
 }
 
 /// How many slots are used where each call adds them up, of guarded code's in the second place.
-const FEW: (u32, u32) = (4, 2);
+const FEW: (u32, u32) = (2, 1);
 
 /// All slots that are used then.
 pub(crate) fn clock_slots() -> impl Iterator<Item = u32> {
