@@ -639,7 +639,9 @@ fn run(kind: usize, programs: u64) {
         let options = Options { count, calls, follows, accesses, models: false, limits, link, check, mode };
         let limits = if rng.one_in(3) { small } else { Limits::default() };
         let with_models = Options { limits, link, ..WITH_MODELS };
-        for options in [options, with_models] {
+        // Each address of the cache is looked at, of which there are most with models.
+        let with_models = (single || seed.is_multiple_of(2)).then_some(with_models);
+        for options in [Some(options), with_models].into_iter().flatten() {
             let program = bench.program(seed);
             if let Err(error) = bench.check(&program, options) {
                 failures += 1;
@@ -662,7 +664,7 @@ fn run(kind: usize, programs: u64) {
     if !single {
         let programs = seeds.end - seeds.start;
         assert!(bench.looked > 200 * programs, "programs are too short to mean much");
-        assert!(bench.missed > 20 * programs && asked > programs, "models have hardly anything to say");
+        assert!(bench.missed > 10 * programs && asked > programs / 2, "models have hardly anything to say");
     }
 }
 
