@@ -93,7 +93,6 @@ pub extern "C" fn dispatch(context: *mut Context) {
             }
         },
         layout::EXIT_CALL => {
-            thread.stats[Stat::CallsAsked as usize] += 1;
             let resume = thread.context.resume;
             calls::asked(engine, thread);
             if thread.context.pending.load(Ordering::Acquire) == 0 && leave(thread, resume) {

@@ -1,5 +1,4 @@
-//! Models that emitted code looks at: the first level and the predictors of each thread, and what the engine does about an access that is not
-//! where it was guessed.
+//! Models that emitted code looks at: the first level and the predictors of each thread, and what the engine does about misses.
 //!
 //! A thread's models lie behind its context (`translate::models`). What misses the first level is put down, and told to the last level, which is the
 //! process's, a thousand at a time, or before anything is to be told of it: so threads take turns there. What always holds: the misses of
@@ -79,7 +78,7 @@ impl Memory {
     }
 }
 
-/// An access that has not been found where it was guessed. By its number in the cache (`cache::sites`).
+/// What an access that emitted code looks at models for has missed. By its number in the cache (`cache::sites`).
 #[derive(Debug)]
 pub struct Costs {
     site: Site,

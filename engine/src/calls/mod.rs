@@ -25,7 +25,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::Range;
 use memory::Memory;
-use ring::record::{CONTEXT_WORDS, Kind, header, pair};
+use ring::record::{CONTEXT_WORDS, Kind, Stat, header, pair};
 use ring::shared::{EVENTS_ACCESS, EVENTS_CALLS};
 use translate::accesses::{goes_on, partly, whole};
 use translate::calls::LEAVE_WORDS;
@@ -205,7 +205,7 @@ pub fn asked(engine: &Engine, thread: &mut Thread) {
     match thread.context.exit {
         layout::NOTHING => return,
         layout::LOGGED => return work_through(engine, thread),
-        _ => (),
+        _ => thread.stats[Stat::CallsAsked as usize] += 1,
     }
     let context = &thread.context;
     let (clock, sp, what) = (context.instructions(), context.regs[gpr::RSP], context.exit);
