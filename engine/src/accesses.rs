@@ -28,6 +28,7 @@ use ring::shared::{
 use simulation::Simulation;
 use translate::accesses::Bases;
 use translate::calls::{ENTER_WORDS, IS_ENTRY, LEAVE_WORDS};
+use translate::frames;
 use translate::models::Shape;
 
 /// The event with a number in [`EVENTS`]: those of the models behind the first, which the counters have.
@@ -69,13 +70,13 @@ impl Models {
     }
 }
 
-/// The models that emitted code is to look at: where neither the whole stream is told, nor each write seen by the last level, nor are costs those
-/// of contexts.
+/// The models that emitted code is to look at: where neither the whole stream is told, nor each write seen by the last level.
 pub fn looked_at(control: &Control) -> Option<translate::models::Models> {
     let events = control.events.load(Ordering::Relaxed);
     let (models, shapes) = wanted(control);
     let is_told = control.flags.load(Ordering::Relaxed) & FLAG_ALL_ACCESSES != 0;
-    if !are_kept(events) || events & EVENTS_CALLS != 0 || is_told || models.write_back {
+    let by_context = events & EVENTS_CALLS != 0;
+    if !are_kept(events) || is_told || models.write_back {
         return None;
     }
     let shape = |geometry: Geometry| Shape {
@@ -92,8 +93,8 @@ pub fn looked_at(control: &Control) -> Option<translate::models::Models> {
         return None;
     }
     let access_max = shapes.i1.line().min(shapes.d1.line()).min(shapes.ll.line());
-    let base = u32::try_from(counts::THREAD_BYTES).ok()?;
-    Some(translate::models::Models::new(base, caches, models.branches, access_max))
+    let base = if by_context { frames::BEHIND } else { u32::try_from(counts::THREAD_BYTES).ok()? };
+    Some(translate::models::Models::new(base, caches, models.branches, access_max, by_context))
 }
 
 /// The models that the recorder asked for, if it did. What it says makes sense: it has checked that.
@@ -166,9 +167,7 @@ impl Log {
         mut tree: Option<&mut Tree>,
         writer: &mut Option<Writer>,
     ) {
-        if let Some(memory) = &mut self.memory {
-            misses::tell_last(engine, memory, self.thread.collects);
-        }
+        self.tell_misses(engine);
         if log.is_empty() {
             return;
         }
@@ -186,9 +185,10 @@ impl Log {
         fresh.into_iter().for_each(|form| simulation.add(form));
         while !log.is_empty() {
             let counts = self.thread.collects;
+            let mut missed = Counts::default();
             let done = match misses.as_mut().zip(self.memory.as_mut()) {
                 Some((misses, memory)) => {
-                    let mut touch = |touch| misses.touch(memory, touch, counts);
+                    let mut touch = |touch| missed += misses.touch(memory, touch, counts);
                     simulation.follow_touching(&mut self.thread, log, Some(&mut touch))
                 }
                 None => simulation.follow(&mut self.thread, log),
@@ -199,7 +199,8 @@ impl Log {
                 turn.add(engine, writer, followed);
             }
             // Also where nobody asks for it: the sums are for a log's length.
-            let spent = simulation.take_spent();
+            let mut spent = simulation.take_spent();
+            spent += missed;
             if let Some(tree) = &mut tree {
                 self.spend(spent, tree.current());
             }
@@ -218,11 +219,23 @@ impl Log {
 
     /// What was spent since this was done last was spent in the context with this number.
     fn spend(&mut self, spent: Counts, context: u32) {
-        let context = context as usize;
-        if self.contexts.len() <= context {
-            self.contexts.resize(context + 1, Counts::default());
+        add_to(&mut self.contexts, context, spent);
+    }
+
+    /// Tells the last level of what misses have been put down.
+    pub fn tell_misses(&mut self, engine: &Engine) {
+        if let Some(memory) = &mut self.memory {
+            let counts = self.thread.collects;
+            let contexts = &mut self.contexts;
+            misses::tell_last(engine, memory, counts, |context, events| add_to(contexts, context, events));
         }
-        self.contexts[context] += spent;
+    }
+
+    /// See [`calls::spend`].
+    pub fn spend_part(&mut self, costs: [i64; 4]) {
+        if let Some(memory) = &mut self.memory {
+            memory.spend(costs);
+        }
     }
 
     /// From here on what is simulated counts, or does not.
@@ -242,12 +255,28 @@ impl Log {
     }
 
     /// Begins to count anew.
-    pub fn forget(&mut self) {
+    pub fn forget(&mut self, tree: Option<&Tree>) {
+        self.take_spent(tree);
         self.contexts.fill(Counts::default());
     }
 
+    /// Takes what emitted code has spent.
+    fn take_spent(&mut self, tree: Option<&Tree>) {
+        let (Some(memory), Some(tree)) = (&mut self.memory, tree) else { return };
+        for context in 0..tree.count() {
+            let spent = memory.take_spent(context);
+            if spent != Counts::default() {
+                add_to(&mut self.contexts, context, spent);
+            }
+        }
+    }
+
     /// Tells the recorder what was spent in the contexts of the thread whose writer this is, and begins anew.
-    pub fn tell(&mut self, engine: &Engine, writer: &mut Writer) {
+    pub fn tell(&mut self, engine: &Engine, tree: Option<&Tree>, writer: &mut Writer) {
+        self.take_spent(tree);
+        if self.is_foreign {
+            self.contexts.clear();
+        }
         let costs = (0..).zip(core::mem::take(&mut self.contexts));
         push(engine, writer, Kind::ContextCosts, costs);
     }
@@ -257,6 +286,15 @@ impl Log {
         self.has_bases = true;
         self.thread.bases = Bases { fs: context.guest_fs, gs: context.guest_gs };
     }
+}
+
+/// Adds to what was spent in a context, by its number.
+fn add_to(contexts: &mut Vec<Counts>, context: u32, spent: Counts) {
+    let context = context as usize;
+    if contexts.len() <= context {
+        contexts.resize(context + 1, Counts::default());
+    }
+    contexts[context] += spent;
 }
 
 /// A forked child begins to count.

@@ -64,11 +64,15 @@ pub fn interrupted(engine: &Engine, thread: &mut Thread, code: u64, pc: u64) {
     let mut cache = engine.cache.lock();
     let Some((part, lacking)) = cache.interrupted(code, pc) else { return };
     let instructions = part.map_or(0, |number| cache.instructions_of(number)) + lacking;
+    let costs = part.map(|number| cache.costs_of(number));
     drop(cache);
     if let Some(number) = part {
         count(context, number);
     }
     context.instruction_slots[0].fetch_add(instructions as u64, Ordering::Relaxed);
+    if let Some(costs) = costs {
+        calls::spend(thread, costs);
+    }
 }
 
 /// A check's number of the code that the calling thread leaves for precise code.

@@ -38,7 +38,7 @@ pub(crate) fn ret(
     }
     let mut asks = None;
     if config.follow_calls {
-        asks = Some(frames::leave(e, pc, flags));
+        asks = Some(frames::leave(e, config.spends(), pc, flags));
     } else if config.log_calls {
         calls::leave(e, pc, By::Return, flags);
     }

@@ -310,6 +310,11 @@ impl CounterPlan {
             (config.count_segments && ends_open).then(|| own_counter(counter + self.segments.len() as u32));
     }
 
+    /// First and last instruction of each segment, and in front of which one it is counted.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = (usize, usize, usize)> {
+        self.segments.iter().map(|segment| (segment.start, segment.last, segment.at))
+    }
+
     /// How many counters were planned.
     pub(crate) fn count(&self) -> u32 {
         self.segments.len() as u32 + u32::from(self.passed.is_some())

@@ -95,6 +95,11 @@ impl Config {
         self.log_calls || self.follow_calls
     }
 
+    /// Whether more is counted by context than instructions.
+    pub(crate) fn spends(&self) -> bool {
+        self.models.is_some_and(|models| models.spent.is_some())
+    }
+
     /// Cache address of an exit's stub.
     pub fn exit_stub(&self, number: u32) -> u64 {
         self.exit_stubs_end - (u64::from(number) + 1) * layout::EXIT_STUB_BYTES
@@ -331,7 +336,8 @@ impl Translator {
             self.accesses.plan(block, models.is_some(), &mut self.tools);
         }
         if let Some(models) = &models {
-            self.models.plan(block, models, (first.site, wrong), &self.live, &mut self.tools);
+            let counted = self.counter.segments();
+            self.models.plan(block, models, (first.site, wrong), (&self.live, counted), &mut self.tools);
         }
         if config.mode.guards() && block.function {
             shadow::undefine_below(&mut e, red_zone(block), block.pc);
@@ -341,7 +347,7 @@ impl Translator {
         if let Some(function) = first.function {
             let flags = is_live(&self.live, 0);
             if config.follow_calls {
-                frames::enter(&mut e, &config.stubs, function, block.pc, flags);
+                frames::enter(&mut e, (&config.stubs, config.spends()), function, block.pc, flags);
             } else {
                 calls::enter(&mut e, function, block.pc, flags);
             }

@@ -73,6 +73,15 @@ pub const TOP: u32 = layout::CALLS;
 pub const END: u32 = layout::CALLS + 8;
 /// 0 while what is counted is collected, else [`OTHER_SIDE`].
 pub const SIDE: u32 = layout::CALLS + 16;
+/// Where what is spent is counted, where that is more than instructions: twice the place of the innermost frame's node where it goes on, and
+/// [`SPENT_SIDE`].
+pub const CURRENT: u32 = layout::CALLS + 24;
+/// 0 while what is spent is collected, else [`OTHER_SPENT`].
+pub const SPENT_SIDE: u32 = layout::CALLS + 32;
+/// Bytes of what is spent in a context: two sides, of 8 quadwords each.
+pub const SPENT_BYTES: u32 = 2 * NODE_BYTES;
+/// Distance of the second side from the first.
+pub const OTHER_SPENT: u32 = SPENT_BYTES / 2;
 /// The table.
 pub const TABLE: u32 = layout::CALLS + 0x1000;
 /// The frames; each is above the one that it was called from.
@@ -165,8 +174,14 @@ impl Aside {
     }
 }
 
-/// Function `number` has been entered. `flags`: one is live.
-pub(crate) fn enter(e: &mut Emitter<'_>, stubs: &StubAddresses, number: u32, pc: u64, flags: bool) {
+/// Function `number` has been entered. `spends`: more is counted by context than instructions. `flags`: one is live.
+pub(crate) fn enter(
+    e: &mut Emitter<'_>,
+    (stubs, spends): (&StubAddresses, bool),
+    number: u32,
+    pc: u64,
+    flags: bool,
+) {
     debug_assert!(number < LEAVES);
     let aside = Aside::of(flags);
     e.store_ctx(layout::R11, reg::R11);
@@ -214,6 +229,12 @@ pub(crate) fn enter(e: &mut Emitter<'_>, stubs: &StubAddresses, number: u32, pc:
     e.bytes(&[0x64, 0x8b, 0x89]);
     e.u32(field(offset_of!(Node, target)));
     e.bytes(&[0x41, 0x89, 0x4b, 44]);
+    if spends {
+        // lea ecx, [rcx + rcx]; add ecx, fs:[SPENT_SIDE]
+        e.bytes(&[0x8d, 0x0c, 0x09, 0x64, 0x03, 0x0c, 0x25]);
+        e.u32(SPENT_SIDE);
+        e.store_ctx(CURRENT, reg::RCX);
+    }
     clock(e, false);
     e.load_ctx(reg::R11, TOP);
     // mov [r11 + 48], rcx; lea r11, [r11 + 32]
@@ -287,8 +308,8 @@ pub(crate) struct Asks {
     aside: Aside,
 }
 
-/// A function returns; r11 has been put aside, and stays so. `flags`: one is live.
-pub(crate) fn leave(e: &mut Emitter<'_>, pc: u64, flags: bool) -> Asks {
+/// A function returns; r11 has been put aside, and stays so. `spends`: more is counted by context than instructions. `flags`: one is live.
+pub(crate) fn leave(e: &mut Emitter<'_>, spends: bool, pc: u64, flags: bool) -> Asks {
     let aside = Aside::of(flags);
     aside.put(e, pc);
     let again = e.here();
@@ -319,6 +340,12 @@ pub(crate) fn leave(e: &mut Emitter<'_>, pc: u64, flags: bool) -> Asks {
     e.bytes(&[0x49, 0x3b, 0x23]);
     let more = e.branch(&[0x0f, AE]);
     e.patch_branch(more, again);
+    if spends {
+        // mov r11d, [r11 + 12]; lea r11d, [r11 + r11]; add r11d, fs:[SPENT_SIDE]
+        e.bytes(&[0x45, 0x8b, 0x5b, 12, 0x47, 0x8d, 0x1c, 0x1b, 0x64, 0x44, 0x03, 0x1c, 0x25]);
+        e.u32(SPENT_SIDE);
+        e.store_ctx(CURRENT, reg::R11);
+    }
     aside.give_back(e, pc);
     Asks { at, behind: e.here(), aside }
 }

@@ -103,7 +103,8 @@ fn parse(text: &str) -> Case {
                 let (i1, d1) =
                     (Shape { line_bits: 6, sets: 64, ways: 8 }, Shape { line_bits: 6, sets: 64, ways: 12 });
                 let (caches, branches) = (value != "branches", value != "caches");
-                case.models = Some(Models::new(MODELS, caches.then_some([i1, d1]), branches, 64));
+                case.models =
+                    Some(Models::new(MODELS, caches.then_some([i1, d1]), branches, 64, case.follows));
                 (case.accesses, case.count_segments) = (true, true);
             }
             "calls" => (case.count, case.calls) = (true, true),

@@ -381,7 +381,9 @@ impl Bench {
         let mut reference = Reference::new(self.kind);
         (0..boundaries.len() - 1).for_each(|at| self.refer(&mut reference, (boundaries, begins), at));
         let mut wrong: BTreeMap<_, u64> = BTreeMap::new();
+        let mut spent = [0; 6];
         for ((pc, conditional), times) in self.runtime.mispredicted() {
+            spent[if conditional { 4 } else { 5 }] += times;
             *wrong.entry((pc, if conditional { Event::Bcm } else { Event::Bim })).or_default() += times;
         }
         for (key, times) in self.runtime.model_events() {
@@ -412,6 +414,12 @@ impl Bench {
                 costs.get(pc),
                 reference.costs.get(pc)
             ));
+        }
+        for costs in reference.costs.values() {
+            spent.iter_mut().zip(costs).for_each(|(sum, cost)| *sum += cost);
+        }
+        if self.runtime.spent() != spent {
+            return Err(format!("spent: {:?}, reference {spent:?}", self.runtime.spent()));
         }
         self.missed += wrong.values().sum::<u64>();
         Ok(())

@@ -10,10 +10,13 @@
 #![allow(unsafe_code, reason = "memory that emitted code changes")]
 
 use crate::context::{Context, Thread};
+use crate::space::PAGE;
 use crate::state::{Engine, engine};
+use crate::sys;
 use alloc::collections::BTreeMap;
 use models::{Caches, Counts, Event, Lent};
 use simulation::Touch;
+use translate::frames::{self, MOST_NODES, OTHER_SPENT, SPENT_BYTES};
 use translate::models::{Models, STEPS, Site, Which, place};
 use translate::references::Kind;
 
@@ -25,6 +28,11 @@ pub struct Memory {
     models: Models,
 }
 
+const DONTNEED: u64 = 4;
+
+/// What is spent, by number.
+const SPENT: [Event; 6] = [Event::Dr, Event::Dw, Event::Bc, Event::Bi, Event::Bcm, Event::Bim];
+
 impl Memory {
     /// Of a thread whose context is at this address, if there are models.
     pub fn of(engine: &Engine, context: u64) -> Option<Memory> {
@@ -35,9 +43,16 @@ impl Memory {
     /// Of a thread that has executed nothing. `again`: its memory was another one's.
     pub fn begin(&mut self, again: bool) {
         if again {
-            let bytes = (self.models.end() - self.models.base) as usize;
-            // SAFETY: see the head of this file.
-            unsafe { core::ptr::write_bytes(self.at as *mut u8, 0, bytes) };
+            let spent = self.models.spent.unwrap_or(self.models.end());
+            let (start, end) = (self.at, self.at + u64::from(self.models.end() - self.models.base));
+            let pages = (self.at + u64::from(spent - self.models.base)).next_multiple_of(PAGE);
+            // SAFETY: see the head of this file. What is spent is too much to be touched; behind it the page of the log begins.
+            unsafe {
+                core::ptr::write_bytes(start as *mut u8, 0, (pages.min(end) - start) as usize);
+                if pages < end {
+                    sys::call(sys::nr::MADVISE, &[pages, end.next_multiple_of(PAGE) - pages, DONTNEED]);
+                }
+            }
         }
         let [next, wrong] = [&STEPS[..8], &STEPS[8..]]
             .map(|steps| steps.iter().rev().fold(0u64, |word, step| word << 8 | u64::from(*step)));
@@ -65,6 +80,46 @@ impl Memory {
         };
         let (line_bits, ways) = (level.shape.line_bits, level.shape.ways as usize);
         Some(Lent { line_bits, sets, ways, stride, lines })
+    }
+
+    /// What is spent in a context, on one of its sides: a quadword. `at`: as [`frames::CURRENT`] has it.
+    fn spent(&mut self, at: u64, number: u32) -> Option<&mut u64> {
+        let context = self.at - u64::from(self.models.base);
+        let place = context + u64::from(self.models.spent?) + at % u64::from(SPENT_BYTES * MOST_NODES);
+        // SAFETY: see the head of this file.
+        Some(unsafe { &mut *((place + u64::from(8 * number)) as *mut u64) })
+    }
+
+    /// Where what is spent goes.
+    fn current(&self) -> u64 {
+        let context = self.at - u64::from(self.models.base);
+        // SAFETY: see the head of this file; where contexts are known, frames lie there, too.
+        self.models.spent.map_or(0, |_| unsafe { *((context + u64::from(frames::CURRENT)) as *const u64) })
+    }
+
+    /// Spends more, or less, by [`translate::models::Costs`].
+    pub fn spend(&mut self, costs: [i64; 4]) {
+        let current = self.current();
+        for (number, times) in (0..).zip(costs) {
+            if let Some(spent) = self.spent(current, number) {
+                *spent = spent.wrapping_add_signed(times);
+            }
+        }
+    }
+
+    /// Takes what was spent in a context, by its number, and forgets what was spent and not collected.
+    pub fn take_spent(&mut self, context: u32) -> Counts {
+        let mut counts = Counts::default();
+        let first = u64::from(context) * u64::from(SPENT_BYTES);
+        for (number, event) in (0..).zip(SPENT) {
+            if let Some(spent) = self.spent(first, number) {
+                counts[event] = core::mem::take(spent);
+            }
+            if let Some(spent) = self.spent(first + u64::from(OTHER_SPENT), number) {
+                *spent = 0;
+            }
+        }
+        counts
     }
 
     /// A conditional branch; says whether it was mispredicted.
@@ -95,12 +150,12 @@ impl Costs {
     /// Its events of these misses.
     fn events(&self) -> [(Event, u64); 2] {
         let [first, last] = self.missed;
-        let (of_first, of_last) = misses(self.site.kind);
+        let (of_first, of_last) = misses_of(self.site.kind);
         [(of_first, first), (of_last, last)]
     }
 }
 
-fn misses(kind: Option<Kind>) -> (Event, Event) {
+fn misses_of(kind: Option<Kind>) -> (Event, Event) {
     match kind {
         None => (Event::I1mr, Event::ILmr),
         Some(Kind::Read) => (Event::D1mr, Event::DLmr),
@@ -141,38 +196,38 @@ impl Misses {
         }
     }
 
-    /// What an instruction has done that is told of in the log.
-    pub fn touch(&mut self, memory: &mut Memory, what: Touch, counts: bool) {
-        match what {
+    /// What an instruction has done that is told of in the log. Returns the events that count, but for accesses themselves.
+    pub fn touch(&mut self, memory: &mut Memory, what: Touch, counts: bool) -> Counts {
+        let mut events = Counts::default();
+        let (pc, events) = match what {
             Touch::Branch { pc, taken } => {
-                if !memory.models.branches {
-                    return;
+                if memory.models.branches {
+                    let wrong = memory.mispredicts(pc, taken);
+                    (events[Event::Bc], events[Event::Bcm]) = (1, wrong.into());
                 }
-                let wrong = memory.mispredicts(pc, taken);
-                if counts {
-                    self.add(pc, Event::Bc, 1);
-                    self.add(pc, Event::Bcm, wrong.into());
-                }
+                (pc, events)
             }
             Touch::Access { pc, kind, size, address } => {
                 let span = memory.models.span(size.into());
                 let hit = memory.level(Which::Data).is_none_or(|mut level| level.uses(address, span));
-                if hit {
-                    return;
+                if !hit {
+                    let (first, last) = misses_of(Some(kind));
+                    events[first] = 1;
+                    events[last] = self.caches.misses_last(address, span).into();
                 }
-                let (first, last) = misses(Some(kind));
-                let missed = self.caches.misses_last(address, span);
-                if counts {
-                    self.add(pc, first, 1);
-                    self.add(pc, last, missed.into());
-                }
+                (pc, events)
             }
+        };
+        if !counts || events == Counts::default() {
+            return Counts::default();
         }
+        *self.costs.entry(pc).or_default() += events;
+        events
     }
 }
 
-/// Tells the last level of what a thread has put down, which counts or does not.
-pub fn tell_last(engine: &Engine, memory: &mut Memory, counts: bool) {
+/// Tells the last level of what a thread has put down, which counts or does not; `spend` is told of the events in each context.
+pub fn tell_last(engine: &Engine, memory: &mut Memory, counts: bool, mut spend: impl FnMut(u32, Counts)) {
     let count = *memory.word(place::MISSES) as u32;
     if count == 0 {
         return;
@@ -182,12 +237,18 @@ pub fn tell_last(engine: &Engine, memory: &mut Memory, counts: bool) {
     let Some(misses) = accesses.as_mut().and_then(|models| models.misses.as_mut()) else { return };
     let mut cache = engine.cache.lock();
     for number in 0..count.min(place::MOST_MISSES) {
-        let address = *memory.word(place::MISSED + 16 * number);
-        let what = *memory.word(place::MISSED + 16 * number + 8);
+        let at = place::MISSED + place::MISS_BYTES * number;
+        let (address, what, spent) = (*memory.word(at), *memory.word(at + 8), *memory.word(at + 16));
         let missed = misses.caches.misses_last(address, (what >> 32) as u8);
         if counts && let Some(site) = cache.site(what as u32) {
             site.missed[0] += 1;
             site.missed[1] += u64::from(missed);
+            if memory.models.spent.is_some() {
+                let (first, last) = misses_of(site.site.kind);
+                let mut events = Counts::default();
+                (events[first], events[last]) = (1, missed.into());
+                spend((spent / u64::from(SPENT_BYTES)) as u32, events);
+            }
         }
     }
 }
@@ -197,9 +258,7 @@ pub extern "C" fn accessed(context: *mut Context) {
     let engine = engine();
     // SAFETY: the calling thread's, whose first field the context is.
     let thread = unsafe { &mut *context.cast::<Thread>() };
-    let Some(mut memory) = Memory::of(engine, context as u64) else { return };
-    let counts = thread.calls.as_ref().is_none_or(|calls| calls.collects());
-    tell_last(engine, &mut memory, counts);
+    crate::calls::tell_misses(engine, thread);
 }
 
 /// Whether a thread that was interrupted at this address of a stub has been answered, and goes on where `CONTINUE` leads.
@@ -219,7 +278,7 @@ mod tests {
 
     fn memory(room: &mut Vec<u64>) -> Memory {
         let shape = Shape { line_bits: 6, sets: 4, ways: 2 };
-        let models = Models::new(0x1000, Some([shape; 2]), true, 64);
+        let models = Models::new(0x1000, Some([shape; 2]), true, 64, false);
         room.resize(models.end() as usize / 8, 1);
         let mut memory = Memory { at: room.as_ptr() as u64 + u64::from(models.base), models };
         memory.begin(true);

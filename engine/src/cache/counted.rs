@@ -311,6 +311,17 @@ impl Cache {
         Some((part, lacking))
     }
 
+    /// What they cost each time, where that is known.
+    pub fn costs_of(&self, number: u32) -> [i64; 4] {
+        let executed = self.executed(number as usize);
+        let sign = if executed.less { -1 } else { 1 };
+        let mut sums = [0; 4];
+        for costs in executed.costs {
+            sums.iter_mut().zip(costs).for_each(|(sum, cost)| *sum += sign * i64::from(*cost));
+        }
+        sums
+    }
+
     /// How many instructions a counter stands for each time.
     pub fn instructions_of(&self, number: u32) -> i64 {
         let counter = &self.counted.list[number as usize];

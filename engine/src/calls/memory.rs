@@ -7,7 +7,8 @@
 #![allow(unsafe_code, reason = "memory that emitted code changes")]
 
 use translate::frames::{
-    self, FRAME_BYTES, FRAMES, Frame, MOST_FRAMES, MOST_NODES, NODE_BYTES, NODES, Node, TABLE, TABLE_ENTRIES,
+    self, FRAME_BYTES, FRAMES, Frame, MOST_FRAMES, MOST_NODES, NODE_BYTES, NODES, Node, OTHER_SPENT, TABLE,
+    TABLE_ENTRIES,
 };
 
 /// A thread's.
@@ -81,6 +82,19 @@ impl Memory {
         let top = self.at::<Frame>(FRAMES + FRAME_BYTES * (depth % MOST_FRAMES)) as u64;
         // SAFETY: see the head of this file.
         unsafe { *self.at(frames::TOP) = top };
+        self.settle();
+    }
+
+    /// What is spent from here on is the innermost frame's.
+    pub fn settle(&mut self) {
+        let top = self.top();
+        let side = if self.side() == 0 { 0 } else { OTHER_SPENT };
+        let current = 2 * self.frame(top).target + side;
+        // SAFETY: see the head of this file.
+        unsafe {
+            *self.at(frames::SPENT_SIDE) = u64::from(side);
+            *self.at(frames::CURRENT) = u64::from(current);
+        }
     }
 
     /// Up to which depth emitted code pushes frames.
@@ -100,6 +114,7 @@ impl Memory {
     pub fn set_side(&mut self, side: u32) {
         // SAFETY: see the head of this file.
         unsafe { *self.at(frames::SIDE) = u64::from(side) };
+        self.settle();
     }
 
     /// No entry of the table leads to a node.

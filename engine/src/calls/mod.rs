@@ -49,6 +49,11 @@ pub fn are_kept(engine: &Engine) -> bool {
     engine.options.events & EVENTS_CALLS != 0
 }
 
+/// Whether emitted code follows calls, rather than telling of them.
+fn follows(engine: &Engine) -> bool {
+    !has_logs(engine) || engine.options.models.is_some()
+}
+
 /// Whether threads have logs.
 fn has_logs(engine: &Engine) -> bool {
     engine.options.events & EVENTS_ACCESS != 0
@@ -192,7 +197,8 @@ pub fn interrupted(engine: &Engine, thread: &mut Thread, code: u64, pc: u64) {
     let Some(calls) = &mut thread.calls else { return };
     if calls.accesses.is_some() {
         calls.cut(engine, &mut thread.context, &mut thread.writer, (code, pc));
-    } else if let Some(tree) = &mut calls.tree {
+    }
+    if let Some(tree) = calls.tree.as_mut().filter(|_| follows(engine)) {
         let position = engine.cache.lock().position(code);
         if let Some(left) = position.and_then(|position| position.fix.left()) {
             tree.take_back(thread.context.instructions(), left);
@@ -215,6 +221,22 @@ pub fn asked(engine: &Engine, thread: &mut Thread) {
         // The return address is still there, if there is one.
         frames::LEAVES => tree.leave(sp.wrapping_sub(8), clock),
         function => tree.enter(function, clock, sp, guest_mem::read_u64(sp).unwrap_or(0)),
+    }
+    tree.settle();
+}
+
+/// The thread has executed instructions that cost this much, by `translate::models::Costs`, and that is not spent yet; negative: that has been spent, and is
+/// not executed.
+pub fn spend(thread: &mut Thread, costs: [i64; 4]) {
+    if let Some(log) = thread.calls.as_mut().and_then(|calls| calls.accesses.as_mut()) {
+        log.spend_part(costs);
+    }
+}
+
+/// The thread's misses are told to the last level.
+pub fn tell_misses(engine: &Engine, thread: &mut Thread) {
+    if let Some(log) = thread.calls.as_mut().and_then(|calls| calls.accesses.as_mut()) {
+        log.tell_misses(engine);
     }
 }
 
@@ -268,7 +290,7 @@ pub fn forget(engine: &Engine, thread: &mut Thread) {
             tree.forget(thread.context.instructions());
         }
         if let Some(log) = &mut calls.accesses {
-            log.forget();
+            log.forget(calls.tree.as_ref());
         }
         accesses::forget(engine);
     }
@@ -336,7 +358,7 @@ pub fn tell(engine: &Engine, thread: &mut Thread) {
     }
     tree.forget(clock);
     if let (Some(log), Some(writer)) = (&mut calls.accesses, &mut thread.writer) {
-        log.tell(engine, writer);
+        log.tell(engine, calls.tree.as_ref(), writer);
     }
     thread.calls = Some(calls);
 }

@@ -84,6 +84,16 @@ impl Tree {
         tree
     }
 
+    /// How many nodes there are.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// What is spent is the innermost active function's, also where emitted code was interrupted before it could say so.
+    pub fn settle(&mut self) {
+        self.memory.settle();
+    }
+
     /// The node of the innermost active function.
     pub fn current(&mut self) -> u32 {
         self.top().target / NODE_BYTES

@@ -57,6 +57,16 @@ pub(super) fn with_base(
     e.u32(displacement);
 }
 
+/// `add qword fs:[base + displacement], n`
+pub(super) fn add_with_base(e: &mut Emitter<'_>, base: u8, displacement: u32, n: u32) {
+    let short = u8::try_from(n).ok().filter(|n| *n < 0x80);
+    with_base(e, true, &[if short.is_some() { 0x83 } else { 0x81 }], 0, base, displacement);
+    match short {
+        Some(n) => e.bytes(&[n]),
+        None => e.u32(n),
+    }
+}
+
 /// Loads `register` with an address, through another one: behind a segment it may have two registers, or be narrow.
 fn load_sum(e: &mut Emitter<'_>, address: Address, register: u8, through: u8) {
     let Parts { segment, .. } = address.parts();

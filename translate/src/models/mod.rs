@@ -28,6 +28,8 @@ pub use plan::{Costs, Site};
 pub(crate) use predict::indirect;
 pub use search::MOST_WAYS;
 
+use crate::frames::{MOST_NODES, SPENT_BYTES};
+
 /// A cache of the first level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
@@ -80,6 +82,16 @@ pub struct Models {
     pub branches: bool,
     /// Bytes of the longest access that counts in full.
     pub access_max: u32,
+    /// Where what is spent by context is counted, if it is: see [`frames::CURRENT`](crate::frames::CURRENT) and [`spent`].
+    pub spent: Option<u32>,
+}
+
+/// What is spent in a context: numbers of quadwords. The first four are those of [`Costs`].
+pub mod spent {
+    /// Mispredicted conditional branches.
+    pub const BCM: u32 = 4;
+    /// And indirect ones.
+    pub const BIM: u32 = 5;
 }
 
 /// Which cache of the first level.
@@ -105,12 +117,14 @@ pub mod place {
     pub const TARGETS: u32 = 64;
     /// States of conditional branches: a byte by the low 7 bits of the address, above `HISTORY`.
     pub const STATES: u32 = TARGETS + (8 << 9);
-    /// Those misses: an address, then what access it was, 64 bits each.
+    /// Those misses: an address, what access it was, and where it is spent, 64 bits each, and as much that is not used.
     pub const MISSED: u32 = STATES + (1 << 15);
     /// Most of them.
     pub const MOST_MISSES: u32 = 1024;
     /// Behind all that does not depend on the caches' shapes.
-    pub const LEVELS: u32 = MISSED + 16 * MOST_MISSES;
+    pub const LEVELS: u32 = MISSED + MISS_BYTES * MOST_MISSES;
+    /// Bytes of such a miss.
+    pub const MISS_BYTES: u32 = 32;
 }
 
 /// What [`place::STEPS`] holds: Valgrind's counters of two bits, which predict "taken" from 2 on.
@@ -128,18 +142,27 @@ pub const STEPS: [u8; 16] = {
 
 impl Models {
     /// Behind what else is behind the context.
-    pub fn new(base: u32, caches: Option<[Shape; 2]>, branches: bool, access_max: u32) -> Models {
+    pub fn new(
+        base: u32,
+        caches: Option<[Shape; 2]>,
+        branches: bool,
+        access_max: u32,
+        spends: bool,
+    ) -> Models {
         let base = base.next_multiple_of(64);
         let caches = caches.map(|[i1, d1]| {
             let i1 = Level { shape: i1, sets: (base + place::LEVELS).next_multiple_of(64) };
             [i1, Level { shape: d1, sets: i1.end().next_multiple_of(64) }]
         });
-        Models { base, caches, branches, access_max }
+        let mut models = Models { base, caches, branches, access_max, spent: None };
+        models.spent = spends.then(|| models.end());
+        models
     }
 
     /// Behind all of it.
     pub fn end(&self) -> u32 {
-        self.caches.map_or(self.base + place::LEVELS, |[_, d1]| d1.end())
+        let levels = self.caches.map_or(self.base + place::LEVELS, |[_, d1]| d1.end());
+        self.spent.map_or(levels.next_multiple_of(64), |spent| spent + SPENT_BYTES * MOST_NODES)
     }
 
     /// A cache.

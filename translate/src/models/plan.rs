@@ -1,12 +1,13 @@
 //! Where the models of a block's accesses and branches are looked at, and through which registers.
 
-use super::emit::{Look, Slow, What, look};
+use super::emit::{Look, Slow, What, add_with_base, look};
 use super::predict::{self, Outcome};
 use super::{Models, Which};
 use crate::decode::{Block, Flow, Insn, number};
 use crate::emit::{Emitter, Homes, reg};
 use crate::flags::STATUS;
 use crate::fragment::{Exit, StubAddresses, leave};
+use crate::frames;
 use crate::layout::{self, Fix, SCRATCH};
 use crate::mode::Mode;
 use crate::operand::Tools;
@@ -66,6 +67,19 @@ struct Run {
     looks: (usize, usize),
     /// Of `predicted`.
     predicted: (usize, usize),
+    /// Up to which instruction something is spent.
+    spends: Option<usize>,
+}
+
+/// What a segment costs is spent in the context.
+#[derive(Debug, Clone, Copy)]
+struct Spend {
+    /// In front of which instruction: where it is counted.
+    at: usize,
+    /// Its first and its last instruction.
+    segment: (usize, usize),
+    /// Of all its instructions.
+    costs: [u32; 4],
 }
 
 impl Run {
@@ -73,7 +87,7 @@ impl Run {
     fn ends_at(&self, planned: &[Planned], predicted: &[Predicted]) -> usize {
         let look = planned[self.looks.0..self.looks.1].last().map_or(0, |look| look.at);
         let branch = predicted[self.predicted.0..self.predicted.1].last().map_or(0, |branch| branch.at);
-        look.max(branch)
+        look.max(branch).max(self.spends.unwrap_or(0))
     }
 }
 
@@ -92,6 +106,9 @@ pub(crate) struct ModelPlan {
     sides: Vec<Side>,
     /// The run that comes next, or is emitted, and the look and the branch that do.
     at: (usize, usize, usize),
+    /// What is spent next.
+    spent: usize,
+    spends: Vec<Spend>,
 }
 
 impl ModelPlan {
@@ -108,6 +125,8 @@ impl ModelPlan {
             slow: Vec::new(),
             sides: Vec::new(),
             at: (0, 0, 0),
+            spent: 0,
+            spends: Vec::new(),
         }
     }
 
@@ -118,9 +137,15 @@ impl ModelPlan {
         block: &Block<'_>,
         models: &Models,
         (site, counter): (u32, u32),
-        live: &[u32],
+        (live, segments): (&[u32], impl Iterator<Item = (usize, usize, usize)>),
         tools: &mut Tools,
     ) {
+        self.spends.clear();
+        self.spends.extend(segments.filter(|_| models.spent.is_some()).map(|(first, last, at)| Spend {
+            at,
+            segment: (first, last),
+            costs: [0; 4],
+        }));
         self.sites.clear();
         self.planned.clear();
         self.predicted.clear();
@@ -129,7 +154,7 @@ impl ModelPlan {
         self.wrong.clear();
         self.slow.clear();
         self.sides.clear();
-        self.at = (0, 0, 0);
+        (self.at, self.spent) = ((0, 0, 0), 0);
         let mut line = None;
         let mut open: Option<(Run, u16)> = None;
         for (i, insn) in block.insns.iter().enumerate() {
@@ -163,8 +188,13 @@ impl ModelPlan {
             if is_special && let Some((run, _)) = open.take() {
                 self.close(run);
             }
-            let begun =
-                Run { homes: NO_HOMES, first: i, looks: (looks, looks), predicted: (branches, branches) };
+            let begun = Run {
+                homes: NO_HOMES,
+                first: i,
+                looks: (looks, looks),
+                predicted: (branches, branches),
+                spends: None,
+            };
             let (run, used) = open.take().unwrap_or((begun, 0));
             let own = uses(insn, tools);
             let predicted = self.predicted.len();
@@ -179,7 +209,9 @@ impl ModelPlan {
                 }
             };
             let (looks, branches) = (self.planned.len(), self.predicted.len());
-            let run = Run { looks: (run.looks.0, looks), predicted: (run.predicted.0, branches), ..run };
+            let spends = self.spends.iter().any(|spend| spend.at == i).then_some(i).or(run.spends);
+            let run =
+                Run { looks: (run.looks.0, looks), predicted: (run.predicted.0, branches), spends, ..run };
             if is_special || !matches!(insn.flow, Flow::Next | Flow::Condition(_)) {
                 self.close(run);
             } else {
@@ -189,11 +221,16 @@ impl ModelPlan {
         if let Some((run, _)) = open {
             self.close(run);
         }
+        for spend in &mut self.spends {
+            for costs in &self.costs[spend.segment.0..=spend.segment.1] {
+                spend.costs.iter_mut().zip(costs).for_each(|(sum, cost)| *sum += u32::from(*cost));
+            }
+        }
         self.place_looks(block, live, tools);
     }
 
     fn close(&mut self, run: Run) {
-        if run.looks.0 != run.looks.1 || run.predicted.0 != run.predicted.1 {
+        if run.looks.0 != run.looks.1 || run.predicted.0 != run.predicted.1 || run.spends.is_some() {
             self.runs.push(run);
         }
     }
@@ -285,7 +322,8 @@ impl ModelPlan {
         let predicted = predicted.filter(|branch| here(branch.at));
         let looks =
             self.planned[self.at.1..run.looks.1].iter().take_while(|planned| here(planned.at)).count();
-        if looks == 0 && predicted.is_none() {
+        let spends = self.spends.get(self.spent).copied().filter(|spend| here(spend.at));
+        if looks == 0 && predicted.is_none() && spends.is_none() {
             return;
         }
         if e.homes.is_none() {
@@ -296,8 +334,8 @@ impl ModelPlan {
             e.homes = Some(run.homes);
             e.mark(pc, Fix::NONE);
         }
-        if looks != 0 {
-            self.looks(e, models, looks, (pc, flags));
+        if looks != 0 || spends.is_some() {
+            self.looks(e, models, (looks, spends), (pc, flags));
         }
         if let Some(Predicted { outcome, wrong, .. }) = predicted {
             predict::conditional(e, models, pc, outcome, wrong);
@@ -311,12 +349,26 @@ impl ModelPlan {
         }
     }
 
-    fn looks(&mut self, e: &mut Emitter<'_>, models: &Models, count: usize, (pc, flags): (u64, bool)) {
+    fn looks(
+        &mut self,
+        e: &mut Emitter<'_>,
+        models: &Models,
+        (count, spends): (usize, Option<Spend>),
+        (pc, flags): (u64, bool),
+    ) {
         let fix = if flags { save_flags(e, pc) } else { Fix::NONE };
         for at in self.at.1..self.at.1 + count {
             look(e, models, self.planned[at].look, (pc, fix), &mut self.slow);
         }
         self.at.1 += count;
+        if let (Some(Spend { costs, .. }), Some(spent), Some(homes)) = (spends, models.spent, e.homes) {
+            self.spent += 1;
+            let [a, ..] = homes.registers();
+            e.load_ctx(a, frames::CURRENT);
+            for (number, times) in (0..).zip(costs).filter(|(_, times)| *times != 0) {
+                add_with_base(e, a, spent + 8 * number, times);
+            }
+        }
         if flags {
             restore_flags(e, pc);
         }

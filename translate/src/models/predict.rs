@@ -1,11 +1,12 @@
 //! Predictors of branches: Valgrind's, a table lookup each, without a branch of ours, and without a change of flags.
 
 use super::emit::with_base;
-use super::{Models, place};
+use super::{Models, place, spent};
 use crate::address::Address;
 use crate::count::{add_through, own_counter};
 use crate::decode::{Flow, Insn};
 use crate::emit::{Emitter, reg};
+use crate::frames;
 use crate::layout::{self, Fix};
 use crate::operand::{self, Tools};
 use iced_x86::Mnemonic;
@@ -108,6 +109,13 @@ pub(super) fn conditional(e: &mut Emitter<'_>, models: &Models, pc: u64, outcome
     e.load_ctx(a, counter);
     Address::at(a, 0).indexed(c, 0).load_sum(e, a);
     e.store_ctx(counter, a);
+    if let Some(spent) = models.spent {
+        let of = spent + 8 * spent::BCM;
+        e.load_ctx(b, frames::CURRENT);
+        with_base(e, true, &[0x8b], a, b, of);
+        Address::at(a, 0).indexed(c, 0).load_sum(e, a);
+        with_base(e, true, &[0x89], a, b, of);
+    }
 }
 
 /// An indirect jump or call is about to be executed: whether it is mispredicted is added to counter `wrong`. False where its operand
@@ -135,6 +143,13 @@ pub(crate) fn indirect(
     e.bytes(&[0x49, 0xf7, 0xd3, 0x4a, 0x8d, 0x4c, 0x19, 1, 0xe3, 0]);
     let jrcxz = e.offset();
     add_through(e, own_counter(wrong), 1, reg::RCX);
+    if let Some(spent) = models.spent {
+        let of = spent + 8 * spent::BIM;
+        e.load_ctx(reg::RCX, frames::CURRENT);
+        with_base(e, true, &[0x8b], reg::R11, reg::RCX, of);
+        Address::at(reg::R11, 1).load_sum(e, reg::R11);
+        with_base(e, true, &[0x89], reg::R11, reg::RCX, of);
+    }
     e.patch_u8(jrcxz - 1, (e.offset() - jrcxz) as u8);
     e.load_ctx(reg::RCX, layout::SPILL);
     e.mark(pc, Fix::R11);

@@ -4,7 +4,7 @@ use super::emit::{round_down, set_of, with_base};
 use super::{Level, Models, Which, place};
 use crate::address::Address;
 use crate::emit::{Emitter, reg};
-use crate::layout;
+use crate::{frames, layout};
 use alloc::vec::Vec;
 
 /// Most lines of a set for which there is such a stub.
@@ -39,14 +39,19 @@ pub(crate) fn emit(e: &mut Emitter<'_>, models: &Models, which: Which, (done, as
     let missed = e.here();
     let misses = models.base + place::MISSES;
     e.load_ctx(SET, misses);
-    // lea eax, [rcx + 1]; mov fs:[MISSES], rax; shl ecx, 4
+    // lea eax, [rcx + 1]; mov fs:[MISSES], rax; shl ecx, 5
     e.bytes(&[0x8d, 0x41, 0x01]);
     e.store_ctx(misses, LINE);
-    e.bytes(&[0xc1, 0xe1, 0x04]);
+    const _: () = assert!(place::MISS_BYTES == 1 << 5);
+    e.bytes(&[0xc1, 0xe1, 0x05]);
     e.load_ctx(FOUND, layout::TARGET);
     with_base(e, true, &[0x89], FOUND, SET, models.base + place::MISSED);
     e.load_ctx(FOUND, access);
     with_base(e, true, &[0x89], FOUND, SET, models.base + place::MISSED + 8);
+    if models.spent.is_some() {
+        e.load_ctx(FOUND, frames::CURRENT);
+        with_base(e, true, &[0x89], FOUND, SET, models.base + place::MISSED + 16);
+    }
     // cmp eax, MOST_MISSES; jae
     e.bytes(&[0x3d]);
     e.u32(place::MOST_MISSES);

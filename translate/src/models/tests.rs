@@ -13,7 +13,7 @@ const SHAPES: [[Shape; 2]; 3] = [
 #[test]
 fn all_parts_lie_behind_one_another_and_begin_with_a_line() {
     for shapes in SHAPES {
-        let models = Models::new(0x1001, Some(shapes), true, 32);
+        let models = Models::new(0x1001, Some(shapes), true, 32, false);
         assert_eq!(models.base, 0x1040);
         let mut end = models.base + place::LEVELS;
         for (which, shape) in [Which::Fetch, Which::Data].into_iter().zip(shapes) {
@@ -25,7 +25,7 @@ fn all_parts_lie_behind_one_another_and_begin_with_a_line() {
             assert!(level.set(last) + 8 * shape.ways <= shape.sets << level.stride_bits());
         }
         assert!(models.end() >= end);
-        assert_eq!(Models::new(0x1001, None, true, 32).end(), 0x1040 + place::LEVELS);
+        assert_eq!(Models::new(0x1001, None, true, 32, false).end(), 0x1040 + place::LEVELS);
     }
     const { assert!(place::MISSES + 8 <= place::TARGETS && place::STEPS + 16 <= place::MISSES) };
     const { assert!(place::MISSED + 16 * place::MOST_MISSES <= place::LEVELS) };
@@ -34,7 +34,7 @@ fn all_parts_lie_behind_one_another_and_begin_with_a_line() {
 #[test]
 fn a_line_is_put_where_its_set_begins() {
     for shape in SHAPES.as_flattened() {
-        let models = Models::new(0, Some([*shape; 2]), false, 32);
+        let models = Models::new(0, Some([*shape; 2]), false, 32, false);
         let level = models.level(Which::Data).unwrap();
         let stride = 1 << level.stride_bits() >> 3;
         for address in [0x1234_5678, 0x7fff_ffff_ffff, 0xffff_ffff_ff60_0fff, 0x600] {
@@ -54,7 +54,7 @@ fn spans_are_those_of_segments() {
     for line in [32, 64, 256] {
         let shapes = Shapes { i1: geometry(256), d1: geometry(line), ll: geometry(256) };
         let caches = Caches::new(&shapes, Options::default()).unwrap();
-        let models = Models::new(0, None, false, caches.access_max());
+        let models = Models::new(0, None, false, caches.access_max(), false);
         let sizes = [1, 2, 8, 16, 28, 31, 32, 33, 64, 108, 160, 255, 256, 257, 512];
         let mut builder = caches.segment();
         builder.instruction(0x1000, 3);

@@ -26,7 +26,7 @@ const TABLES: u64 = 0x60_0000;
 const TABLE_BYTES: u64 = Tables::ENTRIES * Tables::ENTRY_BYTES;
 const CLASS: u64 = 0x72_0000;
 /// Where the contexts of the tests lie, and how far apart.
-const CONTEXTS: (u64, u64) = (0x2000_0000_0000, 1 << 32);
+const CONTEXTS: (u64, u64) = (0x3000_0000_0000, 1 << 32);
 const ENGINE_STACK: u64 = 0x75_0000;
 const DISPATCHER: u64 = 0x76_0000;
 const HELPER: u64 = DISPATCHER + 0x10;

@@ -43,7 +43,7 @@ impl Looked {
         let caches = Caches::new(&shapes, models::Options::default()).unwrap();
         let both = Some([shape(shapes.i1), shape(shapes.d1)]);
         Looked {
-            models: Models::new(frames::BEHIND, both, true, caches.access_max()),
+            models: Models::new(frames::BEHIND, both, true, caches.access_max(), true),
             shapes,
             sites: Vec::new(),
             events: BTreeMap::new(),
@@ -77,7 +77,10 @@ impl Runtime {
     pub(super) fn begin_models(&mut self) {
         let models = self.looked.models;
         let at = self.context(models.base);
-        self.memory.bytes_mut(at, (models.end() - models.base) as usize).fill(0);
+        // All is spent in one context.
+        let end = models.spent.map_or(models.end(), |spent| spent + frames::SPENT_BYTES);
+        self.memory.bytes_mut(at, (end - models.base) as usize).fill(0);
+        self.set_slot(frames::CURRENT, 0);
         self.memory.write(at + u64::from(place::STEPS), &STEPS);
         self.set_slot(models.base + place::MISSES, FIRST);
         self.looked.sites.clear();
@@ -92,7 +95,8 @@ impl Runtime {
         let base = self.looked.models.base;
         let count = self.slot(base + place::MISSES);
         for number in FIRST..count {
-            let at = base + place::MISSED + 16 * number as u32;
+            let at = base + place::MISSED + place::MISS_BYTES * number as u32;
+            assert_eq!(self.slot(at + 16), self.slot(frames::CURRENT));
             let (address, what) = (self.slot(at), self.slot(at + 8));
             let Site { pc, kind } = self.looked.sites[what as u32 as usize];
             self.looked.missed(pc, kind, address, (what >> 32) as u8);
@@ -105,6 +109,13 @@ impl Runtime {
     pub fn model_events(&mut self) -> &BTreeMap<(u64, Event), u64> {
         self.tell_last();
         &self.looked.events
+    }
+
+    /// What emitted code has spent by context: reads, writes, conditional and indirect branches, and how many of these were mispredicted.
+    #[allow(dead_code, reason = "not every suite looks at each")]
+    pub fn spent(&self) -> [u64; 6] {
+        let spent = self.looked.models.spent.unwrap();
+        std::array::from_fn(|number| self.slot(spent + 8 * number as u32))
     }
 
     /// Lines of a cache by sets, each in the order of their last use.
