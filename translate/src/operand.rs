@@ -33,6 +33,12 @@ impl Tools {
         self.info.info(insn).used_registers()
     }
 
+    /// The general registers that it has to do with: a bit for each, by number.
+    pub(crate) fn may_use(&mut self, insn: &Instruction) -> u16 {
+        let used = self.used_registers(insn).iter();
+        used.filter_map(|used| number(used.register())).fold(0, |set, number| set | 1 << number)
+    }
+
     /// The general registers that it may write: a bit for each, by number.
     pub(crate) fn may_write(&mut self, insn: &Instruction) -> u16 {
         let reads = |access| matches!(access, OpAccess::Read | OpAccess::CondRead | OpAccess::NoMemAccess);

@@ -225,24 +225,29 @@ pub fn asked(engine: &Engine, thread: &mut Thread) {
     tree.settle();
 }
 
+/// What is known of a thread's data accesses, where they are told of.
+fn accesses_of(thread: &mut Thread) -> Option<&mut accesses::Log> {
+    thread.calls.as_mut().and_then(|calls| calls.accesses.as_mut())
+}
+
 /// The thread has executed instructions that cost this much, by `translate::models::Costs`, and that is not spent yet; negative: that has been spent, and is
 /// not executed.
 pub fn spend(thread: &mut Thread, costs: [i64; 4]) {
-    if let Some(log) = thread.calls.as_mut().and_then(|calls| calls.accesses.as_mut()) {
+    if let Some(log) = accesses_of(thread) {
         log.spend_part(costs);
     }
 }
 
 /// The thread's misses are told to the last level.
 pub fn tell_misses(engine: &Engine, thread: &mut Thread) {
-    if let Some(log) = thread.calls.as_mut().and_then(|calls| calls.accesses.as_mut()) {
+    if let Some(log) = accesses_of(thread) {
         log.tell_misses(engine);
     }
 }
 
 /// What a thread accesses costs nobody anything: that of a child of vfork, which shares its parent's models.
 pub fn never_costs(thread: &mut Thread) {
-    if let Some(log) = thread.calls.as_mut().and_then(|calls| calls.accesses.as_mut()) {
+    if let Some(log) = accesses_of(thread) {
         log.never_costs();
     }
 }

@@ -127,7 +127,7 @@ impl AccessPlan {
             references(&insn.iced, &mut self.info, &mut self.references);
             let is_special = !self.references.iter().all(Reference::is_plain);
             let base = set_base(&insn.iced);
-            let together = used | uses(&insn.iced, tools);
+            let together = used | tools.may_use(&insn.iced);
             let too_many = idle(together).is_none() || words + 8 > MOST_WORDS;
             if i > first && (!is_executed(insn) || is_special || base.is_some() || too_many) {
                 break;
@@ -352,12 +352,6 @@ fn put_vector(e: &mut Emitter<'_>, tools: &mut Tools, log: u8, word: u16, code: 
 /// Whether the code executes it: what the engine handles is executed by itself, as a block of its own if at all.
 fn is_executed(insn: &Insn) -> bool {
     !matches!(insn.flow, Flow::Special(_) | Flow::Beyond)
-}
-
-/// The general registers that an instruction has to do with, by number.
-fn uses(insn: &Instruction, tools: &mut Tools) -> u16 {
-    let used = tools.used_registers(insn).iter();
-    used.filter_map(|used| number(used.register())).fold(0, |set, number| set | 1 << number)
 }
 
 /// A register that is none of these, and that a store can be based on by a short form.

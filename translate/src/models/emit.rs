@@ -7,6 +7,10 @@ use crate::fragment::StubAddresses;
 use crate::layout::{self, Fix};
 use alloc::vec::Vec;
 
+/// Opcodes: of a comparison of memory with a register, and of jne.
+const COMPARE: u8 = 0x39;
+const NOT_EQUAL: [u8; 2] = [0x0f, 0x85];
+
 /// What is looked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum What {
@@ -77,6 +81,12 @@ fn load_sum(e: &mut Emitter<'_>, address: Address, register: u8, through: u8) {
     }
 }
 
+/// `cmp fs:[slot], r64`
+fn compare_at(e: &mut Emitter<'_>, register: u8, slot: u32) {
+    e.bytes(&[0x64, 0x48 | (register >> 3) << 2, COMPARE, 0x04 | (register & 7) << 3, 0x25]);
+    e.u32(slot);
+}
+
 /// `and r64, -(1 << bits)`
 pub(super) fn round_down(e: &mut Emitter<'_>, register: u8, bits: u32) {
     let mask = -(1i32 << bits);
@@ -119,17 +129,13 @@ pub(super) fn look(
     let (Some(level), Some(homes)) = (models.level(look.which), e.homes) else { return };
     let [a, b, _] = homes.registers();
     let mut fields = [None; 2];
-    const COMPARE: u8 = 0x39;
-    const NOT_EQUAL: [u8; 2] = [0x0f, 0x85];
     match look.what {
         What::Known(address) => {
             let (first, last) = (level.line(address), level.line(address.wrapping_add(look.span.into())));
             let lines = [Some(first), (last != first).then_some(last)];
             for (line, field) in lines.into_iter().flatten().zip(&mut fields) {
                 e.load_imm(b, line);
-                // cmp fs:[set], b
-                e.bytes(&[0x64, 0x48 | (b >> 3) << 2, COMPARE, 0x04 | (b & 7) << 3, 0x25]);
-                e.u32(level.sets + level.set(line));
+                compare_at(e, b, level.sets + level.set(line));
                 *field = Some(e.branch(&NOT_EQUAL));
             }
         }
@@ -190,10 +196,8 @@ impl Slow {
             What::Known(address) => {
                 let line = level.line(address.wrapping_add(self.look.span.into()));
                 let first = level.sets + level.set(line);
-                // cmp fs:[first + 8], b
-                e.bytes(&[0x64, 0x48 | (b >> 3) << 2, 0x39, 0x04 | (b & 7) << 3, 0x25]);
-                e.u32(first + 8);
-                let field = e.branch(&[0x0f, 0x85]);
+                compare_at(e, b, first + 8);
+                let field = e.branch(&NOT_EQUAL);
                 e.load_ctx(a, first);
                 e.store_ctx(first, b);
                 e.store_ctx(first + 8, a);
@@ -201,8 +205,8 @@ impl Slow {
                 field
             }
             What::Sum(_) => {
-                with_base(e, true, &[0x39], b, a, level.sets + 8);
-                let field = e.branch(&[0x0f, 0x85]);
+                with_base(e, true, &[COMPARE], b, a, level.sets + 8);
+                let field = e.branch(&NOT_EQUAL);
                 e.store_ctx(layout::TARGET, b);
                 with_base(e, true, &[LOAD], b, a, level.sets);
                 with_base(e, true, &[STORE], b, a, level.sets + 8);

@@ -3,7 +3,7 @@
 use super::emit::{Look, Slow, What, add_with_base, look};
 use super::predict::{self, Outcome};
 use super::{Models, Which};
-use crate::decode::{Block, Flow, Insn, number};
+use crate::decode::{Block, Flow, Insn};
 use crate::emit::{Emitter, Homes, reg};
 use crate::flags::STATUS;
 use crate::fragment::{Exit, StubAddresses, leave};
@@ -196,7 +196,7 @@ impl ModelPlan {
                 spends: None,
             };
             let (run, used) = open.take().unwrap_or((begun, 0));
-            let own = uses(insn, tools);
+            let own = tools.may_use(&insn.iced);
             let predicted = self.predicted.len();
             let is_predicted = |run: &Run| predicted != run.predicted.0;
             let (run, used) = match homes(used | own, is_predicted(&run)) {
@@ -407,11 +407,10 @@ impl ModelPlan {
 
     /// A conditional jump is about to be emitted: where it is to lead, if registers have to be given back there first. That is emitted by
     /// [`ModelPlan::finish`].
-    pub(crate) fn side_exit(&mut self, e: &Emitter<'_>, pc: u64, field: u32, exit: usize) -> bool {
+    pub(crate) fn side_exit(&mut self, e: &Emitter<'_>, pc: u64, field: u32, exit: usize) {
         if let Some(homes) = e.homes {
             self.sides.push(Side { homes, pc, field, exit });
         }
-        e.homes.is_some()
     }
 
     /// The counter of the mispredictions of an indirect branch, if it is predicted.
@@ -455,12 +454,6 @@ fn homes(used: u16, third: bool) -> Option<Homes> {
     } else {
         Some(Homes::new(first, second, None))
     }
-}
-
-/// The general registers that an instruction has to do with, by number.
-fn uses(insn: &Insn, tools: &mut Tools) -> u16 {
-    let used = tools.used_registers(&insn.iced).iter();
-    used.filter_map(|used| number(used.register())).fold(0, |set, number| set | 1 << number)
 }
 
 /// Puts the status flags aside; every register is the guest's behind it.
