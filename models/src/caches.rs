@@ -17,6 +17,7 @@ use crate::events::{Event, Events, Sink};
 use crate::first::FirstLevel;
 use crate::last::{LastLevel, Use};
 use crate::prefetch::Prefetcher;
+use crate::repeat::{Changes, Repeat};
 use crate::segment::{Access, Segment, SegmentBuilder};
 use core::fmt;
 
@@ -86,17 +87,6 @@ fn of_data(served: Served, written: bool) -> Events {
     } else {
         misses(served, Event::D1mr, Event::DLmr, Event::DLdmr)
     }
-}
-
-/// One operand of a repeated string instruction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Operand {
-    /// Of the first round.
-    pub address: u64,
-    /// Bytes.
-    pub size: u32,
-    /// Whether it is written, or else read.
-    pub written: bool,
 }
 
 /// I1, D1 and LL with their state. Allocates when it is made, at most 8 bytes for each line, and never later.
@@ -228,28 +218,21 @@ impl Caches {
         }
     }
 
-    /// Simulates `rounds` rounds of a repeated string instruction, which is number `instruction` of its segment, and tells
-    /// `sink` the misses; it is fetched as part of a segment, where it has no accesses.
-    ///
-    /// From round to round each operand moves by `step` bytes, which is negative where the direction flag is set.
-    /// The operands are accessed in the order of the slice: see [`crate::accesses`].
-    pub fn repeat<S: Sink + ?Sized>(
-        &mut self,
-        operands: &[Operand],
-        step: i64,
-        rounds: u64,
-        instruction: usize,
-        sink: &mut S,
-    ) {
-        for round in 0..rounds {
-            for operand in operands {
-                let address = operand.address.wrapping_add((step as u64).wrapping_mul(round));
-                let served = self.accessed(address, self.span(operand.size), operand.written);
-                if served != Served::First {
-                    sink.add(instruction, of_data(served, operand.written));
-                }
+    /// Simulates a repeated string instruction, which is number `instruction` of its segment, and tells `sink` the misses; it is
+    /// fetched as part of a segment, where it has no accesses.
+    pub fn repeat<S: Sink + ?Sized>(&mut self, repeat: Repeat<'_>, instruction: usize, sink: &mut S) {
+        repeat.accesses(self.changes(), |operand, address| {
+            let served = self.accessed(address, self.span(operand.size), operand.written);
+            if served != Served::First {
+                sink.add(instruction, of_data(served, operand.written));
             }
-        }
+        });
+    }
+
+    /// Which rounds of a repeated string instruction make a difference.
+    pub fn changes(&self) -> Changes {
+        // Written back, the last level is told of each write.
+        if self.write_back { Changes::Each } else { Changes::Moves { ways: self.d1.ways() } }
     }
 
     /// Whether a row of lines is in I1, and where they are guessed to be; not if there are none. They are used in their

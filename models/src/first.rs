@@ -63,6 +63,11 @@ impl FirstLevel {
         self.places.fill(Place::default());
     }
 
+    /// Lines in a set.
+    pub(crate) fn ways(&self) -> usize {
+        self.ways
+    }
+
     /// Bytes in a line, as a power of two.
     pub(crate) fn line_bits(&self) -> u32 {
         self.line_bits

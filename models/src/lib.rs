@@ -61,14 +61,16 @@ mod geometry;
 mod last;
 mod lent;
 mod prefetch;
+mod repeat;
 mod segment;
 mod uses;
 
 pub use branches::Branches;
-pub use caches::{Caches, LineTooShort, Modify, Operand, Options, REGISTER_MAX};
+pub use caches::{Caches, LineTooShort, Modify, Options, REGISTER_MAX};
 pub use detect::{DetectError, Shapes};
 pub use events::{Counts, Event, Events, Sink};
 pub use geometry::{Geometry, GeometryError, LINE_MIN};
 pub use lent::Lent;
+pub use repeat::{Changes, LEARNT, Operand, Repeat};
 pub use segment::{Segment, SegmentBuilder};
 pub use uses::{LineUses, Loss};

@@ -21,7 +21,10 @@ mod tests;
 
 use alloc::vec;
 use alloc::vec::Vec;
-use models::{Branches, Caches, Counts, Event, Events, LineTooShort, Modify, Operand, Shapes, Sink};
+use models::{
+    Branches, Caches, Changes, Counts, Event, Events, LEARNT, LineTooShort, Modify, Operand, Repeat, Shapes,
+    Sink,
+};
 use run::{Hot, Run};
 use translate::accesses::{Access, Bases, Form, Head, Rounds};
 use translate::references::Kind;
@@ -75,6 +78,13 @@ pub enum Touch {
         /// It is taken.
         taken: bool,
     },
+    /// More branches of this kind, which predictors are right about, and learn nothing from.
+    Learnt {
+        /// Of the instruction.
+        pc: u64,
+        /// How many.
+        times: u64,
+    },
 }
 
 /// Where the log of a thread stands.
@@ -126,6 +136,13 @@ impl<'a> Both<'a> {
     fn of(thread: &Thread, costs: &'a mut [Counts], spent: &'a mut [Counts; 2]) -> Both<'a> {
         let [spent, nowhere] = spent;
         if thread.collects { Both { costs, spent } } else { Both { costs: &mut [], spent: nowhere } }
+    }
+
+    /// Of one event many. A log from elsewhere may hold any number.
+    fn add_times(&mut self, instruction: usize, event: Event, times: u64) {
+        for sum in self.costs.get_mut(instruction).into_iter().chain([&mut *self.spent]) {
+            sum[event] = sum[event].wrapping_add(times);
+        }
     }
 }
 
@@ -239,7 +256,7 @@ impl Simulation {
         }
         if hot.is_rare {
             if let Some(touch) = touch {
-                touched(&self.runs[number as usize], record, thread.bases, touch);
+                touched(&self.runs[number as usize], record, thread.bases, self.caches.changes(), touch);
             }
             return self.run_rare(thread, number, record);
         }
@@ -361,53 +378,78 @@ fn accessed(caches: Option<&mut Caches>, kind: Kind, size: u16, address: u64) ->
 
 /// Tells of what a run touches whose only instruction has accesses that depend on more than general registers.
 #[cold]
-fn touched(run: &Run, record: &[u64], bases: Bases, touch: &mut dyn FnMut(Touch)) {
+fn touched(run: &Run, record: &[u64], bases: Bases, changes: Changes, touch: &mut dyn FnMut(Touch)) {
     let form = &run.form;
     let Some(piece) = form.pieces.first() else { return };
     let pc = form.start.wrapping_add(piece.offset.into());
     let rounds = form.rounds(record);
     // An exchange has its branch in each execution, as others have.
     let artificial = piece.artificial.filter(|artificial| *artificial != Artificial::Exchange);
-    rounds_of(artificial, rounds, |taken| touch(Touch::Branch { pc, taken }));
+    rounds_of(artificial, rounds, |outcome| match outcome {
+        Outcome::Is(taken) => touch(Touch::Branch { pc, taken }),
+        Outcome::Learnt(times) => touch(Touch::Learnt { pc, times }),
+    });
     let Some(rounds) = rounds else {
         form.special(record, bases, |kind, size, address| {
             touch(Touch::Access { pc, kind, size, address });
         });
         return;
     };
-    let mut operands = Vec::new();
-    form.special(record, bases, |kind, size, address| operands.push((kind, size, address)));
-    for round in 0..rounds.count {
-        for &(kind, size, address) in &operands {
-            let distance = round.wrapping_mul(size.into());
-            let address = if rounds.backwards {
-                address.wrapping_sub(distance)
-            } else {
-                address.wrapping_add(distance)
-            };
-            touch(Touch::Access { pc, kind, size, address });
-        }
-    }
+    let operands = operands(form, record, bases);
+    repeat(&operands, rounds).accesses(changes, |operand, address| {
+        let kind = if operand.written { Kind::Write } else { Kind::Read };
+        touch(Touch::Access { pc, kind, size: operand.size as u16, address });
+    });
 }
 
-/// The branches that Valgrind makes of what the processor does in one instruction: whether each is taken.
-fn rounds_of(artificial: Option<Artificial>, rounds: Option<Rounds>, mut branch: impl FnMut(bool)) {
+/// What a repeated string instruction accesses in its first round.
+fn operands(form: &Form, record: &[u64], bases: Bases) -> Vec<Operand> {
+    let mut operands = Vec::new();
+    form.special(record, bases, |kind, size, address| {
+        operands.push(Operand { address, size: size.into(), written: kind != Kind::Read });
+    });
+    operands
+}
+
+fn repeat(operands: &[Operand], rounds: Rounds) -> Repeat<'_> {
+    let size = operands.first().map_or(0, |operand| i64::from(operand.size));
+    Repeat { operands, step: if rounds.backwards { -size } else { size }, rounds: rounds.count }
+}
+
+/// What becomes of a branch.
+enum Outcome {
+    /// Whether it is taken.
+    Is(bool),
+    /// So many are predicted, and nothing is learnt from them.
+    Learnt(u64),
+}
+
+/// The branches that Valgrind makes of what the processor does in one instruction.
+fn rounds_of(artificial: Option<Artificial>, rounds: Option<Rounds>, mut branch: impl FnMut(Outcome)) {
     let count = rounds.map_or(0, |rounds| rounds.count);
     match artificial {
         None => (),
-        Some(Artificial::Exchange) => branch(false),
+        Some(Artificial::Exchange) => branch(Outcome::Is(false)),
         Some(Artificial::Rounds) => {
-            (0..count).for_each(|_| branch(true));
-            branch(false);
+            (0..count.min(LEARNT)).for_each(|_| branch(Outcome::Is(true)));
+            branch(Outcome::Learnt(count.saturating_sub(LEARNT)));
+            branch(Outcome::Is(false));
         }
         Some(Artificial::ComparingRounds) => {
             let ran_out = rounds.is_none_or(|rounds| rounds.ran_out);
-            for round in 0..count {
-                branch(false);
-                branch(ran_out || round + 1 < count);
+            // The last one may be another.
+            let alike = count.saturating_sub(1);
+            for _ in 0..alike.min(LEARNT) {
+                branch(Outcome::Is(false));
+                branch(Outcome::Is(true));
+            }
+            branch(Outcome::Learnt(alike.saturating_sub(LEARNT).saturating_mul(2)));
+            if count > 0 {
+                branch(Outcome::Is(false));
+                branch(Outcome::Is(ran_out));
             }
             if ran_out {
-                branch(true);
+                branch(Outcome::Is(true));
             }
         }
     }
@@ -432,21 +474,12 @@ fn rare(
     }
     thread.bases = form.bases_behind(record, bases);
     if let Some(rounds) = form.rounds(record) {
-        let mut operands = Vec::new();
-        form.special(record, bases, |kind, size, address| {
-            operands.push(Operand { address, size: size.into(), written: kind != Kind::Read });
-        });
+        let operands = operands(form, record, bases);
         for operand in &operands {
-            let event = if operand.written { Event::Dw } else { Event::Dr };
-            // A log from elsewhere may hold any number.
-            for sum in sink.costs.first_mut().into_iter().chain([&mut *sink.spent]) {
-                sum[event] = sum[event].wrapping_add(rounds.count);
-            }
+            sink.add_times(0, if operand.written { Event::Dw } else { Event::Dr }, rounds.count);
         }
-        let size = operands.first().map_or(0, |operand| i64::from(operand.size));
-        let step = if rounds.backwards { -size } else { size };
         if let Some(caches) = caches {
-            caches.repeat(&operands, step, rounds.count, 0, &mut sink);
+            caches.repeat(repeat(&operands, rounds), 0, &mut sink);
         }
     } else {
         form.special(record, bases, |kind, size, address| {
@@ -468,6 +501,9 @@ fn artificial(
     let mut sink = Both::of(thread, &mut run.costs, spent);
     for (i, piece) in run.form.pieces.iter().enumerate() {
         let pc = run.form.start.wrapping_add(piece.offset.into());
-        rounds_of(piece.artificial, rounds, |taken| sink.add(i, branches.conditional(pc, taken)));
+        rounds_of(piece.artificial, rounds, |outcome| match outcome {
+            Outcome::Is(taken) => sink.add(i, branches.conditional(pc, taken)),
+            Outcome::Learnt(times) => sink.add_times(i, Event::Bc, times),
+        });
     }
 }

@@ -207,6 +207,10 @@ impl Misses {
                 }
                 (pc, events)
             }
+            Touch::Learnt { pc, times } => {
+                events[Event::Bc] = if memory.models.branches { times } else { 0 };
+                (pc, events)
+            }
             Touch::Access { pc, kind, size, address } => {
                 let span = memory.models.span(size.into());
                 let hit = memory.level(Which::Data).is_none_or(|mut level| level.uses(address, span));

@@ -3,6 +3,7 @@
 use super::*;
 use crate::events::Counts;
 use crate::geometry::Geometry;
+use crate::repeat::Operand;
 use alloc::vec::Vec;
 
 const TINY: [(u32, u32, u32); 3] = [(512, 2, 64), (512, 2, 64), (2048, 4, 64)];
@@ -296,7 +297,7 @@ fn rounds_of_a_string_instruction_access_their_operands_in_turn() {
     for (step, backwards) in [(4i64, false), (-4, true)] {
         let mut found = Counts::default();
         let mut by_rounds = caches(Options::default());
-        by_rounds.repeat(&operands, step, 100, 0, &mut found);
+        by_rounds.repeat(Repeat { operands: &operands, step, rounds: 100 }, 0, &mut found);
         let mut expected = Counts::default();
         let mut single = caches(Options::default());
         for round in 0..100u64 {

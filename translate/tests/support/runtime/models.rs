@@ -173,6 +173,7 @@ impl Runtime {
                     self.looked.missed(pc, Some(kind), address, span);
                 }
             }
+            Touch::Learnt { .. } => (),
             Touch::Branch { pc, taken } => {
                 let base = self.context(self.looked.models.base);
                 let history = base + u64::from(place::HISTORY);
