@@ -207,6 +207,13 @@ pub(crate) fn put_aside(e: &mut Emitter<'_>, pc: u64) {
     e.mark(pc, Fix::SCRATCH);
 }
 
+/// Gives those registers back.
+pub(crate) fn give_back(e: &mut Emitter<'_>) {
+    for (slot, register) in (0..).zip([reg::RAX, reg::RCX, reg::R11]) {
+        e.load_ctx(register, SCRATCH + 8 * slot);
+    }
+}
+
 /// Puts the status flags aside, through rax, which has been.
 pub(crate) fn save_flags(e: &mut Emitter<'_>, pc: u64) {
     // lahf; seto al

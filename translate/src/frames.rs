@@ -2,8 +2,8 @@
 //! the engine change.
 //!
 //! All of it lies behind the thread's context, at fixed distances. A *node* is a context: a function, called at a place, in a
-//! context. A *frame* is a function that is active. Where a function begins, emitted code looks for the node in a small table and
-//! pushes a frame; where it returns, it adds what has been executed since to the node and pops the frame. All that is not plain (a
+//! context. A *frame* is a function that is active. Where a function begins, emitted code looks for the node among the latest children of the
+//! active one's, then in a table, and pushes a frame; where it returns, it adds what has been executed since to the node and pops the frame. All that is not plain (a
 //! node that is not in the table, a return that is not the innermost frame's, several functions that jump to each other, a signal's handler) is the engine's: [`layout::EXIT_CALL`].
 //!
 //! What always holds: a frame is there in full once `TOP` leads to it, and not at all before, and one that is popped has counted
@@ -22,7 +22,7 @@ use alloc::vec::Vec;
 use core::mem::offset_of;
 
 /// A context. What it counts is kept in pairs: collected, and not collected.
-#[repr(C, align(64))]
+#[repr(C, align(128))]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Node {
     /// Return address of the call.
@@ -35,8 +35,13 @@ pub struct Node {
     pub costs: [u64; 2],
     /// How often it was left.
     pub calls: [u64; 2],
-    /// Place of the node where the function goes on: its own, or that of the ancestor of the same function. Twice.
-    pub target: [u64; 2],
+    /// Place of the node where the function goes on: its own, or that of the ancestor of the same function.
+    pub target: u32,
+    /// It fills a line of the processor's cache.
+    pub fill: [u32; 3],
+    /// Places of nodes of functions that were called here, of which these were found last, each at its place, or 0: see [`child`].
+    /// They are in the processor's cache while the function is active; the table is not.
+    pub children: [u32; 16],
 }
 
 /// An active function.
@@ -73,25 +78,28 @@ pub const TOP: u32 = layout::CALLS;
 pub const END: u32 = layout::CALLS + 8;
 /// 0 while what is counted is collected, else [`OTHER_SIDE`].
 pub const SIDE: u32 = layout::CALLS + 16;
-/// Where what is spent is counted, where that is more than instructions: twice the place of the innermost frame's node where it goes on, and
+/// Where what is spent is counted, where that is more than instructions: the place of the innermost frame's node where it goes on, and
 /// [`SPENT_SIDE`].
 pub const CURRENT: u32 = layout::CALLS + 24;
 /// 0 while what is spent is collected, else [`OTHER_SPENT`].
 pub const SPENT_SIDE: u32 = layout::CALLS + 32;
 /// Bytes of what is spent in a context: two sides, of 8 quadwords each.
-pub const SPENT_BYTES: u32 = 2 * NODE_BYTES;
+pub const SPENT_BYTES: u32 = NODE_BYTES;
 /// Distance of the second side from the first.
 pub const OTHER_SPENT: u32 = SPENT_BYTES / 2;
-/// The table.
-pub const TABLE: u32 = layout::CALLS + 0x1000;
 /// The frames; each is above the one that it was called from.
-pub const FRAMES: u32 = TABLE + 4 * TABLE_ENTRIES;
+pub const FRAMES: u32 = layout::CALLS + 0x1000;
+/// The table.
+pub const TABLE: u32 = FRAMES + FRAME_BYTES * MOST_FRAMES;
 /// The nodes.
-pub const NODES: u32 = FRAMES + FRAME_BYTES * MOST_FRAMES;
+pub const NODES: u32 = TABLE + 4 * TABLE_ENTRIES;
 /// Behind all of it.
 pub const BEHIND: u32 = NODES + NODE_BYTES * MOST_NODES;
 /// Distance of the second of a pair from the first.
 pub const OTHER_SIDE: u32 = 8;
+
+/// Which bits of a place of call and of a function's part say which of the children it may be: a displacement.
+const CHILD: u8 = 60;
 
 const SPREAD: u32 = 0x9e37_79b1;
 const SHIFT: u32 = 14;
@@ -99,6 +107,11 @@ const SHIFT: u32 = 14;
 /// Of which entry of the table a node is, by its parent's place, its place of call, and its function.
 pub fn table_entry(parent: u32, site: u64, function: u32) -> u32 {
     (site as u32 ^ parent ^ spread(function)).wrapping_mul(SPREAD) >> SHIFT
+}
+
+/// At which of its parent's children a node is found.
+pub fn child(site: u64, function: u32) -> usize {
+    ((site as u32 ^ spread(function)) & u32::from(CHILD)) as usize / 4
 }
 
 /// Functions that are called from one place, as an interpreter's are, have neighbouring numbers.
@@ -115,7 +128,7 @@ pub const RETURNS: u32 = u32::MAX;
 pub const LEAVES: u32 = u32::MAX - 1;
 
 const _: () = {
-    assert!(FRAME_BYTES == 32 && NODE_BYTES == 64);
+    assert!(FRAME_BYTES == 32 && NODE_BYTES == 128);
     assert!(offset_of!(Frame, sp) == 0 && offset_of!(Frame, entry) == 8 && offset_of!(Frame, target) == 12);
     assert!(offset_of!(Frame, clock) == 16 && offset_of!(Frame, site) == 24);
     assert!(32 - SHIFT == TABLE_ENTRIES.trailing_zeros());
@@ -126,7 +139,7 @@ const fn field(offset: usize) -> u32 {
     NODES + offset as u32
 }
 
-/// What is put aside while a call is followed.
+/// What is put aside while a return is followed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Aside {
     /// rcx in `SPILL`, r11 in `R11`: no flag is live.
@@ -183,25 +196,99 @@ pub(crate) fn enter(
     flags: bool,
 ) {
     debug_assert!(number < LEAVES);
-    let aside = Aside::of(flags);
-    e.store_ctx(layout::R11, reg::R11);
-    e.mark(pc, Fix::R11);
-    aside.put(e, pc);
-    let mut asks = Vec::with_capacity(7);
+    cold::put_aside(e, pc);
+    if flags {
+        cold::save_flags(e, pc);
+    }
+    let fix = if flags { Fix::SCRATCH_FLAGS } else { Fix::SCRATCH };
+    let mut asks = Vec::with_capacity(6);
     let mut ask = |e: &mut Emitter<'_>, condition| asks.push(e.branch(&[0x0f, condition]));
     e.load_ctx(reg::R11, TOP);
     // cmp r11, fs:[END]; jae ask
     e.bytes(&[0x64, 0x4c, 0x3b, 0x1c, 0x25]);
     e.u32(END);
     ask(e, AE);
-    // mov rcx, [rsp]; mov [r11 + 56], rcx: the new frame's site; cmp rsp, [r11]; jae jumped
-    e.bytes(&[0x48, 0x8b, 0x0c, 0x24, 0x49, 0x89, 0x4b, 56, 0x49, 0x3b, 0x23]);
+    // mov rax, [rsp]; mov [r11 + 56], rax: the new frame's site; cmp rsp, [r11]; jae jumped
+    e.bytes(&[0x48, 0x8b, 0x04, 0x24, 0x49, 0x89, 0x43, 56, 0x49, 0x3b, 0x23]);
     let jumped = e.branch(&[0x0f, AE]);
     let look_up = e.here();
-    // mov [r11 + 48], rcx: the node's site; mov r11d, [r11 + 12]
-    e.bytes(&[0x49, 0x89, 0x4b, 48, 0x45, 0x8b, 0x5b, 12]);
-    // xor ecx, r11d; xor ecx, the function's part; imul ecx, ecx, SPREAD; shr ecx, SHIFT
-    e.bytes(&[0x44, 0x31, 0xd9, 0x81, 0xf1]);
+    // mov ecx, eax; xor ecx, the function's part; and ecx, CHILD; add ecx, [r11 + 12]; mov ecx, fs:[rcx + children]
+    e.bytes(&[0x89, 0xc1, 0x81, 0xf1]);
+    e.u32(spread(number));
+    e.bytes(&[0x83, 0xe1, CHILD, 0x41, 0x03, 0x4b, 12, 0x64, 0x8b, 0x89]);
+    e.u32(field(offset_of!(Node, children)));
+    compare_function(e, number);
+    let other_function = e.branch(&[0x0f, NE]);
+    compare_site(e);
+    let other_site = e.branch(&[0x0f, NE]);
+    let found = e.here();
+    // mov [r11 + 32], rsp; mov eax, fs:[rcx + target]; mov [r11 + 44], eax
+    e.bytes(&[0x49, 0x89, 0x63, 32, 0x64, 0x8b, 0x81]);
+    e.u32(field(offset_of!(Node, target)));
+    e.bytes(&[0x41, 0x89, 0x43, 44]);
+    // add ecx, fs:[SIDE]; mov [r11 + 40], ecx
+    e.bytes(&[0x64, 0x03, 0x0c, 0x25]);
+    e.u32(SIDE);
+    e.bytes(&[0x41, 0x89, 0x4b, 40]);
+    if spends {
+        // add eax, fs:[SPENT_SIDE]
+        e.bytes(&[0x64, 0x03, 0x04, 0x25]);
+        e.u32(SPENT_SIDE);
+        e.store_ctx(CURRENT, reg::RAX);
+    }
+    clock(e, false);
+    // mov [r11 + 48], rcx; lea r11, [r11 + 32]
+    e.bytes(&[0x49, 0x89, 0x4b, 48, 0x4d, 0x8d, 0x5b, 32]);
+    e.store_ctx(TOP, reg::R11);
+    let done = e.here();
+    if flags {
+        cold::restore_flags(e, pc);
+    }
+    cold::give_back(e);
+    e.mark(pc, Fix::NONE);
+    let over = e.branch(&[0xe9]);
+
+    e.mark(pc, fix);
+    e.patch_branch(jumped, e.here());
+    // jne ask; cmp rax, [r11 + 24]; jne ask: the same return address.
+    ask(e, NE);
+    e.bytes(&[0x49, 0x3b, 0x43, 24]);
+    ask(e, NE);
+    // mov ecx, [r11 + 8]; and ecx, -NODE_BYTES
+    e.bytes(&[0x41, 0x8b, 0x4b, 8, 0x83, 0xe1, (NODE_BYTES as u8).wrapping_neg()]);
+    compare_function(e, number);
+    // je done: it is that function itself. mov eax, JUMP; jmp look_up
+    let same = e.branch(&[0x0f, E]);
+    e.patch_branch(same, done);
+    e.bytes(&[0xb8]);
+    e.u32(JUMP as u32);
+    e.jmp(look_up);
+
+    e.patch_branch(other_function, e.here());
+    e.patch_branch(other_site, e.here());
+    look_in_table(e, number, ask);
+    e.jmp(found);
+
+    for at in asks {
+        e.patch_branch(at, e.here());
+    }
+    if flags {
+        cold::restore_flags(e, pc);
+    }
+    cold::give_back(e);
+    e.store_ctx(layout::R11, reg::R11);
+    e.store_ctx(layout::SPILL, reg::RCX);
+    e.mark(pc, Fix::NONE);
+    let resume = jump_to_engine(e, stubs, number);
+    e.patch_u32(resume, e.here() as u32);
+    e.patch_branch(over, e.here());
+}
+
+/// Leads rcx to the node of the function that was called from the place in rax in the frame at r11, by the table, and makes it one of
+/// its parent's children; what is not there is asked for. Overwrites rax.
+fn look_in_table(e: &mut Emitter<'_>, number: u32, mut ask: impl FnMut(&mut Emitter<'_>, u8)) {
+    // mov ecx, eax; xor ecx, [r11 + 12]; xor ecx, the function's part; imul ecx, ecx, SPREAD; shr ecx, SHIFT
+    e.bytes(&[0x89, 0xc1, 0x41, 0x33, 0x4b, 12, 0x81, 0xf1]);
     e.u32(spread(number));
     e.bytes(&[0x69, 0xc9]);
     e.u32(SPREAD);
@@ -209,72 +296,33 @@ pub(crate) fn enter(
     // mov ecx, fs:[TABLE + 4 * rcx]
     e.bytes(&[0x64, 0x8b, 0x0c, 0x8d]);
     e.u32(TABLE);
-    // cmp fs:[rcx + parent], r11d; jne ask
-    e.bytes(&[0x64, 0x44, 0x39, 0x99]);
+    // mov [r11 + 48], rax; mov eax, [r11 + 12]; cmp fs:[rcx + parent], eax; jne ask
+    e.bytes(&[0x49, 0x89, 0x43, 48, 0x41, 0x8b, 0x43, 12, 0x64, 0x39, 0x81]);
     e.u32(field(offset_of!(Node, parent)));
     ask(e, NE);
     compare_function(e, number);
     ask(e, NE);
-    e.load_ctx(reg::R11, TOP);
-    // mov r11, [r11 + 48]; cmp fs:[rcx + site], r11; jne ask
-    e.bytes(&[0x4d, 0x8b, 0x5b, 48, 0x64, 0x4c, 0x39, 0x99]);
-    e.u32(field(offset_of!(Node, site)));
+    // mov rax, [r11 + 48]
+    e.bytes(&[0x49, 0x8b, 0x43, 48]);
+    compare_site(e);
     ask(e, NE);
-    e.load_ctx(reg::R11, TOP);
-    // mov [r11 + 32], rsp; add ecx, fs:[SIDE]; mov [r11 + 40], ecx
-    e.bytes(&[0x49, 0x89, 0x63, 32, 0x64, 0x03, 0x0c, 0x25]);
-    e.u32(SIDE);
-    e.bytes(&[0x41, 0x89, 0x4b, 40]);
-    // mov ecx, fs:[rcx + target]; mov [r11 + 44], ecx
-    e.bytes(&[0x64, 0x8b, 0x89]);
-    e.u32(field(offset_of!(Node, target)));
-    e.bytes(&[0x41, 0x89, 0x4b, 44]);
-    if spends {
-        // lea ecx, [rcx + rcx]; add ecx, fs:[SPENT_SIDE]
-        e.bytes(&[0x8d, 0x0c, 0x09, 0x64, 0x03, 0x0c, 0x25]);
-        e.u32(SPENT_SIDE);
-        e.store_ctx(CURRENT, reg::RCX);
-    }
-    clock(e, false);
-    e.load_ctx(reg::R11, TOP);
-    // mov [r11 + 48], rcx; lea r11, [r11 + 32]
-    e.bytes(&[0x49, 0x89, 0x4b, 48, 0x4d, 0x8d, 0x5b, 32]);
-    e.store_ctx(TOP, reg::R11);
-    let done = e.here();
-    aside.give_back(e, pc);
-    e.load_ctx(reg::R11, layout::R11);
-    e.mark(pc, Fix::NONE);
-    let over = e.branch(&[0xe9]);
-
-    e.mark(pc, aside.fix());
-    e.patch_branch(jumped, e.here());
-    // jne ask; cmp rcx, [r11 + 24]; jne ask: the same return address.
-    ask(e, NE);
-    e.bytes(&[0x49, 0x3b, 0x4b, 24]);
-    ask(e, NE);
-    // mov ecx, [r11 + 8]; and ecx, -NODE_BYTES
-    e.bytes(&[0x41, 0x8b, 0x4b, 8, 0x83, 0xe1, (NODE_BYTES as u8).wrapping_neg()]);
-    compare_function(e, number);
-    // je done: it is that function itself. mov ecx, JUMP; jmp look_up
-    let same = e.branch(&[0x0f, E]);
-    e.patch_branch(same, done);
-    e.bytes(&[0xb9]);
-    e.u32(JUMP as u32);
-    e.jmp(look_up);
-
-    for at in asks {
-        e.patch_branch(at, e.here());
-    }
-    let resume = call_engine(e, stubs, aside, number, pc);
-    e.patch_u32(resume, e.here() as u32);
-    e.patch_branch(over, e.here());
-    e.mark(pc, Fix::NONE);
+    // xor eax, the function's part; and eax, CHILD; add eax, [r11 + 12]; mov fs:[rax + children], ecx
+    e.bytes(&[0x35]);
+    e.u32(spread(number));
+    e.bytes(&[0x83, 0xe0, CHILD, 0x41, 0x03, 0x43, 12, 0x64, 0x89, 0x88]);
+    e.u32(field(offset_of!(Node, children)));
 }
 
 /// Second byte of conditional jumps: je, jne, jae.
 const E: u8 = 0x84;
 const NE: u8 = 0x85;
 const AE: u8 = 0x83;
+
+/// `cmp fs:[rcx + site], rax`
+fn compare_site(e: &mut Emitter<'_>) {
+    e.bytes(&[0x64, 0x48, 0x39, 0x81]);
+    e.u32(field(offset_of!(Node, site)));
+}
 
 /// `cmp dword fs:[rcx + function], number`
 fn compare_function(e: &mut Emitter<'_>, number: u32) {
@@ -291,6 +339,11 @@ fn call_engine(e: &mut Emitter<'_>, stubs: &StubAddresses, aside: Aside, what: u
         e.store_ctx(layout::SPILL, reg::RCX);
         e.mark(pc, Fix::R11);
     }
+    jump_to_engine(e, stubs, what)
+}
+
+/// The end of [`call_engine`]: rcx is in `SPILL`, r11 in `R11`.
+fn jump_to_engine(e: &mut Emitter<'_>, stubs: &StubAddresses, what: u32) -> usize {
     e.store_ctx_imm(layout::EXIT, what);
     // mov qword fs:[CONTINUE], imm32
     e.bytes(&[0x64, 0x48, 0xc7, 0x04, 0x25]);
@@ -318,7 +371,6 @@ pub(crate) fn leave(e: &mut Emitter<'_>, spends: bool, pc: u64, flags: bool) -> 
     e.bytes(&[0x49, 0x3b, 0x23]);
     let at = e.branch(&[0x0f, NE]);
     clock(e, false);
-    e.load_ctx(reg::R11, TOP);
     // sub rcx, [r11 + 16]; mov r11d, [r11 + 8]
     e.bytes(&[0x49, 0x2b, 0x4b, 16, 0x45, 0x8b, 0x5b, 8]);
     // add fs:[r11 + costs], rcx
@@ -341,8 +393,8 @@ pub(crate) fn leave(e: &mut Emitter<'_>, spends: bool, pc: u64, flags: bool) -> 
     let more = e.branch(&[0x0f, AE]);
     e.patch_branch(more, again);
     if spends {
-        // mov r11d, [r11 + 12]; lea r11d, [r11 + r11]; add r11d, fs:[SPENT_SIDE]
-        e.bytes(&[0x45, 0x8b, 0x5b, 12, 0x47, 0x8d, 0x1c, 0x1b, 0x64, 0x44, 0x03, 0x1c, 0x25]);
+        // mov r11d, [r11 + 12]; add r11d, fs:[SPENT_SIDE]
+        e.bytes(&[0x45, 0x8b, 0x5b, 12, 0x64, 0x44, 0x03, 0x1c, 0x25]);
         e.u32(SPENT_SIDE);
         e.store_ctx(CURRENT, reg::R11);
     }

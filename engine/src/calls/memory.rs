@@ -34,8 +34,8 @@ impl Memory {
     #[cfg(test)]
     pub fn own() -> Memory {
         use translate::layout::CALLS;
-        let own = alloc::vec![0u64; (frames::BEHIND - CALLS) as usize / 8 + 8];
-        let start = (own.as_ptr() as u64).next_multiple_of(64);
+        let own = alloc::vec![0u64; (frames::BEHIND - CALLS) as usize / 8 + 16];
+        let start = (own.as_ptr() as u64).next_multiple_of(align_of::<Node>() as u64);
         Memory { context: start - u64::from(CALLS), _own: own }
     }
 
@@ -89,7 +89,7 @@ impl Memory {
     pub fn settle(&mut self) {
         let top = self.top();
         let side = if self.side() == 0 { 0 } else { OTHER_SPENT };
-        let current = 2 * self.frame(top).target + side;
+        let current = self.frame(top).target + side;
         // SAFETY: see the head of this file.
         unsafe {
             *self.at(frames::SPENT_SIDE) = u64::from(side);

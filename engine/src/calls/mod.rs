@@ -81,7 +81,8 @@ fn log_of(engine: &Engine, thread: *const Thread) -> u64 {
 pub fn prepare(engine: &Engine, thread: *const Thread) {
     if are_kept(engine) {
         let (from, to) = (u64::from(frames::TABLE), u64::from(frames::BEHIND));
-        let start = (thread as u64 + from).next_multiple_of(HUGE_PAGE);
+        // In front of the table are the highest frames, which hardly anybody reaches.
+        let start = (thread as u64 + from) / HUGE_PAGE * HUGE_PAGE;
         let end = (thread as u64 + to) / HUGE_PAGE * HUGE_PAGE;
         sys::prefer_huge_pages(start, end - start);
     }

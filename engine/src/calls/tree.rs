@@ -16,7 +16,7 @@ use super::memory::Memory;
 use alloc::vec::Vec;
 use core::ops::Range;
 use translate::calls::{ENTER_WORDS, IS_ENTRY, LEAVE_WORDS};
-use translate::frames::{Frame, JUMP, MOST_FRAMES, MOST_NODES, NODE_BYTES, Node, OTHER_SIDE};
+use translate::frames::{self, Frame, JUMP, MOST_FRAMES, MOST_NODES, NODE_BYTES, Node, OTHER_SIDE};
 
 /// A node as it is told, or calls that lead back to an active function's node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +108,7 @@ impl Tree {
                 Context {
                     site: node.site,
                     function: node.function,
-                    target: node.target[0] as u32 / NODE_BYTES,
+                    target: node.target / NODE_BYTES,
                     calls: node.calls[0],
                     cost: 0,
                     parent: node.parent / NODE_BYTES,
@@ -314,7 +314,7 @@ impl Tree {
             return;
         }
         let Some(number) = self.look_up(parent, site, function) else { return };
-        let (target, side) = (self.memory.node(number).target[0] as u32, self.memory.side());
+        let (target, side) = (self.memory.node(number).target, self.memory.side());
         *self.memory.frame(top + 1) = Frame { entry: NODE_BYTES * number + side, target, ..frame };
         self.memory.set_top(top + 1);
     }
@@ -330,9 +330,10 @@ impl Tree {
             slot = self.add(key, slot, tag);
         }
         let number = (self.slots[slot] >> 32) as u32;
-        let goes_on_elsewhere = self.memory.node(number).target[0] != u64::from(NODE_BYTES * number);
+        let goes_on_elsewhere = self.memory.node(number).target != NODE_BYTES * number;
         if function != NO_FUNCTION && !(site == JUMP && goes_on_elsewhere) {
             *self.memory.entry((parent, site, function)) = NODE_BYTES * number;
+            self.memory.node(parent).children[frames::child(site, function)] = NODE_BYTES * number;
         }
         Some(number)
     }
@@ -367,9 +368,8 @@ impl Tree {
             ancestor = self.memory.node(ancestor).parent / NODE_BYTES;
         }
         let target = if ancestor == 0 && function != NO_FUNCTION { number } else { ancestor };
-        let target = u64::from(NODE_BYTES * target);
-        *self.memory.node(number) =
-            Node { site, parent: NODE_BYTES * parent, function, target: [target; 2], ..Node::default() };
+        let (parent, target) = (NODE_BYTES * parent, NODE_BYTES * target);
+        *self.memory.node(number) = Node { site, parent, function, target, ..Node::default() };
         self.count += 1;
         if 2 * self.count as usize > self.slots.len() {
             self.slots = alloc::vec![0; 4 * self.slots.len()];

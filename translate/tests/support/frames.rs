@@ -134,7 +134,7 @@ impl Followed {
         let ids = u64::from(parent) | u64::from(function) << 32;
         memory.set_u64(at(memory, field(offset_of!(Node, parent))), ids);
         // Every context is one of its own here, so no two go on at one node.
-        memory.set_u64(at(memory, field(offset_of!(Node, target))), place.into());
+        memory.write(at(memory, field(offset_of!(Node, target))), &place.to_le_bytes());
         let entry = at(memory, frames::TABLE + 4 * frames::table_entry(parent, key, function));
         memory.write(entry, &place.to_le_bytes());
         let depth = depth(memory) + 1;
