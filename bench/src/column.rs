@@ -188,15 +188,15 @@ impl Column {
             Column::Native => Command::new(&program.path),
             Column::Translation => tools.records_nothing.then(|| ours(&["--events=none"]))?,
             Column::Heap => ours(&["--events=alloc"]),
-            Column::HeapAndClock => ours(&["--events=alloc,instr"]),
+            Column::HeapAndClock => ours(&["--events=alloc,clock"]),
             Column::Accesses => ours(&["--events=alloc,shadow", "--undef-value-errors=no"]),
             Column::Values => ours(&["--events=alloc,shadow"]),
             Column::Default => ours(&[]),
-            Column::Clock => ours(&["--events=instr"]),
+            Column::Clock => ours(&["--events=clock"]),
             Column::Blocks => ours(&["--events=blocks"]),
-            Column::Calls => ours(&["--events=calls"]),
+            Column::Calls => ours(&["--events=instr"]),
             Column::Models => ours(&["--events=access"]),
-            Column::CallsAndModels => ours(&["--events=access,calls"]),
+            Column::CallsAndModels => ours(&["--events=access,instr"]),
             Column::AddressSanitizer => {
                 let mut command = Command::new(program.address_sanitizer.as_ref()?);
                 // A leak is no failed run.

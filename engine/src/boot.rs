@@ -141,7 +141,7 @@ pub unsafe fn boot(stack: *const u64) -> ! {
     let has = |kind: u32| options.events & kind != 0;
     let calls = has(ring::shared::EVENTS_CALLS);
     let count = (
-        has(ring::shared::EVENTS_INSTR),
+        has(ring::shared::EVENTS_CLOCK),
         has(ring::shared::EVENTS_BLOCKS),
         calls,
         crate::accesses::are_kept(options.events),

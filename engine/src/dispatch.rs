@@ -98,13 +98,9 @@ pub extern "C" fn dispatch(context: *mut Context) {
             if thread.context.pending.load(Ordering::Acquire) == 0 && leave(thread, resume) {
                 return;
             }
-            let position = engine.cache.lock().position(resume);
-            if let Some(position) = position {
-                let mut guest = GuestRegs::of_context(&thread.context);
-                recover::apply(&mut guest, &thread.context, position.fix);
-                guest.pc = position.pc;
-                guest.to_context(&mut thread.context);
-            }
+            let mut guest = GuestRegs::of_context(&thread.context);
+            recover::to_place(engine, &thread.context, &mut guest);
+            guest.to_context(&mut thread.context);
             // Another one comes to this place later, perhaps by another way.
             counts::interrupted(engine, thread, resume, thread.context.pc);
         }

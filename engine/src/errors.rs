@@ -48,7 +48,7 @@ pub fn check(engine: &Engine, thread: &mut Thread) -> After {
         return After::Resume(resume);
     }
     counts::bailed_out(engine, &mut thread.context, number);
-    if engine.options.events & ring::shared::EVENTS_INSTR != 0 {
+    if engine.options.events & ring::shared::EVENTS_CLOCK != 0 {
         let context = &mut thread.context;
         let slot = match mode {
             Mode::Guarded => context.guarded_slots[0].get_mut(),

@@ -56,10 +56,10 @@ pub const EVENTS_ALLOC: u32 = 1;
 /// Bit of `Control::events`: definedness and addressability (the memcheck shadow).
 pub const EVENTS_SHADOW: u32 = 2;
 /// Bit of `Control::events`: instruction counts.
-pub const EVENTS_INSTR: u32 = 4;
+pub const EVENTS_CLOCK: u32 = 4;
 /// Bit of `Control::events`: how often each segment of code is executed.
 pub const EVENTS_BLOCKS: u32 = 16;
-/// Bit of `Control::events`: calls and returns; with [`EVENTS_INSTR`] and [`EVENTS_BLOCKS`].
+/// Bit of `Control::events`: calls and returns; with [`EVENTS_CLOCK`] and [`EVENTS_BLOCKS`].
 pub const EVENTS_CALLS: u32 = 32;
 /// Bit of `Control::events`: what data accesses cost; with [`EVENTS_BLOCKS`], without [`EVENTS_SHADOW`].
 pub const EVENTS_ACCESS: u32 = 8;

@@ -41,9 +41,9 @@ fn main() -> ExitCode {
     }
     for (name, options) in [
         ("alone", &["--events=access"][..]),
-        ("calls", &["--events=access,calls"]),
+        ("calls", &["--events=access,instr"]),
         ("heap", &["--events=access,alloc"]),
-        ("evicted", &["--events=access,calls", "--cache-size=4M"]),
+        ("evicted", &["--events=access,instr", "--cache-size=4M"]),
         ("counts", &["--events=access", "--cache-sim=no", "--branch-sim=no"]),
     ] {
         suite.case(format!("signals/{name}"), None, move || interrupted(options));
@@ -170,7 +170,7 @@ fn by_context(name: &str) -> Verdict {
     let program = [fixed(name, &scratch)?.display().to_string()];
     let mut found = Vec::new();
     for more in [&[][..], &["--accesses=full"]] {
-        let options = [&["--events=access,calls"][..], more, &CACHES[0]].concat();
+        let options = [&["--events=access,instr"][..], more, &CACHES[0]].concat();
         let (trace, _) = record_command(&options, &program, &scratch)?;
         let outcome = annotate(&["--format=csv", "--min-percent=0", "--inclusive=yes"], &trace)?;
         if outcome.code() != Some(0) {
@@ -270,7 +270,7 @@ fn spawns() -> Verdict {
     let program = program.ok_or_else(|| Problem::wrong("spawns.c has no build line"))?;
     let exe = program.compile(&program.variants[0])?;
     let scratch = Scratch::new("spawns")?;
-    for options in [&["--events=access"][..], &["--events=access,calls"]] {
+    for options in [&["--events=access"][..], &["--events=access,instr"]] {
         let (trace, _) = record(options, &exe, &scratch)?;
         let outcome = annotate(&["--format=json", "--min-percent=0", "--process=1"], &trace)?;
         let json: Value =

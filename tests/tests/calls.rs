@@ -17,9 +17,9 @@ use tests::suite::{Problem, Suite, Verdict, need};
 
 /// Calls alone, with evictions, and with all else that changes the code.
 const MODES: [&[&str]; 3] = [
-    &["--events=calls"],
-    &["--events=calls", "--cache-size=4M"],
-    &["--events=alloc,shadow,calls", "--cache-size=4M"],
+    &["--events=instr"],
+    &["--events=instr", "--cache-size=4M"],
+    &["--events=alloc,shadow,instr", "--cache-size=4M"],
 ];
 
 fn main() -> ExitCode {
@@ -267,7 +267,7 @@ fn shapes(options: &[&str], scratch: &Scratch) -> Result<PathBuf, Problem> {
 /// Calls of a function by itself are shown, whatever share of the total they are.
 fn recursion() -> Verdict {
     let scratch = Scratch::new("recursion")?;
-    let trace = shapes(&["--events=calls"], &scratch)?;
+    let trace = shapes(&["--events=instr"], &scratch)?;
     let out =
         annotate(&["--tree=both", "--annotate=no", "--only=^down$", "--min-percent=0.05"], &trace)?.out();
     let shown = out.lines().filter(|line| line.contains(":down ") && line.contains("(50x)")).count();
@@ -310,7 +310,7 @@ fn no_stacks() -> Verdict {
     let trace = shapes(&["--events=blocks"], &scratch)?;
     let outcome = annotate(&["--format=flamegraph"], &trace)?;
     let says = outcome.err();
-    let is_clear = says.lines().count() == 1 && says.contains("--events=calls");
+    let is_clear = says.lines().count() == 1 && says.contains("--events=instr");
     if outcome.code() != Some(2) || !is_clear || fs::metadata(&trace)?.len() == 0 {
         return Err(Problem::wrong(outcome.summary()));
     }

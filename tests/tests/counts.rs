@@ -27,8 +27,8 @@ use tests::{callgrind, steps, tools};
 const MODES: [&[&str]; 4] = [
     &["--events=blocks"],
     &["--events=blocks", "--cache-size=4M"],
-    &["--events=alloc,shadow,instr,blocks"],
-    &["--events=alloc,shadow,instr,blocks", "--cache-size=4M"],
+    &["--events=alloc,shadow,clock,blocks"],
+    &["--events=alloc,shadow,clock,blocks", "--cache-size=4M"],
 ];
 
 fn main() -> ExitCode {

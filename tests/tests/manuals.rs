@@ -280,7 +280,7 @@ fn readme_examples() -> Verdict {
     let program = Program::read(&source)?.ok_or_else(|| Problem::wrong("parser.c has no build line"))?;
     let exe = program.compile(&program.variants[0])?.display().to_string();
     let recorder = tools::tool("vg-record")?.display().to_string();
-    let events = "--events=alloc,shadow,instr,calls";
+    let events = "--events=alloc,shadow,instr";
     let record = Run::new([recorder.as_str(), events, "-o", "trace.capnp", &exe], scratch.path()).run()?;
     if !scratch.path().join("trace.capnp").exists() {
         return Err(Problem::wrong(record.summary()));

@@ -377,7 +377,7 @@ fn says(outcome: &Outcome, words: &str) -> Verdict {
 
 fn no_events() -> Verdict {
     let recorded = Recorded::new("peak.c", &["--events=blocks"])?;
-    says(&recorded.run(&[])?, "no heap events in the recording; record it again with --events=alloc,instr")
+    says(&recorded.run(&[])?, "no heap events in the recording; record it again with --events=alloc,clock")
 }
 
 /// A heap that only grew, in few snapshots, has none that tells who allocated: that is said, with what helps.

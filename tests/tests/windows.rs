@@ -18,9 +18,9 @@ use tests::{callgrind, tools};
 /// Counts alone, calls, with evictions, and with all else that changes the code.
 const MODES: [&[&str]; 4] = [
     &["--events=blocks"],
-    &["--events=calls"],
-    &["--events=calls", "--cache-size=4M"],
-    &["--events=alloc,shadow,calls"],
+    &["--events=instr"],
+    &["--events=instr", "--cache-size=4M"],
+    &["--events=alloc,shadow,instr"],
 ];
 
 /// Functions of functions.c, and of exceptions.cpp, that switch collection.
@@ -142,7 +142,7 @@ fn against_callgrind(program: &Program, variant: &Variant, names: &[&str]) -> Ve
                 peer.functions
             )));
         }
-        if mode[0].contains("calls") {
+        if mode[0].contains("instr") {
             stacks_cost_all(&report, &trace)?;
         }
     }
@@ -178,7 +178,7 @@ fn interrupted(program: &Program, variant: &Variant) -> Verdict {
         if cost_of_work(&report) != expected {
             return Err(Problem::wrong(format!("{mode:?}: {} instead of {expected}", cost_of_work(&report))));
         }
-        if mode[0].contains("calls") {
+        if mode[0].contains("instr") {
             stacks_cost_all(&report, &trace)?;
         }
     }
@@ -219,7 +219,7 @@ fn parts(program: &Program, variant: &Variant) -> Verdict {
         if cost_of_work(&report) != sum {
             return Err(Problem::wrong(format!("{mode:?}: {} in all parts of {sum}", cost_of_work(&report))));
         }
-        if mode[0].contains("calls") {
+        if mode[0].contains("instr") {
             stacks_cost_all(&report, &trace)?;
         }
     }
@@ -230,7 +230,7 @@ fn parts(program: &Program, variant: &Variant) -> Verdict {
 fn deterministic() -> Verdict {
     let exe = compiled("exceptions.cpp")?;
     let scratch = Scratch::new("deterministic")?;
-    let options = ["--events=calls", "--toggle-collect=ns::f(int)", "--toggle-collect=work*"];
+    let options = ["--events=instr", "--toggle-collect=ns::f(int)", "--toggle-collect=work*"];
     let read = || -> Result<Vec<u8>, Problem> {
         let (trace, _) = record(&options, &exe, &scratch)?;
         Ok(annotate(&["--format=json", "--min-percent=0"], &trace)?.stdout)
@@ -247,7 +247,7 @@ fn stays_off() -> Verdict {
     let exe = compiled("functions.c")?;
     let scratch = Scratch::new("off")?;
     for option in ["--collect-atstart=no", "--instr-atstart=no"] {
-        let (trace, _) = record(&["--events=calls", option], &exe, &scratch)?;
+        let (trace, _) = record(&["--events=instr", option], &exe, &scratch)?;
         let outcome = annotate(&[], &trace)?;
         if outcome.code() != Some(2)
             || !outcome.err().contains(&format!("nothing was collected: with {option}"))
@@ -302,8 +302,8 @@ fn not_counted() -> Verdict {
     let cwd = Scratch::new("refused")?;
     for options in [
         ["--events=alloc", "--toggle-collect=main"],
-        ["--events=instr", "--collect-atstart=no"],
-        ["--events=calls", "--toggle-collect="],
+        ["--events=clock", "--collect-atstart=no"],
+        ["--events=instr", "--toggle-collect="],
     ] {
         let mut argv = vec![tools::tool("vg-record")?.display().to_string()];
         argv.extend(options.map(str::to_owned));

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
-  vg-record --events=calls -o trace.capnp ./program
+  vg-record --events=instr -o trace.capnp ./program
   vg-annotate trace.capnp                        functions, and their source with costs
   vg-annotate --only='^mymodule::' trace.capnp   those of some functions or libraries alone
   vg-annotate --cover=90 trace.capnp             as many functions as make up 90 % of the cost
@@ -26,7 +26,7 @@ Examples:
 Events of traces:
   Ir   instructions executed; one that repeats itself (rep movs) counts once
 
-Calls and stacks are in recordings with --events=calls; with --events=blocks, which costs less, there are none.
+Calls and stacks are in recordings with --events=instr; with --events=blocks, which costs less, there are none.
 Caches and branches are not in traces yet; they are known from files of callgrind and cachegrind.
 In recordings with --events=alloc, or shadow, the functions that the recorder answers for the program (malloc, and memcpy
 and the like) cost nothing and are not called.
@@ -40,7 +40,7 @@ Exit status: 0, 1 when --fail-above says so, or 2 for a usage error, an unusable
     version,
     about = "Shows where a program spent its instructions or memory, by function and source line",
     long_about = "Shows where a program spent its instructions or memory, by function and source line.\n\nReads traces \
-                  made with vg-record --events=calls or blocks, and what callgrind, cachegrind and massif write, from files or stdin; \
+                  made with vg-record --events=instr or blocks, and what callgrind, cachegrind and massif write, from files or stdin; \
                   what a file is follows from its content.",
     after_help = EXAMPLES,
     max_term_width = 100,

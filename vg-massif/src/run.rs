@@ -51,7 +51,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<u8
         }
         if !recording.has_heap {
             return Err(Stop::trouble(format_args!(
-                "{}: no heap events in the recording; record it again with --events=alloc,instr",
+                "{}: no heap events in the recording; record it again with --events=alloc,clock",
                 recording.name
             )));
         }

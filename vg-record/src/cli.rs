@@ -104,8 +104,12 @@ With --error-exitcode=N, N when there were errors.
 
 Examples:
   vg-record ./bin | vg-leaks
-  vg-record --events=calls ./bin | vg-annotate --inclusive=yes
+  vg-record ./bin | vg-annotate --inclusive=yes
   vg-record -o trace.capnp ./bin --option-of-bin";
+
+/// `--events=instr`.
+const INSTRUCTIONS: u32 =
+    ring::shared::EVENTS_CLOCK | ring::shared::EVENTS_BLOCKS | ring::shared::EVENTS_CALLS;
 
 /// A kind of event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -115,14 +119,14 @@ pub(crate) enum Events {
     /// Invalid reads and writes, uses of undefined values, overlapping copies, and what system calls are given, for
     /// vg-errors
     Shadow,
-    /// Executed instructions, as a clock of all other events
+    /// Executed instructions: what clock and blocks record, and calls in the contexts in which they were made, for
+    /// vg-annotate: costs, inclusive ones, callers and stacks
     Instr,
+    /// The count of executed instructions alone, as a clock of all other events
+    Clock,
     /// How often each instruction is executed, and each direct jump taken, for vg-annotate
     Blocks,
-    /// Calls, in the contexts in which they were made, with what instr and blocks record: inclusive costs, callers and
-    /// stacks, for vg-annotate
-    Calls,
-    /// Data accesses of each instruction, and misses of simulated caches and branch predictors, with what instr and blocks
+    /// Data accesses of each instruction, and misses of simulated caches and branch predictors, with what clock and blocks
     /// record, for vg-annotate (not together with shadow)
     Access,
     /// Nothing: the program only runs under the engine (not together with other kinds)
@@ -251,18 +255,15 @@ impl Cli {
             return Ok(0);
         }
         if self.events.is_empty() {
-            use ring::shared::{EVENTS_ALLOC, EVENTS_INSTR, EVENTS_SHADOW};
-            return Ok(EVENTS_ALLOC | EVENTS_SHADOW | EVENTS_INSTR);
+            use ring::shared::{EVENTS_ALLOC, EVENTS_SHADOW};
+            return Ok(EVENTS_ALLOC | EVENTS_SHADOW | INSTRUCTIONS);
         }
         self.events.iter().try_fold(0, |bits, kind| match kind {
             Events::Alloc => Ok(bits | ring::shared::EVENTS_ALLOC),
-            Events::Instr => Ok(bits | ring::shared::EVENTS_INSTR),
+            Events::Clock => Ok(bits | ring::shared::EVENTS_CLOCK),
+            Events::Instr => Ok(bits | INSTRUCTIONS),
             Events::Shadow => Ok(bits | ring::shared::EVENTS_SHADOW),
             Events::Blocks => Ok(bits | ring::shared::EVENTS_BLOCKS),
-            Events::Calls => {
-                use ring::shared::{EVENTS_BLOCKS, EVENTS_CALLS, EVENTS_INSTR};
-                Ok(bits | EVENTS_INSTR | EVENTS_BLOCKS | EVENTS_CALLS)
-            }
             Events::Access => {
                 use ring::shared::{EVENTS_ACCESS, EVENTS_BLOCKS};
                 Ok(bits | EVENTS_BLOCKS | EVENTS_ACCESS)
@@ -439,7 +440,7 @@ mod tests {
         let refused = |words: &[&str]| parse(words).expect("parses").event_bits().is_err();
         assert!(refused(&["--exit-on-first-error=yes", "--error-exitcode=0", "p"]));
         assert!(
-            refused(&["--live", "--events=instr", "p"])
+            refused(&["--live", "--events=clock", "p"])
                 && refused(&["--track-fds=yes", "--events=none", "p"])
         );
         assert!(!refused(&["--live", "--track-fds=bad", "p"]));
@@ -465,9 +466,10 @@ mod tests {
 
     #[test]
     fn kinds_that_cannot_be_recorded_are_refused() {
-        use ring::shared::{EVENTS_ALLOC, EVENTS_INSTR, EVENTS_SHADOW};
+        use ring::shared::{EVENTS_ALLOC, EVENTS_BLOCKS, EVENTS_CALLS, EVENTS_CLOCK, EVENTS_SHADOW};
         let default = parse(&["p"]).expect("parses");
-        assert_eq!(default.event_bits().expect("default"), EVENTS_ALLOC | EVENTS_SHADOW | EVENTS_INSTR);
+        let all = EVENTS_ALLOC | EVENTS_SHADOW | EVENTS_CLOCK | EVENTS_BLOCKS | EVENTS_CALLS;
+        assert_eq!(default.event_bits().expect("default"), all);
         assert_eq!(default.checks() & schema::check::VALUES, schema::check::VALUES);
         assert_eq!(parse(&["--events=none", "p"]).expect("parses").event_bits().expect("none"), 0);
         assert!(parse(&["--events=none,alloc", "p"]).expect("parses").event_bits().is_err());

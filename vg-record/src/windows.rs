@@ -35,7 +35,7 @@ impl Options {
     pub(crate) fn check(&self, events: u32) -> anyhow::Result<()> {
         anyhow::ensure!(
             events & EVENTS_BLOCKS != 0 || self.changed().is_empty(),
-            "{}: executed code is counted with --events=calls or --events=blocks only; ask for that, too",
+            "{}: executed code is counted with --events=instr or --events=blocks only; ask for that, too",
             self.changed().join(" ")
         );
         anyhow::ensure!(
@@ -132,7 +132,7 @@ mod tests {
     use ring::shared::{FLAG_COLLECT_LATER, FLAG_INSTRUMENT_LATER};
 
     fn parse(words: &[&str]) -> Cli {
-        let all = ["vg-record", "--events=calls"].iter().chain(words).chain(&["p"]);
+        let all = ["vg-record", "--events=instr"].iter().chain(words).chain(&["p"]);
         Cli::try_parse_from(all).expect("parses")
     }
 
@@ -157,7 +157,7 @@ mod tests {
         for option in ["--toggle-collect=f", "--collect-atstart=yes", "--instr-atstart=no"] {
             let cli = Cli::try_parse_from(["vg-record", option, "p"]).expect("parses");
             let says = cli.event_bits().unwrap_err().to_string();
-            assert!(says.starts_with(option) && says.contains("--events=calls"), "{says}");
+            assert!(says.starts_with(option) && says.contains("--events=instr"), "{says}");
         }
     }
 }

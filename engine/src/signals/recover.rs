@@ -7,7 +7,7 @@ use crate::space;
 use crate::state::Engine;
 use crate::sys::errno;
 use core::sync::atomic::Ordering;
-use translate::layout::{Fix, STATE_LEAVING};
+use translate::layout::{EXIT_CALL, Fix, STATE_LEAVING};
 
 /// Offsets of general registers in the kernel's sigcontext, by encoding order (rax rcx rdx rbx rsp rbp rsi rdi r8..).
 pub(super) const SIGCONTEXT: [usize; 16] = [13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7];
@@ -76,7 +76,7 @@ pub fn recover(engine: &Engine, context: &Context, gregs: &Gregs) -> Interrupted
     let pc = guest.pc;
     let stubs = &engine.stubs;
     if pc >= stubs.switch_start && pc < stubs.switch_end {
-        return in_switch(stubs, context, pc);
+        return in_switch(engine, context, pc);
     }
     if pc >= stubs.addresses.syscall && pc < stubs.syscall_end {
         if pc <= stubs.syscall_instruction {
@@ -130,7 +130,7 @@ pub fn recover(engine: &Engine, context: &Context, gregs: &Gregs) -> Interrupted
         return Interrupted::Guest(GuestRegs::of_context(context), true);
     }
     if context.state.load(Ordering::SeqCst) == STATE_LEAVING {
-        return Interrupted::Guest(GuestRegs::of_context(context), true);
+        return Interrupted::Guest(leaving(engine, context), true);
     }
     // The engine's own code may hold the lock, so it must not be taken to find out that this is the engine's.
     if !(space::CACHE_BASE..space::CACHE_END).contains(&pc) {
@@ -146,15 +146,34 @@ pub fn recover(engine: &Engine, context: &Context, gregs: &Gregs) -> Interrupted
 
 /// In the switch: on the way into the cache the context still holds everything; on the way out the dispatcher is
 /// about to look for what is pending.
-fn in_switch(stubs: &translate::StubTable, context: &Context, pc: u64) -> Interrupted {
+fn in_switch(engine: &Engine, context: &Context, pc: u64) -> Interrupted {
+    let stubs = &engine.stubs;
     if pc >= stubs.enter && pc < stubs.addresses.direct_exit {
-        let mut guest = GuestRegs::of_context(context);
+        let mut guest = leaving(engine, context);
         if context.next == stubs.syscall_pass {
             guest.pc = guest.pc.wrapping_sub(2);
         }
         return Interrupted::Guest(guest, true);
     }
     Interrupted::Engine
+}
+
+/// The guest's registers of a thread on its way into the cache. After a question about calls it goes on within a fragment, at a
+/// place that may stand for others than those in the context.
+fn leaving(engine: &Engine, context: &Context) -> GuestRegs {
+    let mut guest = GuestRegs::of_context(context);
+    if context.reason == EXIT_CALL && context.next == context.resume {
+        to_place(engine, context, &mut guest);
+    }
+    guest
+}
+
+/// Recovers registers at the place where emitted code goes on that has asked about calls.
+pub fn to_place(engine: &Engine, context: &Context, guest: &mut GuestRegs) {
+    if let Some(position) = engine.cache.lock().position(context.resume) {
+        apply(guest, context, position.fix);
+        guest.pc = position.pc;
+    }
 }
 
 /// What else than the pc differs.

@@ -1,5 +1,5 @@
 // build: cc -O2
-// record: --events=alloc,instr,shadow
+// record: --events=alloc,clock,shadow
 // A function whose callee first overwrites the flags, and then, changed, reads them: what was put where no flag seemed
 // alive (a count, a check) must not destroy them. Caller and callee lie in different pages.
 #include "../guest.h"

@@ -1,5 +1,5 @@
 // build: cc -g -O2
-// record: --events=alloc,instr
+// record: --events=alloc,clock
 // What each client request answers; natively, and for what is not known, its default.
 #include "../guest.h"
 #include "../client_requests.h"

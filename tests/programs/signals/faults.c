@@ -1,7 +1,7 @@
 // build: cc -O1 -fno-pie -no-pie
 // build pie: cc -O1
 // build static: cc -O1 -static
-// record: --events=alloc,instr
+// record: --events=alloc,clock
 // Checks change flags that the instruction would have overwritten: without them, all are as natively.
 // Synchronous faults: number, code, address, trap number, error code and the exact place in the context.
 #define _GNU_SOURCE

@@ -249,7 +249,7 @@ fn missing(trace: &Trace, options: &Options) -> String {
         return format!("nothing was collected: with {option} it has to be asked for while the program runs");
     }
     if trace.executions.is_empty() {
-        return "the recording has no counts of executed code; record with --events=calls or --events=blocks"
+        return "the recording has no counts of executed code; record with --events=instr or --events=blocks"
             .to_owned();
     }
     let list = |numbers: Vec<u32>| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");

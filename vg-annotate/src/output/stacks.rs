@@ -97,7 +97,7 @@ pub(super) fn need(profile: &Profile, format: &str) -> Result<(), Stop> {
         "the input has none"
     };
     Err(Stop::trouble(format_args!(
-        "--format={format} needs call stacks: {why}; files of massif have them, and traces of vg-record --events=calls"
+        "--format={format} needs call stacks: {why}; files of massif have them, and traces of vg-record --events=instr"
     )))
 }
 

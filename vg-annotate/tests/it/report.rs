@@ -164,7 +164,7 @@ fn what_cannot_be_answered() {
     assert_eq!(none.status, 2);
     assert_eq!(
         none.stderr,
-        "vg-annotate: stdin: the recording has no counts of executed code; record with --events=calls or --events=blocks\n"
+        "vg-annotate: stdin: the recording has no counts of executed code; record with --events=instr or --events=blocks\n"
     );
     let process = vg_annotate(&["--process=7"], &whole);
     assert_eq!((process.status, process.stderr.lines().count()), (2, 1), "{}", process.stderr);
