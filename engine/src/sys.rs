@@ -282,6 +282,13 @@ pub fn prefer_huge_pages(address: u64, bytes: u64) {
     unsafe { call(nr::MADVISE, &[address, bytes, MADV_HUGEPAGE]) };
 }
 
+/// The same of what is there already, at once, from Linux 6.1 on.
+pub fn collapse_to_huge_pages(address: u64, bytes: u64) {
+    const MADV_COLLAPSE: u64 = 25;
+    // SAFETY: as above.
+    unsafe { call(nr::MADVISE, &[address, bytes, MADV_COLLAPSE]) };
+}
+
 /// Maps memory for the engine itself.
 ///
 /// # Safety

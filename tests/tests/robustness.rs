@@ -109,7 +109,7 @@ fn cache_full_at_exit() -> Verdict {
     let evictions = |count: u32| -> Result<bool, Problem> {
         Ok(statistic(&scratch, &["--cache-size=4M"], &[&exe, &count.to_string()], "evictions")? != 0)
     };
-    let (mut fit, mut too_many) = (1000, 100_000);
+    let (mut fit, mut too_many) = (100, 100_000);
     if evictions(fit)? || !evictions(too_many)? {
         return Err(Problem::wrong(format!("{fit} functions do not fit or {too_many} do")));
     }

@@ -6,10 +6,16 @@
 //! has stopped it. Places are taken modulo what there is, so that none lies outside.
 #![allow(unsafe_code, reason = "memory that emitted code changes")]
 
+use crate::space::HUGE_PAGE;
+use crate::sys;
 use translate::frames::{
     self, FRAME_BYTES, FRAMES, Frame, MOST_FRAMES, MOST_NODES, NODE_BYTES, NODES, Node, OTHER_SPENT, TABLE,
     TABLE_ENTRIES,
 };
+
+/// From so many nodes on a tree is large: it is walked all over, and small pages would cost as much as the rest. A thread that does less
+/// is to cost no more memory than it uses.
+pub(super) const LARGE: u32 = 4096;
 
 /// A thread's.
 #[derive(Debug)]
@@ -115,6 +121,16 @@ impl Memory {
         // SAFETY: see the head of this file.
         unsafe { *self.at(frames::SIDE) = u64::from(side) };
         self.settle();
+    }
+
+    /// For a tree that has become [`LARGE`].
+    pub fn use_huge_pages(&mut self) {
+        let at = |distance: u32| self.context + u64::from(distance);
+        // In front of the table are the highest frames, which hardly anybody reaches.
+        let start = at(TABLE) / HUGE_PAGE * HUGE_PAGE;
+        let used = at(NODES + NODE_BYTES * LARGE).next_multiple_of(HUGE_PAGE);
+        sys::prefer_huge_pages(start, at(frames::BEHIND) / HUGE_PAGE * HUGE_PAGE - start);
+        sys::collapse_to_huge_pages(start, used - start);
     }
 
     /// No entry of the table leads to a node.

@@ -17,7 +17,7 @@ use crate::accesses;
 use crate::context::{Context, Thread, gpr};
 use crate::counts;
 use crate::guest_mem;
-use crate::space::{HUGE_PAGE, PAGE};
+use crate::space::PAGE;
 use crate::state::Engine;
 use crate::sys;
 use crate::trace::Writer;
@@ -76,16 +76,8 @@ fn log_of(engine: &Engine, thread: *const Thread) -> u64 {
     (thread as u64 + behind(engine)).next_multiple_of(PAGE)
 }
 
-/// Prepares the memory of a thread, which has just been mapped: protects the page behind its log. A large tree is walked all over, so that small
-/// pages would cost as much as the rest.
+/// Prepares the memory of a thread, which has just been mapped: protects the page behind its log.
 pub fn prepare(engine: &Engine, thread: *const Thread) {
-    if are_kept(engine) {
-        let (from, to) = (u64::from(frames::TABLE), u64::from(frames::BEHIND));
-        // In front of the table are the highest frames, which hardly anybody reaches.
-        let start = (thread as u64 + from) / HUGE_PAGE * HUGE_PAGE;
-        let end = (thread as u64 + to) / HUGE_PAGE * HUGE_PAGE;
-        sys::prefer_huge_pages(start, end - start);
-    }
     if has_logs(engine) {
         // SAFETY: within the thread's fresh memory.
         unsafe { sys::call(sys::nr::MPROTECT, &[log_of(engine, thread) + LOG_BYTES, PAGE, 0]) };

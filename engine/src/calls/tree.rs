@@ -12,7 +12,7 @@
 //!
 //! Not here: what functions and places are called (the recorder).
 
-use super::memory::Memory;
+use super::memory::{LARGE, Memory};
 use alloc::vec::Vec;
 use core::ops::Range;
 use translate::calls::{ENTER_WORDS, IS_ENTRY, LEAVE_WORDS};
@@ -371,6 +371,9 @@ impl Tree {
         let (parent, target) = (NODE_BYTES * parent, NODE_BYTES * target);
         *self.memory.node(number) = Node { site, parent, function, target, ..Node::default() };
         self.count += 1;
+        if self.count == LARGE {
+            self.memory.use_huge_pages();
+        }
         if 2 * self.count as usize > self.slots.len() {
             self.slots = alloc::vec![0; 4 * self.slots.len()];
             for number in 1..self.count {

@@ -201,3 +201,21 @@ fn what_is_active_is_told_once() {
     tree.take_back(24, true);
     assert_eq!(tree.contexts(24), left);
 }
+
+#[test]
+fn a_node_is_among_its_callers_children_unless_its_function_has_jumped_back() {
+    let mut tree = begun();
+    let events = [
+        enter(MAIN, 0, 1000, 11),
+        enter(F, 1, 900, 21),
+        // F jumps to G, which jumps to main: that goes on at its own node.
+        enter(G, 2, 900, 21),
+        enter(MAIN, 3, 900, 21),
+    ];
+    tree.follow(&events.concat());
+    let mut child = |parent: u32, site: u64, function: u32| {
+        tree.memory.node(parent).children[frames::child(site, function)] / NODE_BYTES
+    };
+    assert_eq!([child(0, 11, MAIN), child(1, 21, F), child(2, JUMP, G), child(3, JUMP, MAIN)], [1, 2, 3, 0]);
+    assert_eq!(tree.current(), 1);
+}
