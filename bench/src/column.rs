@@ -120,7 +120,7 @@ impl Column {
             Column::HeapAndClock => "and instructions",
             Column::Accesses => "accesses",
             Column::Values => "and values",
-            Column::Default => "and instructions",
+            Column::Default => "the default",
             Column::Clock => "clock",
             Column::Blocks => "blocks",
             Column::Calls => "calls",

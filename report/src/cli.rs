@@ -99,7 +99,7 @@ fn one_line(rendered: &str) -> String {
         }
         parts.push(line.strip_prefix("error: ").unwrap_or(line));
     }
-    format!("{}; see --help", parts.join("; "))
+    format!("{}; see --help", parts.join("; ").replace(":; ", ": "))
 }
 
 /// Where a trace comes from.

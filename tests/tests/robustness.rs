@@ -459,8 +459,8 @@ fn status(arguments: &[&str], code: i32) -> Verdict {
     argv.extend(arguments.iter().map(|word| (*word).to_owned()));
     let outcome = Run::new(argv, &scratch.fresh("cwd")?).run()?;
     no_panic(&outcome)?;
-    if outcome.code() != Some(code) || outcome.err().trim().is_empty() {
-        return Err(Problem::wrong(format!("not {code} with a reason: {}", outcome.summary())));
+    if outcome.code() != Some(code) || outcome.err().trim().lines().count() != 1 {
+        return Err(Problem::wrong(format!("not {code} with a reason in one line: {}", outcome.summary())));
     }
     Ok(())
 }

@@ -42,8 +42,9 @@ mod wait;
 mod windows;
 
 use anyhow::Context as _;
-use clap::Parser as _;
+use report::cli::Stop;
 use schema::write::Codec;
+use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use trace::{Say as _, StandardError, Trace};
@@ -52,10 +53,19 @@ use trace::{Say as _, StandardError, Trace};
 const FAILURE: u8 = 125;
 
 fn main() {
-    let cli = cli::Cli::try_parse().unwrap_or_else(|error| {
-        // Nobody could be told if this failed.
-        let _ = error.print();
-        std::process::exit(if error.use_stderr() { i32::from(FAILURE) } else { 0 });
+    let cli = report::cli::parse::<cli::Cli>(std::env::args_os()).unwrap_or_else(|stop| {
+        std::process::exit(match stop {
+            Stop::Show(text) => {
+                // Nothing is lost when the help text finds no reader.
+                let _ = std::io::stdout().write_all(text.as_bytes());
+                0
+            }
+            Stop::Trouble(message) => {
+                StandardError.say(&message);
+                i32::from(FAILURE)
+            }
+            Stop::BrokenPipe => 0,
+        })
     });
     let path = std::env::var_os("PATH");
     let program = program::find(&cli.command, path.as_deref()).unwrap_or_else(|refusal| {
