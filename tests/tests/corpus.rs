@@ -47,6 +47,7 @@ fn both_ways(case: &Case) -> Verdict {
     }
     let trace = scratch.path().join("trace.capnp");
     let mut recorded_argv = vec![tools::tool("vg-record")?.display().to_string()];
+    recorded_argv.extend(tools::without_counts(&[]));
     recorded_argv.extend(["-o".into(), trace.display().to_string(), "--".into()]);
     recorded_argv.extend(argv);
     let recorded = run(case, &scratch, recorded_argv)?;

@@ -157,6 +157,7 @@ fn ending(program: &Program) -> &str {
 
 fn record(trace: &Path, options: &[&str], exe: &Path, cwd: &Path, program: &Program) -> Verdict {
     let mut argv = vec![tools::tool("vg-record")?.display().to_string()];
+    argv.extend(tools::without_counts(options));
     argv.extend(options.iter().map(|option| (*option).to_owned()));
     argv.extend(["-o".into(), trace.display().to_string(), "--".into(), exe.display().to_string()]);
     argv.extend(program.args.clone());

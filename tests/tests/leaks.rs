@@ -174,6 +174,7 @@ fn record(
     adapt: impl Fn(Run) -> Run,
 ) -> Result<Outcome, Problem> {
     let mut argv = vec![tools::tool("vg-record")?.display().to_string()];
+    argv.extend(tools::without_counts(&[]));
     argv.extend(["-o".into(), trace.display().to_string(), "--".into()]);
     argv.extend(command.iter().cloned());
     Ok(adapt(Run::new(argv, cwd).timeout(timeout)).run()?)

@@ -39,6 +39,8 @@ fn main() -> ExitCode {
     suite.case("annotate", None, annotate);
     suite.case("clock", None, clock);
     suite.case("formats", None, formats);
+    suite.case("moment", None, moment);
+    suite.case("totals", None, totals);
     suite.case("processes", None, processes);
     suite.case("says/no_events", None, no_events);
     suite.case("says/nobody_told", None, nobody_told);
@@ -61,6 +63,7 @@ impl Recorded {
         let exe = program.compile(&program.variants[0])?;
         let scratch = Scratch::new("massif")?;
         let mut argv = vec![tools::tool("vg-record")?.display().to_string()];
+        argv.extend(tools::without_counts(options));
         argv.extend(options.iter().map(|option| (*option).to_owned()));
         argv.extend(["-o".into(), "trace.capnp".into(), exe.display().to_string()]);
         ended_well(&Run::new(argv, scratch.path()).run()?)?;
@@ -289,6 +292,67 @@ fn clock() -> Verdict {
     }
     let without = times(&["--events=alloc"])?;
     if without.iter().all(|time| *time == 0) { Ok(()) } else { Err(Problem::wrong(format!("{without:?}"))) }
+}
+
+/// `--at`: the exact peak is that of the snapshots; the end is what nobody has freed; other tools read it.
+fn moment() -> Verdict {
+    let recorded = Recorded::new("waves.c", &[])?;
+    let one = |options: &[&str]| -> Result<[String; 4], Problem> {
+        let csv = recorded.massif(&[&["--format=csv", "--time-unit=B"], options].concat())?;
+        let rows: Vec<_> = csv.lines().skip(1).collect();
+        let [row] = rows[..] else { return Err(Problem::wrong(csv)) };
+        let mut fields = row.split(',').skip(1).map(str::to_owned);
+        Ok(std::array::from_fn(|_| fields.next().unwrap_or_default()))
+    };
+    let all = recorded.massif(&["--time-unit=B", "--peak-inaccuracy=0", "--max-snapshots=1000"])?;
+    let (times, bytes) = (values(&all, "time"), values(&all, "mem_heap_B"));
+    let (extra, kinds) = (values(&all, "mem_heap_extra_B"), values(&all, "heap_tree"));
+    let row = |at: usize, kind: &str| [times[at], bytes[at], extra[at], kind].map(str::to_owned);
+    let Some(peak) = kinds.iter().position(|kind| *kind == "peak") else { return Err(Problem::wrong(all)) };
+    let (last, early) = (times.len() - 1, times.len() / 3);
+    for (option, expected) in
+        [("peak", row(peak, "peak")), ("end", row(last, "detailed")), (times[early], row(early, "detailed"))]
+    {
+        let found = one(&["--at", option])?;
+        if found != expected {
+            return Err(Problem::wrong(format!("--at={option}: {found:?}, not {expected:?} in\n{all}")));
+        }
+    }
+    let text = recorded.massif(&["--format=text", "--at=peak"])?;
+    if !text.contains(", the peak\n") || !text.contains("100.00%") && !text.contains(" all\n") {
+        return Err(Problem::wrong(text));
+    }
+    Ok(())
+}
+
+/// `--summary` and `--top` say what heaptrack_print says; and in JSON the same as in text.
+fn totals() -> Verdict {
+    let recorded = Recorded::new("totals.c", &[])?;
+    let json: Value = serde_json::from_str(&recorded.massif(&["--top", "--format=json"])?)
+        .map_err(|error| Problem::wrong(error.to_string()))?;
+    let of = |key: &str| json[key].as_u64().unwrap_or(u64::MAX);
+    let found = ["calls", "temporary", "bytes", "peak_bytes", "end_bytes", "end_blocks"].map(of);
+    // By hand, from the program.
+    if found != [1120, 1010, 48_865, 32_015, 500, 5] {
+        return Err(Problem::wrong(format!("{found:?}")));
+    }
+    let text = recorded.massif(&["--summary", "--top=1", "--threshold=0"])?;
+    let has = |line: &str| text.lines().any(|one| one.split_whitespace().eq(line.split_whitespace()));
+    let lines = [
+        "calls of allocation functions: 1,120",
+        "temporary allocations: 1,010 (90.18%)",
+        "left at the end: 500 bytes in 5 blocks",
+        "Most temporary allocations, of 1,010:",
+    ];
+    if let Some(missing) = lines.iter().find(|line| !has(line)) {
+        return Err(Problem::wrong(format!("no {missing:?} in\n{text}")));
+    }
+    let places = |line: &str| text.contains(&format!(" {line} (totals.c:"));
+    if !places("temporary") || !places("keep") || !text.contains(" more\n") {
+        return Err(Problem::wrong(text));
+    }
+    let says = recorded.run(&["--summary", "--format=csv"])?;
+    self::says(&says, "--summary and --top are written as text or json, not as csv")
 }
 
 /// All formats tell of the same snapshots.

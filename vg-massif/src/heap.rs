@@ -96,6 +96,11 @@ impl Heap {
         true
     }
 
+    /// How many blocks there are that count.
+    pub fn count(&self) -> u64 {
+        self.blocks.values().filter(|block| !block.is_ignored).count() as u64
+    }
+
     /// Bytes by stack, by rising number; stacks that hold nothing any more are there, too.
     pub fn by_stack(&self) -> Vec<(u32, u64)> {
         let mut held: Vec<_> = self.held.iter().map(|(stack, bytes)| (*stack, *bytes)).collect();

@@ -1,6 +1,7 @@
 //! One JSON object, `"schema": 1`: the snapshots, each detailed one with its tree as a list of entries that name their
 //! parents by index.
 
+use crate::callers::Callers;
 use crate::options::Options;
 use crate::run::Report;
 use crate::tree::{Entry, What, tree};
@@ -30,8 +31,21 @@ struct One<'a> {
     tree: Option<Vec<Node<'a>>>,
 }
 
+/// A tree.
+pub(crate) type Entries<'a> = Vec<Node<'a>>;
+
+/// The tree of numbers by stack, of `total` in all.
+pub(crate) fn entries<'t>(
+    detail: &[(u32, u64)],
+    callers: &mut Callers<'t>,
+    total: u64,
+    options: &Options,
+) -> Entries<'t> {
+    nodes(&tree(detail, callers, total, options.threshold))
+}
+
 #[derive(Serialize)]
-struct Node<'a> {
+pub(crate) struct Node<'a> {
     parent: Option<usize>,
     bytes: u64,
     #[serde(flatten)]
@@ -53,10 +67,7 @@ pub(crate) fn write(out: &mut dyn Write, report: &mut Report<'_>, options: &Opti
         time: snapshot.time,
         heap_bytes: snapshot.bytes,
         extra_bytes: snapshot.extra,
-        tree: snapshot
-            .detail
-            .as_ref()
-            .map(|detail| nodes(&tree(detail, callers, snapshot.total(), options.threshold))),
+        tree: snapshot.detail.as_ref().map(|detail| entries(detail, callers, snapshot.total(), options)),
     });
     let document = Document {
         schema: 1,

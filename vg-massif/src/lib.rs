@@ -2,7 +2,7 @@
 //! live at its peak.
 //!
 //! ```text
-//! load ──> profile (heap, clock) ──> snapshots ──> callers, tree ──> massif, text, json, csv
+//! load ──> profile (heap, clock) ──> snapshots, totals ──> callers, tree ──> massif, text, top, json, csv
 //! ```
 //!
 //! What always holds: which snapshots there are, and their numbers, depend on the trace and the options alone; a trace
@@ -24,4 +24,6 @@ pub mod profile;
 pub mod run;
 pub mod snapshots;
 mod text;
+mod top;
+pub mod totals;
 pub mod tree;

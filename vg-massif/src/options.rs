@@ -2,6 +2,7 @@
 
 use crate::functions::Pattern;
 use clap::{Parser, ValueEnum};
+use report::cli::Stop;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -13,6 +14,8 @@ Examples:
   vg-massif --time-unit=B --threshold=5 trace.capnp
   vg-massif -o massif.out.%p trace.capnp            a file for each process
   vg-massif --format=csv trace.capnp                a row for each snapshot
+  vg-massif --summary --top=5 trace.capnp          headline numbers, and who leads in each
+  vg-massif --at=end --format=text trace.capnp     who holds what is left at the end
 
 Exit status: 0, or 2 for a usage error or an unusable trace.";
 
@@ -52,6 +55,17 @@ pub struct Options {
     #[arg(long, value_name = "BYTES", default_value_t = 8, value_parser = clap::value_parser!(u64).range(0..=1024),
           help_heading = "Snapshots")]
     pub heap_admin: u64,
+    /// One moment alone, with who allocated what was there: a time in the unit, the exact 'peak', or the 'end'
+    #[arg(long, value_name = "TIME", value_parser = at, help_heading = "Snapshots")]
+    pub at: Option<At>,
+    /// The headline numbers: calls, temporary allocations, bytes, the peak, what is left at the end
+    #[arg(long, conflicts_with = "at", help_heading = "Snapshots")]
+    pub summary: bool,
+    /// Who leads in calls, in bytes at the peak, in temporary allocations and in bytes allocated: N places of each [10
+    /// without N]
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "10",
+          conflicts_with = "at", help_heading = "Snapshots")]
+    pub top: Option<usize>,
     /// This process, by its number in the recording or its kernel id; otherwise the first one
     #[arg(long, value_name = "N", help_heading = "Snapshots")]
     pub process: Option<u32>,
@@ -79,6 +93,17 @@ pub struct Options {
     /// process that allocated
     #[arg(short, long, visible_alias = "massif-out-file", value_name = "FILE", help_heading = "Output")]
     pub output: Option<PathBuf>,
+}
+
+/// `--at`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// When there were most bytes, with what the allocator adds; the first time.
+    Peak,
+    /// Behind the last event.
+    End,
+    /// In the unit of `--time-unit`.
+    Time(u64),
 }
 
 /// `--time-unit`.
@@ -122,8 +147,29 @@ pub enum Format {
 impl Options {
     /// How the report is written; `is_terminal`: stdout is one.
     pub fn format(&self, is_terminal: bool) -> Format {
-        let is_shown = is_terminal && self.output.is_none();
+        let is_shown = is_terminal && self.output.is_none() || self.totals();
         self.format.unwrap_or(if is_shown { Format::Text } else { Format::Massif })
+    }
+
+    /// Sums over the whole run are shown instead of snapshots.
+    pub fn totals(&self) -> bool {
+        self.summary || self.top.is_some()
+    }
+
+    /// What clap does not know.
+    ///
+    /// # Errors
+    /// Options that exclude each other.
+    pub fn check(&self) -> Result<(), Stop> {
+        match self.format {
+            Some(format @ (Format::Massif | Format::Csv)) if self.totals() => {
+                Err(Stop::trouble(format_args!(
+                    "--summary and --top are written as text or json, not as {}; see --help",
+                    if format == Format::Csv { "csv" } else { "massif" }
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What differs from the defaults, in Massif's spelling, as its files tell it; "(none)" when nothing does.
@@ -135,6 +181,12 @@ impl Options {
         say(self.detailed_freq != 10, format!("--detailed-freq={}", self.detailed_freq));
         say(self.peak_inaccuracy != 1.0, format!("--peak-inaccuracy={}", self.peak_inaccuracy));
         say(self.heap_admin != 8, format!("--heap-admin={}", self.heap_admin));
+        match self.at {
+            None => {}
+            Some(At::Peak) => say(true, "--at=peak".to_owned()),
+            Some(At::End) => say(true, "--at=end".to_owned()),
+            Some(At::Time(time)) => say(true, format!("--at={time}")),
+        }
         say(self.threshold != 1.0, format!("--threshold={}", self.threshold));
         say(self.depth != 30, format!("--depth={}", self.depth));
         self.alloc_fn.iter().for_each(|name| say(true, format!("--alloc-fn={name}")));
@@ -147,6 +199,18 @@ impl Options {
 fn percent(text: &str) -> Result<f64, String> {
     let number: f64 = text.trim_end_matches('%').parse().map_err(|_| "not a number".to_owned())?;
     if (0.0..=100.0).contains(&number) { Ok(number) } else { Err("not between 0 and 100".to_owned()) }
+}
+
+fn at(text: &str) -> Result<At, String> {
+    match text {
+        "peak" => Ok(At::Peak),
+        "end" => Ok(At::End),
+        _ => text
+            .replace([',', '_'], "")
+            .parse()
+            .map(At::Time)
+            .map_err(|_| "not a time, peak or end".to_owned()),
+    }
 }
 
 fn pattern(text: &str) -> Result<Pattern, String> {
@@ -170,6 +234,8 @@ mod tests {
     fn values() {
         assert_eq!(options(&["--massif-threshold=2.5"]).unwrap().threshold, 2.5);
         assert_eq!(options(&["--massif-detailed-freq=2"]).unwrap().detailed_freq, 2);
+        let at = ["peak", "end", "12,345"].map(|at| options(&["--at", at]).unwrap().at.unwrap());
+        assert_eq!(at, [At::Peak, At::End, At::Time(12_345)]);
         assert_eq!(options(&["--massif-out-file=a"]).unwrap().output, Some("a".into()));
         let wrong = [
             "--time-unit=s",
@@ -185,6 +251,9 @@ mod tests {
             "--alloc-fn=",
             "--format=svg",
             "--process=a",
+            "--at=top",
+            "--at=-1",
+            "--at=",
         ];
         for argument in wrong {
             assert!(options(&[argument]).is_err(), "{argument}");

@@ -2,10 +2,11 @@
 
 use crate::callers::Callers;
 use crate::load::{self, Keep, Process, Recording};
-use crate::options::{Format, Options};
-use crate::profile::{self, Settings};
+use crate::options::{At, Format, Options};
+use crate::profile::{Events, Settings};
 use crate::snapshots::{Rules, Snapshot};
-use crate::{csv, json, massif, text};
+use crate::totals::Totals;
+use crate::{csv, json, massif, text, top};
 use report::cli::{self, Stop};
 use std::collections::HashSet;
 use std::fs::File;
@@ -24,6 +25,8 @@ pub(crate) struct Report<'t> {
     /// The trace has all of the recording.
     pub(crate) is_complete: bool,
     pub(crate) snapshots: Vec<Snapshot>,
+    /// For `--summary` and `--top`; then the peak is the only snapshot.
+    pub(crate) totals: Option<Totals>,
     pub(crate) callers: Callers<'t>,
 }
 
@@ -41,6 +44,7 @@ impl Report<'_> {
 /// Whatever keeps it from an answer.
 pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<u8, Stop> {
     let options: Options = cli::parse(arguments)?;
+    options.check()?;
     let sources = cli::sources(options.trace.as_slice(), TOOL)?;
     let pattern = options.output.as_deref().and_then(Path::to_str).filter(|name| name.contains("%p"));
     let keep = if pattern.is_some() || options.process.is_some() { Keep::All } else { Keep::First };
@@ -151,8 +155,14 @@ fn report<'t>(recording: &'t Recording, process: &'t Process, options: &'t Optio
         },
     };
     let (pieces, began) = recording.history(process);
-    let snapshots = profile::snapshots(&pieces, began, settings, |stack| callers.is_ignored(stack));
-    Report { process, is_complete: recording.is_complete, snapshots, callers }
+    let events = Events { pieces: &pieces, began };
+    let totals = options.totals().then(|| Totals::of(&events, settings, |stack| callers.is_ignored(stack)));
+    let is_ignored = |stack| callers.is_ignored(stack);
+    let snapshots = match options.at.or(totals.is_some().then_some(At::Peak)) {
+        None => events.snapshots(settings, is_ignored),
+        Some(at) => vec![events.at(at, settings, is_ignored)],
+    };
+    Report { process, is_complete: recording.is_complete, snapshots, totals, callers }
 }
 
 fn write_file(path: &Path, report: &mut Report<'_>, options: &Options) -> Result<(), Stop> {
@@ -166,6 +176,8 @@ fn write_file(path: &Path, report: &mut Report<'_>, options: &Options) -> Result
 fn write(out: &mut dyn Write, report: &mut Report<'_>, options: &Options) -> io::Result<()> {
     let mut out = BufWriter::new(out);
     match options.format(io::stdout().is_terminal()) {
+        Format::Text if options.totals() => top::write(&mut out, report, options)?,
+        Format::Json if options.totals() => top::write_json(&mut out, report, options)?,
         Format::Massif => massif::write(&mut out, report, options)?,
         Format::Text => text::write(&mut out, report, options)?,
         Format::Json => json::write(&mut out, report, options)?,

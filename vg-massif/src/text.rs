@@ -2,8 +2,9 @@
 //!
 //! The tree is that of the peak; where the heap only grew, that of the detailed snapshot with the most bytes.
 
+use crate::callers::Callers;
 use crate::graph;
-use crate::options::{Options, TimeUnit};
+use crate::options::{At, Options, TimeUnit};
 use crate::run::Report;
 use crate::snapshots::Snapshot;
 use crate::tree::{Entry, What, tree};
@@ -17,6 +18,9 @@ pub(crate) fn write(out: &mut dyn Write, report: &mut Report<'_>, options: &Opti
     let process = report.process;
     writeln!(out, "Command:  {}", harmless(&process.image().command.join(" ")))?;
     writeln!(out, "Process:  {} (pid {})", process.number, process.pid)?;
+    if options.at.is_some() {
+        return write_moment(out, report, options);
+    }
     let highest = report
         .snapshots
         .iter()
@@ -38,6 +42,26 @@ pub(crate) fn write(out: &mut dyn Write, report: &mut Report<'_>, options: &Opti
     write_table(out, &report.snapshots, options.time_unit)
 }
 
+/// The only snapshot: that of `--at`.
+fn write_moment(out: &mut dyn Write, report: &mut Report<'_>, options: &Options) -> io::Result<()> {
+    let Some(one) = report.snapshots.first() else { return Ok(()) };
+    let which = match options.at {
+        Some(At::Peak) => ", the peak",
+        Some(At::End) => ", the end",
+        Some(At::Time(_)) | None => "",
+    };
+    writeln!(
+        out,
+        "Then:     {} bytes, {} of them asked for, at {} {}{which}\n",
+        grouped(one.total()),
+        grouped(one.bytes),
+        grouped(one.time),
+        options.time_unit.name()
+    )?;
+    writeln!(out, "Who allocated what was there:\n")?;
+    write_snapshot(out, report, 0, options)
+}
+
 /// The place in the list of the snapshot whose tree is shown.
 pub(crate) fn shown(snapshots: &[Snapshot]) -> Option<usize> {
     let detailed = snapshots.iter().enumerate().filter(|(_, one)| one.detail.is_some());
@@ -49,13 +73,46 @@ fn write_tree(out: &mut dyn Write, report: &mut Report<'_>, options: &Options) -
     let Some(number) = shown(&report.snapshots) else {
         return writeln!(out, "No snapshot tells who allocated; see --detailed-freq.\n");
     };
+    let is_peak = report.snapshots[number].is_peak;
+    let what = if is_peak { "the peak" } else { "the highest that tells who allocated" };
+    writeln!(out, "Who allocated what was there at snapshot {number}, {what}:\n")?;
+    write_snapshot(out, report, number, options)?;
+    writeln!(out)
+}
+
+/// The tree of a snapshot.
+fn write_snapshot(
+    out: &mut dyn Write,
+    report: &mut Report<'_>,
+    number: usize,
+    options: &Options,
+) -> io::Result<()> {
     let one = &report.snapshots[number];
     let Some(detail) = &one.detail else { return Ok(()) };
-    let what = if one.is_peak { "the peak" } else { "the highest that tells who allocated" };
-    writeln!(out, "Who allocated what was there at snapshot {number}, {what}:\n")?;
-    let total = one.total();
-    let entries = tree(detail, &mut report.callers, total, options.threshold);
-    for (entry, indent) in entries.iter().zip(indents(&entries)) {
+    write_entries(out, &mut report.callers, detail, one.total(), options, None)
+}
+
+/// The tree of numbers by stack, of `total` in all; of who asked allocators, at most so many.
+pub(crate) fn write_entries(
+    out: &mut dyn Write,
+    callers: &mut Callers<'_>,
+    detail: &[(u32, u64)],
+    total: u64,
+    options: &Options,
+    most: Option<usize>,
+) -> io::Result<()> {
+    let entries = tree(detail, callers, total, options.threshold);
+    let mut firsts = 0;
+    for (at, (entry, indent)) in entries.iter().zip(indents(&entries)).enumerate() {
+        firsts += usize::from(entry.depth == 1 && matches!(entry.what, What::Function(_)));
+        if most.is_some_and(|most| firsts > most) {
+            let places = |entry: &Entry<'_>| match entry.what {
+                What::Places(places) => places,
+                _ => 1,
+            };
+            let more: usize = entries[at..].iter().filter(|entry| entry.depth == 1).map(places).sum();
+            return writeln!(out, "{:23} {more} more", "");
+        }
         let percent = entry.bytes as f64 / total.max(1) as f64 * 100.0;
         write!(out, "{percent:6.2}% {:>13} {:indent$}", grouped(entry.bytes), "")?;
         match entry.what {
@@ -65,7 +122,7 @@ fn write_tree(out: &mut dyn Write, report: &mut Report<'_>, options: &Options) -
             What::Places(places) => writeln!(out, "{places} places, each below {:.2}%", options.threshold),
         }?;
     }
-    writeln!(out)
+    Ok(())
 }
 
 /// Columns by which entries are indented: two more where a caller is one of several. An only caller stands below what it called,

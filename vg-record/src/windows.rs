@@ -155,7 +155,7 @@ mod tests {
         assert!(parse(&["--toggle-collect=f"]).event_bits().is_ok());
         assert!(parse(&["--toggle-collect="]).event_bits().is_err());
         for option in ["--toggle-collect=f", "--collect-atstart=yes", "--instr-atstart=no"] {
-            let cli = Cli::try_parse_from(["vg-record", option, "p"]).expect("parses");
+            let cli = Cli::try_parse_from(["vg-record", "--events=alloc", option, "p"]).expect("parses");
             let says = cli.event_bits().unwrap_err().to_string();
             assert!(says.starts_with(option) && says.contains("--events=instr"), "{says}");
         }

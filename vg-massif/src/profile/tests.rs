@@ -39,7 +39,7 @@ fn settings(unit: TimeUnit) -> Settings {
 
 /// Time, bytes, extra and kind of each snapshot.
 fn seen(pieces: &[&[HeapEvent]], unit: TimeUnit) -> Vec<(u64, u64, u64, &'static str)> {
-    let snapshots = snapshots(pieces, 0, settings(unit), |stack| stack == 99);
+    let snapshots = Events { pieces, began: 0 }.snapshots(settings(unit), |stack| stack == 99);
     snapshots.iter().map(|one| (one.time, one.bytes, one.extra, one.kind())).collect()
 }
 
@@ -83,4 +83,29 @@ fn a_child_begins_with_its_parents_heap() {
         seen(&[&[parents], &[childs]], TimeUnit::Instructions),
         [(0, 0, 0, "empty"), (100, 32, 8, "empty"), (130, 32, 8, "peak"), (130, 0, 0, "empty")]
     );
+}
+
+#[test]
+fn any_moment() {
+    let events = [
+        HeapEvent { stack: 2, ..alloc(1, 1000) },
+        HeapEvent { instructions: 5, ..free(1) },
+        HeapEvent { instructions: 5, ..alloc(2, 1000) },
+        HeapEvent { instructions: 9, ..realloc(2, 16) },
+    ];
+    let at = |at, unit| {
+        let one = Events { pieces: &[&events], began: 0 }.at(at, settings(unit), |_| false);
+        (one.time, one.bytes, one.is_peak, one.detail.unwrap())
+    };
+    let i = TimeUnit::Instructions;
+    // The first of two that are as high.
+    assert_eq!(at(At::Peak, i), (0, 1000, true, vec![(2, 1000)]));
+    assert_eq!(at(At::End, i), (9, 16, false, vec![(1, 16), (2, 0)]));
+    assert_eq!(at(At::Time(4), i), (0, 1000, false, vec![(2, 1000)]));
+    // All that happened then.
+    assert_eq!(at(At::Time(5), i), (5, 1000, false, vec![(1, 1000), (2, 0)]));
+    assert_eq!(at(At::Time(1000), i), at(At::End, i));
+    // In front of the first event, which lasts for 1016 bytes.
+    assert_eq!(at(At::Time(1015), TimeUnit::Bytes), (0, 0, false, vec![]));
+    assert_eq!(at(At::Time(1016), TimeUnit::Bytes).1, 1000);
 }
