@@ -55,6 +55,11 @@ fn both_ways(program: &Program, variant: &Variant) -> Verdict {
     let trace = scratch.path().join("trace.capnp");
     let mut argv = vec![tools::tool("vg-record")?.display().to_string()];
     argv.extend(["-o".into(), trace.display().to_string()]);
+    if variant.name != program.variants[0].name {
+        // The first one is recorded with all that is recorded by default.
+        let options: Vec<&str> = program.record.iter().map(String::as_str).collect();
+        argv.extend(tools::without_counts(&options));
+    }
     argv.extend(program.record.iter().cloned());
     argv.push("--".into());
     argv.extend(command);
