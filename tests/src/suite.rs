@@ -52,6 +52,11 @@ pub struct Suite {
     trials: Vec<Trial>,
 }
 
+/// Whether the long cases and the full numbers of the gates are asked for.
+pub fn is_long() -> bool {
+    std::env::var_os("VG_LONG").is_some_and(|value| value == "1")
+}
+
 impl Suite {
     /// An empty suite.
     pub fn new() -> Self {
@@ -75,7 +80,7 @@ impl Suite {
         known: Option<String>,
         body: impl FnOnce() -> Verdict + Send + 'static,
     ) {
-        let asked = std::env::var_os("VG_LONG").is_some_and(|value| value == "1");
+        let asked = is_long();
         self.trials.push(trial(name.into(), known, body).with_ignored_flag(!asked));
     }
 

@@ -4,6 +4,7 @@
 //! in, and they are up to date, because cargo is asked once per suite to build them. `VG_BIN_DIR` names a
 //! directory of ready binaries instead.
 
+use crate::suite::is_long;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -22,9 +23,8 @@ pub fn tool(name: &str) -> Result<PathBuf, String> {
 /// What a suite records with that asks nothing about executed code, beside these options: all that is recorded by default but calls and
 /// counts, whose places, of the loader and libc too, are most of the time of a small recording. With `VG_LONG=1` these, too.
 pub fn without_counts(options: &[&str]) -> Option<String> {
-    let is_long = std::env::var_os("VG_LONG").is_some_and(|value| value == "1");
     let is_said = options.iter().any(|option| option.starts_with("--events"));
-    (!is_long && !is_said).then(|| "--events=alloc,shadow,clock".to_owned())
+    (!is_long() && !is_said).then(|| "--events=alloc,shadow,clock".to_owned())
 }
 
 fn build() -> Result<PathBuf, String> {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tests::guest::{Program, root};
 use tests::run::{Outcome, Run, Running, Scratch};
-use tests::suite::{Problem, Suite, Verdict, need};
+use tests::suite::{Problem, Suite, Verdict, is_long, need};
 use tests::{sys, tools};
 
 fn main() -> ExitCode {
@@ -40,12 +40,8 @@ fn main() -> ExitCode {
     suite.run()
 }
 
-fn long() -> bool {
-    std::env::var_os("VG_LONG").is_some_and(|value| value == "1")
-}
-
 fn repetitions(short: u32, full: u32) -> u32 {
-    if long() { full } else { short }
+    if is_long() { full } else { short }
 }
 
 /// A linear congruential generator: the same sequence in every run.
@@ -289,7 +285,7 @@ fn truncated() -> Verdict {
     let scratch = Scratch::new("truncated")?;
     let bytes = small_trace(&scratch)?;
     let path = scratch.path().join("part.capnp");
-    let step = if long() { 1 } else { bytes.len() / 800 + 1 };
+    let step = if is_long() { 1 } else { bytes.len() / 800 + 1 };
     for length in (0..bytes.len()).step_by(step) {
         fs::write(&path, &bytes[..length])?;
         let report = read(&path).map_err(|problem| Problem::wrong(format!("{length} bytes: {problem:?}")))?;

@@ -8,8 +8,9 @@ use crate::tree::{Entry, What, tree};
 use serde::Serialize;
 use std::io::{self, Write};
 
+/// What each document begins with.
 #[derive(Serialize)]
-struct Document<'a> {
+pub(crate) struct Head<'a> {
     schema: u32,
     tool: &'static str,
     command: &'a [String],
@@ -17,6 +18,26 @@ struct Document<'a> {
     pid: u32,
     complete: bool,
     time_unit: &'static str,
+}
+
+impl<'a> Head<'a> {
+    pub(crate) fn of(report: &Report<'a>, options: &Options) -> Head<'a> {
+        Head {
+            schema: 1,
+            tool: "vg-massif",
+            command: &report.process.image().command,
+            process: report.process.number,
+            pid: report.process.pid,
+            complete: report.is_complete,
+            time_unit: options.time_unit.name(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
     /// Index of the highest snapshot by the rules.
     peak: Option<usize>,
     snapshots: Vec<One<'a>>,
@@ -62,6 +83,7 @@ enum Kind<'a> {
 
 /// Writes a report.
 pub(crate) fn write(out: &mut dyn Write, report: &mut Report<'_>, options: &Options) -> io::Result<()> {
+    let head = Head::of(report, options);
     let callers = &mut report.callers;
     let snapshots = report.snapshots.iter().map(|snapshot| One {
         time: snapshot.time,
@@ -70,13 +92,7 @@ pub(crate) fn write(out: &mut dyn Write, report: &mut Report<'_>, options: &Opti
         tree: snapshot.detail.as_ref().map(|detail| entries(detail, callers, snapshot.total(), options)),
     });
     let document = Document {
-        schema: 1,
-        tool: "vg-massif",
-        command: &report.process.image().command,
-        process: report.process.number,
-        pid: report.process.pid,
-        complete: report.is_complete,
-        time_unit: options.time_unit.name(),
+        head,
         peak: report.snapshots.iter().position(|snapshot| snapshot.is_peak),
         snapshots: snapshots.collect(),
     };

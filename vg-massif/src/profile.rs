@@ -145,4 +145,4 @@ impl Events<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

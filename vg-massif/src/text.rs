@@ -4,6 +4,7 @@
 
 use crate::callers::Callers;
 use crate::graph;
+use crate::load::Process;
 use crate::options::{At, Options, TimeUnit};
 use crate::run::Report;
 use crate::snapshots::Snapshot;
@@ -15,9 +16,7 @@ use std::io::{self, Write};
 /// Writes a report.
 pub(crate) fn write(out: &mut dyn Write, report: &mut Report<'_>, options: &Options) -> io::Result<()> {
     let unit = options.time_unit.name();
-    let process = report.process;
-    writeln!(out, "Command:  {}", harmless(&process.image().command.join(" ")))?;
-    writeln!(out, "Process:  {} (pid {})", process.number, process.pid)?;
+    write_head(out, report.process)?;
     if options.at.is_some() {
         return write_moment(out, report, options);
     }
@@ -40,6 +39,12 @@ pub(crate) fn write(out: &mut dyn Write, report: &mut Report<'_>, options: &Opti
     writeln!(out, "\n: snapshot   @ with who allocated   # peak\n")?;
     write_tree(out, report, options)?;
     write_table(out, &report.snapshots, options.time_unit)
+}
+
+/// Whose heap it is.
+pub(crate) fn write_head(out: &mut dyn Write, process: &Process) -> io::Result<()> {
+    writeln!(out, "Command:  {}", harmless(&process.image().command.join(" ")))?;
+    writeln!(out, "Process:  {} (pid {})", process.number, process.pid)
 }
 
 /// The only snapshot: that of `--at`.

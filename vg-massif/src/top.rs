@@ -1,11 +1,11 @@
 //! `--summary` and `--top`: the headline numbers, and the places that lead in each, in the manner of heaptrack_print.
 
-use crate::json::{Entries, entries};
+use crate::json::{Entries, Head, entries};
 use crate::options::Options;
 use crate::run::Report;
 use crate::text;
 use crate::totals::{Counts, Totals};
-use report::format::{grouped, harmless};
+use report::format::grouped;
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -38,9 +38,8 @@ fn lists(totals: &Totals, peak: &[(u32, u64)]) -> [List; 4] {
 
 /// For people.
 pub(crate) fn write(out: &mut dyn Write, report: &mut Report<'_>, options: &Options) -> io::Result<()> {
-    let process = report.process;
-    writeln!(out, "Command:  {}", harmless(&process.image().command.join(" ")))?;
-    writeln!(out, "Process:  {} (pid {})\n", process.number, process.pid)?;
+    text::write_head(out, report.process)?;
+    writeln!(out)?;
     let (Some(totals), Some(peak)) = (&report.totals, report.snapshots.first()) else { return Ok(()) };
     if options.summary {
         let Counts { calls, bytes, temporary } = totals.all();
@@ -78,13 +77,8 @@ pub(crate) fn write(out: &mut dyn Write, report: &mut Report<'_>, options: &Opti
 
 #[derive(Serialize)]
 struct Document<'a> {
-    schema: u32,
-    tool: &'static str,
-    command: &'a [String],
-    process: u32,
-    pid: u32,
-    complete: bool,
-    time_unit: &'static str,
+    #[serde(flatten)]
+    head: Head<'a>,
     calls: u64,
     temporary: u64,
     bytes: u64,
@@ -100,6 +94,7 @@ struct Document<'a> {
 
 /// One JSON object, `"schema": 1`.
 pub(crate) fn write_json(out: &mut dyn Write, report: &mut Report<'_>, options: &Options) -> io::Result<()> {
+    let head = Head::of(report, options);
     let (Some(totals), Some(peak)) = (&report.totals, report.snapshots.first()) else { return Ok(()) };
     let callers = &mut report.callers;
     let top = options.top.map(|_| {
@@ -108,13 +103,7 @@ pub(crate) fn write_json(out: &mut dyn Write, report: &mut Report<'_>, options: 
     });
     let Counts { calls, bytes, temporary } = totals.all();
     let document = Document {
-        schema: 1,
-        tool: "vg-massif",
-        command: &report.process.image().command,
-        process: report.process.number,
-        pid: report.process.pid,
-        complete: report.is_complete,
-        time_unit: options.time_unit.name(),
+        head,
         calls,
         temporary,
         bytes,

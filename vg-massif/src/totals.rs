@@ -81,22 +81,11 @@ fn count(by_stack: &mut BTreeMap<u32, Counts>, last: &mut Option<(u64, u32)>, ev
 mod tests {
     use super::*;
     use crate::options::TimeUnit;
+    use crate::profile;
     use crate::snapshots::Rules;
-    use schema::Family;
 
     fn event(op: Op, address: u64, size: u64, old_address: u64) -> HeapEvent {
-        HeapEvent {
-            op,
-            family: Family::Malloc,
-            align_log2: 0,
-            thread: 1,
-            stack: address as u32,
-            time: 0,
-            instructions: 0,
-            address,
-            size,
-            old_address,
-        }
+        HeapEvent { stack: address as u32, ..profile::tests::event(op, address, size, old_address) }
     }
 
     #[test]

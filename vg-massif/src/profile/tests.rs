@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn event(op: Op, address: u64, size: u64, old_address: u64) -> HeapEvent {
+pub(crate) fn event(op: Op, address: u64, size: u64, old_address: u64) -> HeapEvent {
     HeapEvent {
         op,
         family: Family::Malloc,
